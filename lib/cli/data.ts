@@ -32,7 +32,7 @@ function described({ name, description, counts = {} }: DatasetRecord): [string, 
   return [name, published.length === 0 ? description : `${description} (${published.join(', ')})`];
 }
 
-/** `horoball data`: `check` compares a data set with its published counts, `emoji` makes one. */
+/** `horoball data`: `check` compares a data set with its published counts, `emoji` creates one. */
 export function dataCommand(): Command {
   const check = new Command('check')
     .description('compare a data set with its published counts and find missing or damaged images')

@@ -86,7 +86,7 @@ function usage(message: string): RangeError {
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** Recall of a backbone's features, without a head. */
+/** Prints the recall of a backbone's features, without a head. */
 async function evaluateBackbone(given: Given, { perQuery, json }: Options): Promise<void> {
   using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
@@ -148,8 +148,8 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
 }
 
 /**
- * Recall under a weighted sum of the cosine of one run and the hyperbolic distance of another; the first run's options
- * are the weights.
+ * Returns the recall by a weighted sum of the cosine of one run and the hyperbolic distance of another; the temperatures
+ * and lambda of the first run determine the weights.
  */
 async function fused(
   config: RunConfig,

@@ -4,8 +4,8 @@ import type { HealthRow } from '../train/run/record.ts';
 const pauseMs = 10_000;
 
 /**
- * Reports numerical health at the end of an epoch: at most every ten seconds, immediately when a value reaches or leaves a
- * limit, and not at all while nothing changes.
+ * Reports numerical health at the end of an epoch: at most every ten seconds, but immediately if a value reaches or leaves
+ * a limit or a step was skipped, and not at all while nothing changes.
  */
 export class HealthReporter {
   readonly #say: (text: string) => void;

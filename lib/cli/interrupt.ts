@@ -6,13 +6,13 @@ export const terminatedCode = 143;
 /** The result of {@link interruptible}. */
 export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
-  /** The exit code of the signal that came first. */
+  /** The exit code of the first Ctrl-C or SIGTERM. */
   readonly code: number;
 }
 
 /**
- * Returns a signal that Ctrl-C (or SIGTERM) aborts. The first one aborts the signal and informs the user with `say`;
- * the second ends the process immediately.
+ * Returns an abort signal for Ctrl-C and SIGTERM. The first of them aborts it and informs the user with `say`; the second
+ * ends the process immediately.
  */
 export function interruptible(say: (text: string) => void): Interrupt {
   const controller = new AbortController();

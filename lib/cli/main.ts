@@ -101,7 +101,7 @@ function commandIn(root: Command, [first, second]: readonly string[]): Command |
   return outer?.commands.find((each) => each.name() === second) ?? outer;
 }
 
-/** Operations whose arguments are options of every command that has an option of that name. */
+/** Operations that several commands call, and whose arguments have the names of options. */
 const sharedOperations = ['train', 'data', 'makeEmoji'];
 
 /** Marks the argument of an error as an option if the command has it: `[train] bs: ...` becomes `[train] --bs: ...`. */

@@ -16,7 +16,7 @@ import { networkOptions } from './run-options.ts';
  * Returns the configuration of a run or, without a run, the defaults, with the given options applied.
  * @param command - the command's name, for errors
  * @param note - see `normalizeOptions`
- * @throws `ERR_HOROBALL_OPTION` if an option describes the network although a run is given, which has its own
+ * @throws `ERR_HOROBALL_OPTION` if both a run and an option that describes a network are given
  */
 export async function configOf(
   command: string,

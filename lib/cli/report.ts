@@ -96,7 +96,7 @@ async function explore(out: string, { json }: ReportOptions): Promise<void> {
   process.stderr.write(`Page: ${relative('.', resolve(out))}\n`);
 }
 
-/** Prints the same JSON lines as the sweep that created it. */
+/** Writes the report of a study, and prints the same JSON lines as `horoball sweep`. */
 async function study(path: string, { json }: ReportOptions): Promise<void> {
   const file = await writeStudyReport(path);
   if (json) {

@@ -3,7 +3,7 @@ import { coded } from '../errors.ts';
 import { describe, isFlag, ownEntry, type RunOption } from '../train/options/define.ts';
 import { type OptionName, optionNames, optionOf, optionsWhere } from '../train/options/options.ts';
 
-/** Returns the options that a command takes in addition to `train`. */
+/** Returns the run options that a command accepts. */
 export function optionsOf(command: 'eval' | 'embed' | 'search' | 'export'): readonly OptionName[] {
   return optionsWhere(({ commands }) => commands?.includes(command) ?? false);
 }
@@ -16,8 +16,8 @@ export interface RunOptionsAdded {
   /** The options to add; default all. */
   keys?: readonly OptionName[];
   /**
-   * Source of the values of omitted options: the defaults, the run's configuration, or the latter if a run is given and
-   * otherwise the defaults.
+   * Source of the values of omitted options: the defaults, the run's configuration, or the configuration if a run is
+   * given and the defaults otherwise.
    */
   from?: 'defaults' | 'run' | 'run or defaults';
   /** Whether options accept several values; default false. */
