@@ -23,7 +23,7 @@ export interface DatasetCheck {
   warnings: string[];
   /** Images that are missing, empty, in an unsupported format or (with `decode`) damaged, sorted by path. */
   unreadable: Skipped[];
-  /** Number of images with an alpha channel, which the run option `background` blends with a color. */
+  /** Number of images with an alpha channel; the run option `background` determines how it is treated. */
   alpha: number;
   /** Number of images with more than 89,478,485 pixels, PIL's warning limit; 0 without `decode`. */
   large: number;

@@ -61,7 +61,7 @@ function* datasetOf(text: string, file: string): Steps<Dataset> {
   };
 }
 
-/** Filters by extension as folders do, but accepts files without one: a list names its files explicitly. */
+/** Filters by extension, but accepts files without one, because a list names its files explicitly. */
 function isListed({ path: file }: Row, ignored: IgnoredFiles): boolean {
   if (path.extname(file) === '' || isImageName(file)) return true;
   ignored.add(file);
@@ -71,14 +71,14 @@ function isListed({ path: file }: Row, ignored: IgnoredFiles): boolean {
 interface Columns {
   path: number;
   label: number;
-  /** -1 without this column. */
+  /** -1 if the column is missing. */
   split: number;
   tree: number;
 }
 
 /**
- * A row takes about a hundred bytes of memory, but a damaged list can have rows of a few bytes. Lists with more rows than
- * this must therefore have 32 characters per row on average.
+ * A list may have a million rows, and one more row per 32 characters. A row takes about a hundred bytes of memory, but a
+ * damaged list can have rows of a few bytes.
  */
 const freeRows = 1_000_000;
 const minLength = 32;
@@ -87,7 +87,7 @@ const minLength = 32;
 function* rowsOf(text: string, file: string, ignored: IgnoredFiles): Steps<Row[]> {
   const most = freeRows + Math.floor(text.length / minLength);
   const folder = path.dirname(file);
-  const labels = new Map<string, Row>(); // equal labels share their memory
+  const labels = new Map<string, Row>(); // rows with the same label share one string
   const rows: Row[] = [];
   let columns: Columns | undefined;
   yield* forEach(csvRows(text, file), (line, i) => {

@@ -170,7 +170,7 @@ export function ancestors(steps: readonly string[]): string[] {
 interface Entry {
   name: string;
   folder: boolean;
-  /** A symbolic link. */
+  /** Whether it is a symbolic link. */
   link: boolean;
 }
 

@@ -19,7 +19,7 @@ export interface Published {
   layout: string;
 }
 
-/** Limits, far above those of the published lists: the longest has 5 MB and 60,503 lines. */
+/** Limits of a list; published lists have at most 5 MB and 60,503 lines. */
 const maxBytes = 2 ** 24;
 const maxLines = 2 ** 17;
 const maxLine = 4096;
@@ -33,7 +33,7 @@ export async function locate(about: Published, root: string, needed: string): Pr
   throw missing(about, where, needed);
 }
 
-/** Returns the first of several relative paths that exists. */
+/** Returns the path of the first of several files or folders that exists in `root`. */
 export async function firstOf(about: Published, root: string, paths: readonly string[]): Promise<string> {
   for (const each of paths) if (await exists(path.join(root, each))) return path.join(root, each);
   throw missing(about, root, paths[0]!);
@@ -62,7 +62,6 @@ export async function readLines(about: Published, root: string, name: string): P
   return lines;
 }
 
-/** Returns the error for an invalid line. */
 export function badLine(file: string, line: string, expected: string): Coded {
   return coded(
     'ERR_HOROBALL_DATA_LAYOUT',

@@ -26,7 +26,6 @@ export interface Species {
   colors: { body: Color; texture: Color; part: Color; mark: Color };
 }
 
-/** Genera per family, and species per genus. */
 export const generaPerFamily = 4;
 export const speciesPerGenus = 4;
 

@@ -55,8 +55,9 @@ interface Manifest {
 }
 
 /**
- * Generates the built-in data set: synthetic creatures in a class tree (family, genus, species), which inherit outline,
- * texture, parts, mark and colors with variation. Each image has a random pose, light, background clutter and occlusion.
+ * Generates the built-in data set: synthetic creatures in a class tree (family, genus, species). Species inherit outline,
+ * parts, texture and colors with variation, and differ in their marks. Each image has a random pose, light, background
+ * clutter and occlusion.
  * The images are JPEG files in a folder tree below `root`; the first half of the families is for training.
  *
  * The folder is created atomically. Does nothing if `root` already contains the requested data set, and replaces one that

@@ -7,7 +7,7 @@ import type { Dataset, Sample, Split } from './types.ts';
 
 /**
  * Validates a split from a caller.
- * @returns a copy, for which each property is read once
+ * @returns a copy; each property of `split` is read once
  * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE`
  */
 export function checkSplit(operation: string, split: Split): Split {

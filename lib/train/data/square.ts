@@ -4,8 +4,8 @@ import { resample } from '../../image/resample.ts';
 import { evalPlacement } from '../../image/transforms.ts';
 
 /**
- * Reads the central square of an image as size x size x 3 bytes, blended with white. The loader has already checked its
- * size.
+ * Reads the central square of an image as size x size x 3 bytes, blended with white. The number of pixels is not limited,
+ * because the loader has already checked it.
  */
 export async function readSquare(path: string, size: number): Promise<Uint8Array> {
   const pixels = await decode(await readImageFile(path, Infinity), Infinity);

@@ -57,8 +57,8 @@ export function parameterCount(model: string, dim: number): number {
  * both outputs, each rank sends (R - 1) 2 N D 4 / R bytes; in the all-reduce of the gradients, 2 (R - 1) / R P 4 bytes. The
  * whole loss has N^2 / 2 pairs, each with an inner product of length D in the forward pass, again in the backward pass, and
  * the gradients of both rows. A rank that computes a part has (N / R)^2 / 2 such pairs, and (N / R) (N - N / R) pairs with
- * rows of other ranks, which need the gradient of one row only. A rate that was measured with a smaller batch includes only
- * the loss of that batch.
+ * rows of other ranks, which need the gradient of one row only. If `imagesPerSecond` was measured with a smaller
+ * batch, it only includes the loss of that batch.
  */
 export function costOf(options: CostOptions): Cost {
   const { model, dim, batch, ranks, imagesPerSecond, bandwidth, device = 'cpu' } = options;

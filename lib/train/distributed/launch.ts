@@ -32,7 +32,7 @@ const killSeconds = 25;
  * rank 0 writes a checkpoint; a second signal kills them. Rank 0 inherits the streams of this process; the stderr of the
  * others is printed with a rank prefix.
  *
- * @returns the exit code: 0, 130 or 143 after a signal, or that of the first rank that failed
+ * @returns the exit code: 0, 130 or 143 after a signal, or the exit code of the first rank that failed
  */
 export async function launch({ size, command, maxRestarts = 0, say }: LaunchOptions): Promise<number> {
   const launcher = new Launcher(size, say);
@@ -165,7 +165,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Reports the run folder to the launcher, if any, which resumes it after a restart. */
+/** Reports the run folder to the launcher, if any, so that it can resume the run after a restart. */
 export function reportFolder(folder: string): void {
   process.send?.({ type: 'run', folder } satisfies RankMessage);
 }

@@ -20,7 +20,6 @@ export function batchRanges(rows: number, views: number, size: number): Range[] 
   return ranges(rows / views, size).map(({ first, end }) => ({ first: first * views, end: end * views }));
 }
 
-/** Returns the length of a range. */
 export function lengthOf({ first, end }: Range): number {
   return end - first;
 }

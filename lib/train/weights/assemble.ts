@@ -1,7 +1,7 @@
 /** Assembles the parameters of a network from files that name, split or join tensors differently. */
 import type { NamedTensor } from '../lane/types.ts';
 
-/** A function that creates a parameter from tensors of the file, whose names are already in timm's form. */
+/** The tensors of a file (by their names in timm's form) that form a parameter, and the function that combines them. */
 export interface Recipe {
   sources: readonly string[];
   make(tensors: readonly NamedTensor[]): NamedTensor;
@@ -10,7 +10,7 @@ export interface Recipe {
 /** Whether the file has a tensor of this name. */
 type Has = (name: string) => boolean;
 
-/** Returns how to create a parameter; undefined if the file does not have the tensors for it. */
+/** Returns the recipe of a parameter; undefined if the file does not have the tensors for it. */
 export function recipeOf(name: string, has: Has): Recipe | undefined {
   if (has(name)) return { sources: [name], make: ([only]) => only! };
   for (const rule of rules) {

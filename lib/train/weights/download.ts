@@ -15,7 +15,7 @@ export interface DownloadOptions {
   attempts?: number | undefined;
   /** Milliseconds before the first retry, doubled for each subsequent one; 500 by default. */
   pause?: number | undefined;
-  /** Time-out of a stalled connection in milliseconds; 30,000 by default. */
+  /** Timeout of a stalled connection in milliseconds; 30,000 by default. */
   patience?: number | undefined;
 }
 
@@ -234,7 +234,7 @@ async function readNote(path: string, url: URL): Promise<PartialNote | null> {
   }
 }
 
-/** Writes no note without a version, because a partial download then cannot be resumed safely. */
+/** Removes the note if there is no version, because a partial download then cannot be resumed safely. */
 async function writeNote(path: string, url: URL, version: string | null): Promise<void> {
   if (version === null) await rm(notePath(path), { force: true });
   else await writeFile(notePath(path), JSON.stringify({ url: url.href, version } satisfies PartialNote));

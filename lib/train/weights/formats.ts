@@ -71,7 +71,7 @@ const clip: Rules = [
   [/(?<=^blocks\.\d+\.mlp\.)c_proj\./, 'fc2.'],
 ];
 
-/** DINOv2, DINOv3 and EVA-02 as released. */
+/** The official releases of DINOv2, DINOv3 and EVA-02. */
 const released: Rules = [
   [/^(register_tokens|storage_tokens)$/, 'reg_token'],
   [/(?<=^blocks\.\d+\.mlp\.)w12\./, 'fc1.'],

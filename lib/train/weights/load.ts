@@ -136,8 +136,8 @@ async function allZero(
 }
 
 /**
- * Returns the position embedding of the class token if the file has one and the network has those of patches only. It is
- * then added to the class token itself, as timm does for DINOv2 with registers.
+ * Returns the position embedding of the class token if the file has one and the network only has position embeddings of
+ * patches. The caller adds it to the class token, as timm does for DINOv2 with registers.
  */
 async function positionOfClass(
   { config: { model } }: WeightsTarget,

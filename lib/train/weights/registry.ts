@@ -52,7 +52,7 @@ const laion = 'LAION-2B image-text pairs (OpenCLIP)';
 const datacomp = 'DataComp-XL image-text pairs (OpenCLIP)';
 const webli = 'WebLI image-text pairs (SigLIP)';
 
-/** The backbones of the published experiments, and those in common use today. */
+/** The backbones of the published experiments, and other common ones. */
 export const publishedWeights: readonly PublishedWeights[] = [
   timm('vit_small_patch16_224.augreg_in21k_ft_in1k', [augreg, 22_050_664]),
   timm('vit_base_patch16_224.augreg_in21k_ft_in1k', [augreg, 86_567_656]),
@@ -90,7 +90,7 @@ export const publishedWeights: readonly PublishedWeights[] = [
   timm('vit_so400m_patch14_siglip_224.webli', [webli, 427_680_704]),
 ];
 
-/** Returns published weights by their name or that of their model. */
+/** Returns published weights by their name or by the name of their model. */
 export function findPublished(name: string): PublishedWeights | undefined {
   return (
     publishedWeights.find((weights) => weights.name === name) ??

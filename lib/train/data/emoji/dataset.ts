@@ -52,7 +52,7 @@ function withParents(split: Split): Split {
   return { ...split, parents, levels: ['subgroup', 'group'] };
 }
 
-/** Returns `root` or `emoji` in it, because the default of --path is the folder of all data sets. */
+/** Returns `root` or its subfolder `emoji`, because the default of --path is the folder of all data sets. */
 async function locate(root: string): Promise<string> {
   for (const folder of [root, path.join(root, 'emoji')])
     if ((await readManifest(folder, manifestName)) !== undefined) return folder;

@@ -16,7 +16,7 @@ export interface Image {
   codepoints: string;
 }
 
-/** The list of each split, by file name; `horoball train --ds csv` reads any of them. */
+/** File names of the lists; `horoball train --ds csv` reads any of them. */
 export const listNames = {
   emoji: 'emoji.csv',
   subgroups: 'emoji-subgroups.csv',

@@ -1,4 +1,4 @@
-/** Matches the drawings of several sets to Unicode's emoji, which yields the classes and their views. */
+/** Matches the drawings of several sets to Unicode's emoji: each class is an emoji, and each view is a drawing. */
 import { createHash } from 'node:crypto';
 import { aliasesOf } from './aliases.ts';
 import type { EmojiSet } from './packages.ts';
@@ -49,7 +49,7 @@ export function matchClasses(
 
 /**
  * Returns the drawings of another set for existing classes.
- * @param related - for a set without its own code points, the set whose code points it uses
+ * @param related - the drawings of the set whose code points are used, if `set` has no code points
  */
 export function matchExtra(
   classes: readonly EmojiClass[],

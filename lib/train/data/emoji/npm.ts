@@ -1,4 +1,4 @@
-/** Downloads pinned packages with the user's npm, including its registry, cache, proxy and credentials. */
+/** Downloads pinned packages with the user's npm and its registry, cache, proxy and credentials. */
 import { stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';

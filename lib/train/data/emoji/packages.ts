@@ -12,9 +12,7 @@ export interface Pinned {
 export interface EmojiSet extends Pinned {
   /** The Iconify prefix, which is also the name of the set's image files. */
   id: string;
-  /**
-   * The source of code points to match icons with Unicode: the set's own chars.json, that of another set, or names only.
-   */
+  /** How icons are matched with Unicode: by the set's chars.json, by name, or by the chars.json of another set. */
   codepoints: 'chars' | 'names' | { of: string };
 }
 
@@ -63,7 +61,8 @@ export const benchmarkSets: readonly EmojiSet[] = [
 ];
 
 /**
- * Sets of two more organizations, and other versions of the sets above. Not in the benchmark: near-duplicate or incomplete.
+ * Sets of two more organizations, and other versions of the sets above. They are not in the benchmark, because they are
+ * near-duplicates or incomplete.
  */
 export const extraSets: readonly EmojiSet[] = [
   {
