@@ -1,4 +1,4 @@
-/** Arguments and results of the calls in addon.ts. Structs are read and written by the names of their properties. */
+/** Arguments and results of the calls in addon.ts. The addon reads and writes structs by property name. */
 import type { EmbedderConfig, GradScalerOptions, HybridLossOptions, ScalerState } from './types.ts';
 
 declare const handleBrand: unique symbol;
@@ -16,7 +16,7 @@ export interface Cancel {
 /** The options of the loss, its indices in the tables of the core, and further arguments of the kernels. */
 export interface LossNumbers extends Required<HybridLossOptions> {
   geometryIndex: number;
-  /** -1 for `views`. */
+  /** -1 for the loss `views`. */
   lossIndex: number;
   similarityBeta: number;
   /** Whether the proxies are the anchors of the pairs. */
@@ -32,7 +32,7 @@ export interface LevelNumbers
   lossIndex: number;
 }
 
-/** A row-wise operation of the core, by its index, and its parameter. */
+/** The index of a row-wise operation of the core, and its parameter. */
 export interface RowNumbers {
   readonly index: number;
   readonly parameter: number;

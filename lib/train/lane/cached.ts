@@ -46,7 +46,8 @@ export class CachedEmbeddings extends Leaves {
 
   /**
    * Queues the first pass.
-   * @param images - read later, on the lane: do not modify the bytes until `backward` has completed
+   * @param images - read later, on the lane: before you modify the bytes, call `backward` and await a read, such as
+   * `objective.read()`
    * @param chunk - images per graph, 1 or more
    * @throws RangeError `ERR_HOROBALL_RANGE` for an invalid chunk size
    */
@@ -58,7 +59,7 @@ export class CachedEmbeddings extends Leaves {
 
   /**
    * Call after the loss's `backward`: embeds again and accumulates the parameters' gradients.
-   * @param beforeLast - called before the last chunk's backward pass, which completes the gradients, is queued
+   * @param beforeLast - called just before the backward pass of the last chunk is queued; that pass completes the gradients
    */
   backward(beforeLast: () => void = () => {}): void {
     checkCallback('cachedEmbeddings.backward', 'beforeLast', beforeLast);
@@ -69,7 +70,7 @@ export class CachedEmbeddings extends Leaves {
   }
 }
 
-/** Gradient caching for a training run, which may stop between chunks: asynchronous callbacks are awaited there. */
+/** Gradient caching for a training run: asynchronous callbacks between the chunks can stop the run. */
 export class SteppedEmbeddings extends Leaves {
   readonly #chunks: Chunks;
 
@@ -115,7 +116,6 @@ interface Chunk {
   isLast: boolean;
 }
 
-/** The chunks of a batch. */
 class Chunks {
   readonly images: Squares;
   readonly #embedder: Embedder;
@@ -148,7 +148,7 @@ class Chunks {
     return this.#embedder.forward(batch, { train, purpose: 'training' });
   }
 
-  /** Concatenates the outputs of all chunks to leaves, and disposes of the outputs. */
+  /** Concatenates the outputs of all chunks into leaves, and disposes of the outputs. */
   joined(parts: readonly Embeddings[]): Outputs {
     const shape = [this.images.count, this.#embedder.config.dim];
     const leaf = (of: keyof Outputs): Tensor =>

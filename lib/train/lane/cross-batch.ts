@@ -25,8 +25,8 @@ interface ClassRows {
 
 /**
  * Embeddings of classes from earlier batches, used as additional negatives (cross-batch memory, Wang et al. 2020, arXiv
- * 1912.06798). They are appended to the batch as additional classes of the same loss, so the same kernel computes it; only
- * the batch's rows receive a gradient. Classes that are in the batch are skipped.
+ * 1912.06798). They are appended to the batch as additional classes, so the kernel of the loss is unchanged; only the
+ * batch's rows receive a gradient. Classes that are in the batch are skipped.
  */
 export class CrossBatchMemory {
   readonly #most: number;

@@ -221,19 +221,17 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
     return new GradientSum(model, this);
   }
 
-  /** Records what this rank is doing; if it fails, the errors of the other ranks show it. */
+  /** Records what this rank is doing. If the rank fails, the errors of the other ranks contain this text. */
   at(where: string): void {
     native().groupAt(this.handle, checkText('group.at', 'where', where));
   }
 
-  /** Reports an error of this rank to the others, so that they need not wait until it counts as dead. */
+  /** Reports an error of this rank to the others, so that they do not wait for missing heartbeats. */
   fail(message: string): void {
     native().failGroup(this.handle, checkText('group.fail', 'message', message));
   }
 
-  /**
-   * Leaves the group after the last collective. Rank 0 serves the store, so it waits up to 10 s for the others to leave.
-   */
+  /** Leaves the group after the last collective. Rank 0 waits up to 10 s for all others, and they wait for rank 0. */
   async close(): Promise<void> {
     await native().closeGroup(this.handle);
     this.dispose();

@@ -32,14 +32,14 @@ import type { HybridLossOptions, LossValues, WaitOptions } from './types.ts';
 /** The geometries that support `hardness`. */
 const withoutDistance = geometries.filter((name) => !geometryTerms[name].distance);
 
-/** Overrides of the loss's own options for one `apply`. */
+/** Options of one `apply`; those that are also options of the loss replace its values. */
 export interface ApplyOptions {
   /** Temperatures, above 0. */
   tauE?: number;
   tauH?: number;
   /** The ball's curvature is -c; c > 0. */
   c?: number;
-  /** The proxies of the losses `proxy-anchor` and `proxy-nca`; null, the default, for the others. */
+  /** The proxies of the losses `proxy-anchor` and `proxy-nca`; null, the default, for other losses. */
   proxies?: Proxies | null;
   /** Whether `read` returns gradients with respect to the temperatures, lambda and c; default false. */
   gradParams?: boolean;
@@ -72,8 +72,8 @@ const lossNames = [
 ] as const satisfies (keyof HybridLossOptions)[];
 
 /**
- * Any contrastive loss of a network, hybrid or not: `loss` and `geometry` select it. An autograd function over the core's fused
- * kernels; see `hybridContrastiveLoss` and `contrastiveLoss` for the formulas and their sources.
+ * A contrastive loss of a network; `loss` and `geometry` select which one. It is an autograd function over the core's
+ * fused kernels; see `hybridContrastiveLoss` and `contrastiveLoss` for the formulas and their sources.
  */
 export class HybridLoss {
   /** The options with all defaults filled in. */
@@ -149,12 +149,12 @@ export class HybridLoss {
 
 const applyNames = ['tauE', 'tauH', 'c', 'gradParams', 'proxies', 'divide'] as const;
 
-/** Whether a value is options, as opposed to labels, which have a length. */
+/** Whether an argument is options rather than labels, which have a length. */
 function isOptions(value: Labels | ApplyOptions | undefined): value is ApplyOptions {
   return typeof value === 'object' && value !== null && !('length' in value);
 }
 
-/** The strength of hard negative sampling, under both of its names. */
+/** Validates `hardness` and its former name `beta`, and returns both with the same value. */
 function hardnessOf(
   operation: string,
   { hardness, beta }: Pick<HybridLossOptions, 'hardness' | 'beta'>,

@@ -24,9 +24,7 @@ export interface TorchInfo {
   threads: number;
 }
 
-/**
- * Remembers the `threads` that were set, because libtorch reports the number of the calling thread, not that of the lane.
- */
+/** The loaded addon. `threads` is stored, because libtorch reports the setting of the calling thread, not of the lane. */
 let loaded: { addon: TrainAddon; lib: string; threads?: number } | undefined;
 
 /** @internal The training addon, loaded on the first call. */
@@ -73,7 +71,7 @@ export function torchInfo(): TorchInfo {
 }
 
 /**
- * Seeds libtorch's default generators; `Embedder.create` has its own seed.
+ * Seeds libtorch's default generators; `Embedder.create` has a separate seed.
  *
  * @param seed - an integer >= 0
  */
@@ -129,7 +127,7 @@ export function deviceOf(name: string): Device {
   return native().info().cuda ? 'cuda' : 'cpu';
 }
 
-/** Returns the device for searches over a network's outputs: its own if the core has kernels for it, otherwise the CPU. */
+/** Returns the device for searches over a network's outputs: `device` if the core has kernels for it, otherwise the CPU. */
 export function searchDevice(device: Device): Device {
   if (!device.startsWith('cuda')) return 'cpu';
   const index = Number(device.slice('cuda:'.length) || 0);
@@ -143,7 +141,7 @@ function cudaTables(light: Core): object[] {
   return tables;
 }
 
-/** Returns the library folder of LIBTORCH if set, otherwise that of the libtorch that `setup` chose. */
+/** Returns the library folder below LIBTORCH if that is set, otherwise the library folder that `setup` chose. */
 function libraryFolder({ record }: BuiltAddon): string {
   const chosen = process.env['LIBTORCH'];
   const lib = chosen === undefined || chosen === '' ? record.libtorch.lib : join(chosen, 'lib');

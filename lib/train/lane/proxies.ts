@@ -20,7 +20,7 @@ export interface ProxiesOptions {
  * Learnable proxies, one row per class, for the losses `proxy-anchor` and `proxy-nca` of `HybridLoss`. The embedder's head
  * maps each row like the output of its linear layer: to a unit vector and to a point of the ball. A row is therefore a
  * tangent vector at the origin of the ball, which AdamW can train like any other parameter. Initial values are normal with
- * variance 2 / classes, as published.
+ * variance 2 / classes, as in the code of Proxy-Anchor.
  *
  * @example
  * using proxies = new Proxies(embedder, { labels: [0, 1, 2] });

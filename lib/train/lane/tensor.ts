@@ -9,7 +9,7 @@ import type { Channels, Device, ImageSize, TorchMemory, WaitOptions } from './ty
 /** Returns the number of elements of a shape. */
 export const elements = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
-/** Returns the live handles and their bytes, which stay constant across steps if a loop disposes of its handles. */
+/** Returns the number and the bytes of live handles, which stay constant across steps if a loop disposes of its handles. */
 export function memory(): TorchMemory {
   return native().memory();
 }
@@ -69,7 +69,8 @@ export class Tensor extends Resource<'Tensor'> {
 
   /**
    * Backpropagates `cotangent` (same shape, row-major) through the graph of this tensor and accumulates the
-   * parameters' gradients. The array is read later, on the lane: do not modify it until the next await.
+   * parameters' gradients. The array is read later, on the lane: before you modify it, await a read, such
+   * as `embedder.gradients()`.
    */
   backward(cotangent: Float32Array): void {
     instance('tensor.backward', 'cotangent', cotangent, Float32Array);
@@ -95,8 +96,8 @@ export class Batch extends Resource<'Tensor'> {
 
   /**
    * Queues the transfer and normalization of a batch.
-   * @param images - count x height x width x 3 bytes (RGB, channels last); read later, on the lane: do not modify it until
-   * the next await
+   * @param images - count x height x width x 3 bytes (RGB, channels last); read later, on the lane: before you modify it,
+   * await a read that needs the batch, such as `embeddings.body.data()`
    * @param shape - `size`: the side length of square images, or height and width
    * @param mean - mean per channel of pixel values in [0, 1]; `embedder.config.model.mean` for the model's own
    * @param std - standard deviation per channel
@@ -116,7 +117,7 @@ export class Batch extends Resource<'Tensor'> {
 
   /**
    * Queues the transfer of images that are already normalized.
-   * @param images - count x 3 x height x width float32 values (channels first)
+   * @param images - count x 3 x height x width float32 values (channels first); read later, as in `from`
    * @throws RangeError `ERR_HOROBALL_SHAPE` for another number of values
    */
   static fromNormalized(

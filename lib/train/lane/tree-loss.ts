@@ -61,7 +61,7 @@ export class TreeTerms implements Disposable {
  *   of the loss times `temperature ** height`, so that larger groups are pulled together less tightly.
  * - `cones`: `max(0, exteriorAngle(a, x) - halfAperture(a))`, averaged over images x and their ancestors a (MERU, Desai
  *   et al. 2023, arXiv 2304.09172; HyCoCLIP, Pal et al. 2024, arXiv 2410.06912).
- * - `radius`: the mean squared difference of `dist0 / reach` from the depth in the tree, of images and ancestors.
+ * - `radius`: the mean squared difference between `dist0 / reach` and the relative depth, over images and ancestors.
  *
  * An ancestor is the hyperbolic midpoint of its images in the batch. A learned prototype would only be updated by batches
  * with its images, and would not carry over to the classes of the test split. A midpoint follows the network without state,

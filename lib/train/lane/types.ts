@@ -18,7 +18,7 @@ export interface NamedTensor {
   readonly data: Float32Array;
 }
 
-/** A tensor as input: float64 values are rounded to float32, integers are rejected. */
+/** A tensor as input. Where float32 is expected, float64 values are rounded and integers are rejected. */
 export interface AnyTensor {
   readonly shape: readonly number[];
   readonly data: TensorData;
@@ -103,8 +103,8 @@ export interface HybridLossOptions {
   /** The ball's curvature is -c; c > 0. */
   c: number;
   /**
-   * The norm at which the head clips features before expmap0 (tied only); null, the default: none. Unit rows are not changed by
-   * a limit of 1 or more, so the default of `hybridContrastiveLoss`, 2.3, gives the same results.
+   * The norm at which the head clips features before expmap0 (tied only); null, the default: not clipped. Unit rows are
+   * not changed by a limit of 1 or more, so the default of `hybridContrastiveLoss`, 2.3, gives the same results.
    */
   clipR?: number | null;
   /** For `views`: `sum` (the default, as published) adds the losses of the ordered pairs of views; `mean` averages them. */
@@ -112,13 +112,13 @@ export interface HybridLossOptions {
   /** `hypmix`: the published numerical guards; default null. */
   compat?: Compat | null;
   /**
-   * The strength of hard negative sampling, which is not the `beta` of `contrastiveLoss`: for `views` with geometry `euclidean`,
-   * each negative is weighted by exp(hardness s), where s is its logit (Robinson et al. 2021, arXiv 2010.04592, without the
+   * The strength of hard negative sampling (not the `beta` of `contrastiveLoss`). For `views` with geometry `euclidean`, each
+   * negative is weighted by exp(hardness s), where s is its logit (Robinson et al. 2021, arXiv 2010.04592, without the
    * correction for false negatives). 0, the default, is the plain loss. `train --beta` sets it.
    */
   hardness?: number;
   /**
-   * The former name of `hardness`, which is not the `beta` of `contrastiveLoss`, a factor of the negatives' logits.
+   * The former name of `hardness`. The `beta` of `contrastiveLoss` is different: a factor of the negatives' logits.
    * @deprecated Pass `hardness` instead.
    */
   beta?: number;

@@ -22,8 +22,8 @@ export function settingOf({ geometry, t_e, t_h, lam, hyp_c, clip_r }: RunConfig)
 }
 
 /**
- * Whether a geometry has closed forms here: its distance is that of the ball, or a multiple of the Euclidean distance. Both
- * are distances along shortest paths, whose gradient has a constant norm.
+ * Whether {@link pairCurve} supports a geometry: its logit has no distance, or one whose gradient has a constant norm
+ * (geodesic distance in the ball, or a multiple of the Euclidean distance).
  */
 export function hasClosedForm(geometry: TrainedGeometry): boolean {
   const { distance, slope } = geometryTerms[geometry];
@@ -33,7 +33,7 @@ export function hasClosedForm(geometry: TrainedGeometry): boolean {
 /** The logit of a pair at a given cosine, and its derivatives. */
 export interface Curve {
   logit: number;
-  /** dS/dcos; its reciprocal is the effective temperature. */
+  /** dS/dcos of the logit S; its reciprocal is the effective temperature. */
   slope: number;
   /** |dS/dtheta|: the gradient norm on a unit vector, before weighting by the probability. */
   pull: number;
@@ -54,7 +54,7 @@ export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
  *
  * Derivatives: `dd/dcos = -(2/sqrt c) (c r^2/a^2) / sqrt(u (1 + u))` and, finite even at cos 1,
  * `dd/dtheta = 2 r cos(theta/2) / (a sqrt(1 + u))`. The page with sliders embeds the source of this function, of
- * `radiusOfTied` and of `distanceWeight`, so it must not call any other function.
+ * `radiusOfTied` and of `distanceWeight`, so these must not call any other function.
  *
  * @param cos - cosine of the pair, from -1 to 1
  * @throws RangeError for a distance without a closed form (see {@link hasClosedForm})

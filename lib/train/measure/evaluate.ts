@@ -80,7 +80,7 @@ export interface EvaluateOptions extends Partial<Protocol> {
 
 /**
  * Embeds a split and evaluates retrieval in each space. By default, each image is a query whose gallery is all other
- * images; with `queries`, that many images at the start are queries and the rest are the gallery.
+ * images; with `queries`, the first `queries` images are queries and the rest are the gallery.
  *
  * @param split - test classes; with `parents`, strict Recall@1 is measured for each level of the class tree
  * @param loader - a loader of the split with `mode: 'eval'`

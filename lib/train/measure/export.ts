@@ -32,7 +32,7 @@ export interface Export {
   c: number;
 }
 
-/** Returns a split by name; without a gallery, `gallery` is the test split. */
+/** Returns a split by name. `query` is the test split, and so is `gallery` if the data set has no gallery. */
 export function splitOf({ train, test, gallery }: Dataset, name: SplitName): Split {
   if (name === 'train') return train;
   if (name === 'gallery') return gallery ?? test;
@@ -125,7 +125,8 @@ export async function writeNpyExport(file: string, made: Export, output: Output)
 }
 
 /**
- * Writes the files of `--save_emb` to a run folder under their published names: test and training embeddings.
+ * Writes the files of `--save_emb` to a run folder: the embeddings of the gallery (or of the test images, if there is no
+ * gallery) and of the training images.
  * @param hooks - `beforeWrite` is called before each file, and may throw to prevent writing it
  * @returns the files with their image counts
  */

@@ -27,8 +27,8 @@ export interface FusedOptions extends CallOptions, RetrievalParameters {
 const tile = { queries: 512, gallery: 4096 };
 
 /**
- * `retrievalMetrics` under the fused score. Row i of both embeddings belongs to the same image; they may come from
- * different networks. Scores are computed tile by tile on the requested device; ties go to the lower row.
+ * Computes `retrievalMetrics` under the fused score. Row i of both embeddings belongs to the same image; they may come from
+ * different networks. Scores are computed tile by tile on the requested device; ties go to the lower index.
  *
  * @param euclidean - n x d rows, compared by cosine
  * @param hyperbolic - n x D points of the ball of curvature -c

@@ -7,7 +7,7 @@ const cells = 8;
 const orientations = 9;
 const blockLength = 4 * orientations;
 
-/** Length of {@link orientedGradients}. */
+/** Number of features that {@link orientedGradients} returns. */
 export const gradientLength: number = (cells - 1) ** 2 * blockLength;
 
 /** Returns the features of an image of size x size x 3 bytes. They have unit length unless the image has no gradients. */

@@ -20,7 +20,7 @@ export interface ProfileOptions {
   clipR: number | null;
 }
 
-/** The profiles, and sample anchors with their hardest negatives for display; images are given as rows. */
+/** The profiles, and sample anchors with their hardest negatives for display. Images are given as row indices. */
 export interface MeasuredNegatives {
   profiles: NegativeProfiles;
   strips: {
@@ -160,7 +160,7 @@ function binOf(cosine: number): number {
   return Math.max(0, Math.min(cosineBins - 1, Math.floor(((cosine + 1) / 2) * cosineBins)));
 }
 
-/** Accumulates weights over the hardest 1, 2, 3, 5, ... negatives. */
+/** Accumulates weights over the hardest 1, 2, 3, 4, 5, 7, 9, ... negatives. */
 function atRanks(byRank: readonly [number, number][]): NegativeProfile['byRank'] {
   const sums: NegativeProfile['byRank'] = { hardest: [], sameView: [], crossView: [] };
   let [same, cross, next] = [0, 0, 1];

@@ -11,7 +11,7 @@ import type { Recall } from './types.ts';
 export interface Protocol {
   /** The values of k in Recall@k. */
   ks: readonly number[];
-  /** The number of images at the start that are queries for the rest; default: each image is a query for all others. */
+  /** Number of queries at the start; the other images are the gallery. Default: each image is a query for all others. */
   queries?: number | undefined;
 }
 
@@ -83,7 +83,7 @@ export function emptyRecall(ks: readonly number[], levels: number = 0): Recall {
   return { at, rPrecision: 0, mapAtR: 0, strict: Array<number>(levels).fill(0) };
 }
 
-/** Converts the metrics of a search; `limited` are the `ks` after limiting them to the gallery. */
+/** Converts the metrics of a search. `limited` has each k of `ks`, limited to the size of the gallery. */
 export function recallFrom(
   { recall, rPrecision, mapAtR }: RetrievalMetrics,
   ks: readonly number[],
@@ -140,9 +140,9 @@ const depths = [16, 256];
 const block = 2048;
 
 /**
- * Returns the fraction of the rows of a range whose nearest row outside their own `excluded` group is in the same `wanted`
- * group. A separate search per group would be too slow for 20,000 groups, so it is only used for rows whose nearest
- * neighbors are all in their own group.
+ * Returns the fraction of the rows in `range` whose nearest row of another `excluded` group has the same `wanted` group.
+ * Searches once per group only for rows whose nearest neighbors are all in their own group, because a search for each of
+ * 20,000 groups would be too slow.
  */
 async function strictRecall(
   x: Matrix<Float32Array>,

@@ -73,7 +73,7 @@ async function drawDisk({ hyperbolic, labels, width }: Embedded, c: number): Pro
   const { points, explained } = await projectToDisk(ball.data, ball.rows, width, c);
   return {
     c,
-    points: Array.from(points, (value) => Number(value.toPrecision(5))), // not `toFixed`, because coordinates are tiny if c is
+    points: Array.from(points, (value) => Number(value.toPrecision(5))), // not `toFixed`: a small c makes coordinates tiny
     labels: rows.map((row) => labels[row]!),
     explained,
   };

@@ -187,7 +187,7 @@ async function midpoints(
   return matrix(out, groups.size, all.cols);
 }
 
-/** Returns at most `most` evenly spaced rows. They cover the classes, because rows are ordered by class. */
+/** Returns at most `most` evenly spaced rows, which also samples the classes evenly if rows are ordered by class. */
 export function evenly(count: number, most: number): number[] {
   const size = Math.min(count, most);
   return Array.from({ length: size }, (_, i) => Math.floor(((i + 0.5) * count) / size));

@@ -32,7 +32,7 @@ export function loaderOf(split: Split, config: RunConfig): ImageLoader {
   return new ImageLoader(split, { ...loaderOptions(config), mode: 'eval', resize: config.resize });
 }
 
-/** Joins queries and gallery to one split; both have the same list of classes. */
+/** Joins queries and gallery into one split; both have the same list of classes. */
 function joined(test: Split, gallery: Split): { split: Split; queries: number } {
   const split = { ...test, samples: [...test.samples, ...gallery.samples] };
   return { split, queries: test.samples.length };

@@ -69,9 +69,12 @@ export interface NegativeProfile {
   hardest10: number;
   /** Share of q on negatives with the anchor's view index. Such a negative occurs in views - 1 ordered pairs of views. */
   sameView: number;
-  /** 1 - p of the positive, averaged over the pairs of views; the total weight of the negatives is proportional to it. */
+  /**
+   * 1 - p, where p is the probability of the positive, averaged over the pairs of views. The total weight of the negatives
+   * is proportional to it.
+   */
   missed: number;
-  /** Share of q on the hardest 1, 2, 3, 5, ... negatives, separately for the anchor's view index and all others. */
+  /** Share of q on the hardest 1, 2, 3, 4, 5, 7, ... negatives, separately for the anchor's view index and all others. */
   byRank: { hardest: number[]; sameView: number[]; crossView: number[] };
   /**
    * In equal bins of the cosine from -1 to 1: share of the negatives, of q, and of the gradient norm (null for an untied
@@ -163,7 +166,7 @@ export interface HierarchyFit {
    * count as 0.
    */
   nearestLca: number;
-  /** Recall@K for each K and level: the fraction of images with an image of the same ancestor among their K nearest. */
+  /** Recall@K for each K and level: the fraction of images whose K nearest neighbors include one with the same ancestor. */
   recall: Record<string, number[]>;
   /**
    * Normalized discounted cumulative gain (Järvelin and Kekäläinen 2002), averaged over anchors: the gain of an image is
@@ -187,7 +190,7 @@ export interface Ranks {
   nearest: number;
 }
 
-/** Distances of the group midpoints on one level from the origin. */
+/** Distances from the origin of the group midpoints on one level. */
 export interface DepthRow {
   level: string;
   groups: number;
