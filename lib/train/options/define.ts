@@ -16,12 +16,12 @@ export const trainedGeometries = Object.entries(geometryTerms)
   .filter(([, { points }]) => points !== 'hyperboloid')
   .map(([name]) => name) as readonly string[] as readonly [TrainedGeometry, ...TrainedGeometry[]];
 
-/** Returns the space whose distances a geometry trains; the best evaluation is the one with the highest Recall@1 in it. */
+/** Returns the space whose distances a geometry trains; the best evaluation has the highest Recall@1 in this space. */
 export function trainedSpace(geometry: TrainedGeometry): 'hyperbolic' | 'cosine' {
   return geometryTerms[geometry].distance ? 'hyperbolic' : 'cosine';
 }
 
-/** Returns the geometries whose logit has a term or, if `present` is false, does not have it. */
+/** Returns the geometries whose logit has a term or, if `present` is false, lacks the term. */
 export function geometriesWith(
   term: 'inner' | 'distance' | 'weighted' | 'curved',
   present = true,
@@ -65,7 +65,7 @@ export interface Facts<T> {
   readonly geometries?: readonly TrainedGeometry[];
   /** The losses that depend on the option; all if absent. Other losses accept only the default. */
   readonly losses?: readonly BatchLoss[];
-  /** The role of the option in the logits, if it is one of their scalars. */
+  /** The role of the option in the logits, if it is a scalar of the logits. */
   readonly role?: 'temperature' | 'curvature';
   /** Whether `learn` accepts the option. */
   readonly learnable?: true;

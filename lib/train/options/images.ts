@@ -26,7 +26,7 @@ const ofDatasets = ['eval', 'embed'] as const;
 
 /** Options for the data set, augmentation and image loading. */
 export class ImageOptions {
-  /** Data set: a name that `openDataset` knows. */
+  /** Name of the data set, as in `openDataset`. */
   readonly ds: RunOption<string> = image(text(alternatives(datasetNames)), {
     help: 'data set',
     default: 'SOP',

@@ -22,15 +22,15 @@ import {
 const loss = inGroup('Loss');
 const learnable = true;
 const { alpha, margin, base } = similarityNumbersOf('proxy-anchor');
-/** Options of Proxy-Anchor. */
+/** Metadata of options that only Proxy-Anchor has. */
 const ofProxyAnchor = { losses: lossesWith('oneScale') } as const;
 
-/** Options that scale the terms of the logits. */
+/** Metadata of options that scale the terms of the logits. */
 const evaluated = { commands: ['eval'], studyColumn: true } as const;
 
 /** The contrastive loss. */
 export class LossRunOptions {
-  /** Loss of a batch: `views`, as published, is over all ordered pairs of views; the others are means over their terms. */
+  /** Loss of a batch: `views`, as published, is over all ordered pairs of views; other losses are means over their terms. */
   readonly loss: RunOption<BatchLoss> = loss(oneOf(batchLosses), {
     help: "loss of a batch; 'views' is the cross entropy over all ordered pairs of views, as published; 'proxy-anchor' and 'proxy-nca' train a proxy per class",
     default: 'views',

@@ -14,9 +14,9 @@ import {
 } from './define.ts';
 
 const model = inGroup('Model');
-/** Options that describe an untrained network. */
+/** Metadata of options that describe an untrained network. */
 const untrained = { network: true, commands: ['embed'] } as const;
-/** Options that describe a backbone without a head. */
+/** Metadata of options that describe a backbone without a head. */
 const pretrained = { network: true, commands: ['eval', 'embed', 'search', 'export'] } as const;
 
 const sources =

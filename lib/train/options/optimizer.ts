@@ -28,8 +28,8 @@ export class OptimizerOptions {
     resume: 'extend',
   });
   /**
-   * Number of evaluations without a better Recall@1 under the distance that the geometry trains before the run stops early;
-   * `null`: never.
+   * Number of evaluations without a better Recall@1 after which the run stops early; `null`: never. Recall@1 is measured
+   * under the distance that the geometry trains.
    */
   readonly patience: RunOption<number | null> = optimizer(orNone(count(1)), {
     help: 'number of evaluations without a better Recall@1 after which training stops early, keeping the last weights; None trains for all epochs',

@@ -6,7 +6,7 @@ const output = inGroup('Evaluation and output');
 const maxName = 255;
 /** Maximum length of `emb_name`: leaves space for the suffixes of the files and of temporary files. */
 const maxEmbName = 190;
-/** Options that determine only the location of a run, not its results. */
+/** Metadata of options that do not affect the results of a run. */
 const location = { resume: 'free', affectsResult: false } as const;
 
 /** Options for evaluation and output. */
@@ -41,7 +41,7 @@ export class OutputOptions {
     help: 'train on shuffled labels, as a control',
     default: false,
   });
-  /** Write the embeddings of test and training images at the end, to files named after `emb_name`. */
+  /** Write the embeddings of the training and test images (or gallery) at the end, to files named after `emb_name`. */
   readonly save_emb: RunOption<boolean> = output(flag, {
     help: 'write the embeddings of the test and training images into the run folder at the end',
     default: false,

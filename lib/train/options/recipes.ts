@@ -6,7 +6,7 @@ import type { RunConfig } from './options.ts';
 /** A named set of run options. */
 export interface Recipe {
   name: string;
-  /** The source of the settings; null for those of horoball. */
+  /** The paper with the settings; null if they are not from a paper. */
   paper: 'HypMix' | 'Hyp-ViT' | null;
   /** The options of the command; all others have their defaults. */
   options: Readonly<Partial<RunConfig>>;

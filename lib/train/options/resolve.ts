@@ -87,9 +87,9 @@ function shorthands(given: Readonly<Record<string, unknown>>): Record<string, un
 }
 
 /**
- * Overrides options. A shorthand in `overrides` also replaces the options that it stands for in `base`. If `overrides`
- * contains `ep`, `eval_ep` of `base` is replaced: with the new last epoch if it contained only the last epoch, as in
- * published commands, otherwise with the default.
+ * Overrides options. A shorthand in `overrides` also replaces the options of `base` that it sets. If `overrides`
+ * contains `ep`, the `eval_ep` of `base` is replaced: by the new last epoch if it was only the last epoch, as in
+ * published commands, otherwise by the default.
  */
 export function overrideOptions(
   base: Readonly<Record<string, unknown>>,
@@ -116,7 +116,7 @@ function checked(operation: string, name: OptionName, value: unknown): unknown {
   throw configError(`[${operation}] ${name}: expected ${expected}, got ${shown(value)}`);
 }
 
-/** Hyp-ViT's c = 0 compares unit vectors by cosine, which is head `hypmix` with geometry `euclidean`. */
+/** In Hyp-ViT, c = 0 means the cosine of unit vectors: head `hypmix` with geometry `euclidean`. */
 function withoutZeroCurvature(config: RunConfig): RunConfig {
   if (config.hyp_c !== 0 || config.head !== 'hyp-vit') return config;
   return { ...config, head: 'hypmix', geometry: 'euclidean', hyp_c: publishedDefaults.hyp_c };

@@ -19,7 +19,7 @@ const sumOfTerms = shaped(
   `${treeTerms.join(', ')} or a sum such as ${treeTerms.join('+')}`,
 );
 
-/** Options of the terms that need a curved space with points at any distance from its origin. */
+/** Metadata of options whose terms need a curved space with points at any distance from its origin. */
 const curved = { geometries: geometriesWith('curved') } as const;
 
 /** Losses on the class tree, in addition to the option `loss`. */
@@ -30,7 +30,7 @@ export class TreeOptions {
     default: null,
     studyColumn: true,
   });
-  /** Weight of `levels`: a SupCon loss per level, whose positives share an ancestor on it, averaged over the levels. */
+  /** Weight of `levels`: the mean over the levels of a SupCon loss whose positives share an ancestor on the level. */
   readonly tree_levels: RunOption<number> = tree(atLeast0, {
     help: "weight of the tree loss 'levels', a contrastive loss on the ancestors at each level, averaged over the levels",
     default: 1,

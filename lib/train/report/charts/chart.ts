@@ -120,7 +120,7 @@ function yEnds(
   return { domain: [low - margin, low + margin], tickValues: [low] };
 }
 
-/** Returns the multiples 1, 2 and 5 of powers of ten inside a domain. */
+/** Returns 1, 2 and 5 times the powers of ten inside a domain. */
 function decades([low, high]: readonly [number, number]): number[] {
   const powers = Array.from({ length: 40 }, (_, i) => 10 ** (i - 20));
   const found = powers.flatMap((power) => [1, 2, 5].map((factor) => Number((factor * power).toPrecision(3))));

@@ -2,7 +2,7 @@ import type { Snapshot } from '../../measure/types.ts';
 import { type TrainedGeometry, trainedGeometries } from '../../options/define.ts';
 import { lineage } from '../run/names.ts';
 
-/** Eight hues that most color-blind readers can distinguish when lightness alternates. */
+/** Hues of up to eight families, in degrees; consecutive hues are at least 70 degrees apart. */
 const hues = [250, 55, 155, 20, 310, 100, 200, 345];
 
 /** Colors of the lines of a chart; the first is the accent color. */

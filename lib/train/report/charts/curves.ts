@@ -35,7 +35,7 @@ export function recallChart(rows: readonly Row[], baselines: readonly RecallLine
   return lineChart({ title: 'Recall@1', xLabel: 'epoch', series, percent: true, yMin: 0, marks });
 }
 
-/** Alignment and uniformity after each evaluation; a line without any measured value is labeled as not measured. */
+/** Draws alignment and uniformity after each evaluation; a line without any measured value is labeled as not measured. */
 export function spreadChart(rows: readonly Row[]): Html | null {
   const found = evaluationsOf(rows).flatMap(({ epoch, spread }) => (spread ? [{ epoch, ...spread }] : []));
   if (found.length < 2) return null;

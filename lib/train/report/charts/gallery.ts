@@ -15,7 +15,7 @@ ${thumbnail(query, snapshot, 'query')}${nearest.map((one) =>
 
 /**
  * @param note - caption
- * @param framed - whether to mark the image, because some of the compared rows do not have it
+ * @param framed - whether to mark the image as missing from some of the compared rows
  */
 export function thumbnail(
   { label, thumbnail }: Thumbnail,

@@ -69,7 +69,7 @@ const names = ${JSON.stringify(geometries)};
 const terms = ${JSON.stringify(geometryTerms)};
 const colors = ${JSON.stringify(geometries.map((name) => geometryColors[name]))};
 const cells = 800;
-// Midpoints of equal angle steps: fine near cosine 1, and never at the ends.
+// Midpoints of equal angle steps: dense near cosine 1, without the end points.
 const angles = Array.from({ length: cells }, (_, i) => Math.PI * (i + 0.5) / cells);
 const cosines = angles.map(Math.cos);
 const at = (id) => Math.exp(Number(document.getElementById(id).value));

@@ -32,9 +32,7 @@ export function evaluationTimeText({ epoch }: EvaluationRow): string {
   return epoch === 0 ? 'before training' : `after epoch ${epoch}`;
 }
 
-/**
- * A note if training continued after the last evaluation, whose recall is then not that of the final weights; else null.
- */
+/** Returns a note if training continued after the last evaluation, whose recall is then outdated; otherwise null. */
 export function trainedFurtherText({ rows }: RunRecord): string | null {
   const last = evaluationsOf(rows).at(-1);
   const taken = stepsOf(rows).at(-1)?.step ?? 0;

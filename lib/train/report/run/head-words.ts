@@ -18,7 +18,7 @@ export function rankingText(ranks: Ranks | null | undefined): string | null {
   return `Hyperbolic distance and cosine rank the images with a Spearman correlation of ${fixed(spearman, 3)} and share ${fixed(100 * overlap, 0)}% of the ${nearest} nearest neighbors. The difference is due to the radius: at equal radii, both rankings are the same.`;
 }
 
-/** Describes how much curvature contributes to the run's logits; null if the run does not train a hyperbolic distance. */
+/** Describes how much curvature contributes to the run's logits; null unless a tied head trains a hyperbolic distance. */
 export function curvatureText(config: RunConfig): string | null {
   const { geometry, hyp_c: c, clip_r: clip } = config;
   const terms = geometryTerms[geometry];

@@ -25,9 +25,9 @@ interface Metric {
 
 /** Limits of the server for a `log-batch` request. */
 const most = { metrics: 1000, params: 100, valueLength: 500 };
-/** Time after which collected metrics are sent, unless a batch is full before. */
+/** Time after which collected metrics are sent, even if they do not fill half a batch. */
 const flushMs = 5000;
-/** Time limit of a request, so that an unresponsive server does not hold up a run for long. */
+/** Time limit of a request, so that an unresponsive server does not delay a run for long. */
 const timeoutMs = 10_000;
 const statuses = { complete: 'FINISHED', interrupted: 'KILLED', failed: 'FAILED' } as const;
 

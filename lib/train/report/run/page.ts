@@ -168,7 +168,6 @@ function curvesSection({ rows, snapshot }: RunRecord): Part {
     : html`<section><h2>Training</h2>${zoomHint}<div class="charts">${charts}</div></section>`;
 }
 
-/** A hint above the charts of a run. */
 export const zoomHint: Html = html`<p class="note">Drag across a chart to zoom in, double-click to zoom out.</p>`;
 
 function healthSection({ rows }: RunRecord): Part {

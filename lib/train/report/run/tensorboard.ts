@@ -24,7 +24,7 @@ export class TensorBoard implements RunListener {
   #folder: string | null = null;
   /** The inode of the run's log; no other file can get it, because the log stays open. */
   #log: number | null = null;
-  /** Opened when the first row is written. */
+  /** Opened when the first row or image is written. */
   #writer: EventWriter | null = null;
   /** First step of this session; earlier steps are in the files of earlier sessions. */
   #firstStep = 0;
