@@ -68,7 +68,7 @@ export class RunsFolder {
     }
   }
 
-  /** Reads a listed run, unless it has not changed since it was last read. */
+  /** Returns a listed run, and reads it again only if it has changed. */
   async read(listed: ListedRun): Promise<ShownRun> {
     const folder = join(this.path, listed.path);
     const training = (await runHolder(folder).catch(() => null)) !== null;

@@ -280,7 +280,7 @@ async function fileOf(path: string): Promise<string> {
   return file;
 }
 
-/** Returns the options in the last checkpoint of a run folder; null without one that can be read. */
+/** Returns the options in the last checkpoint of a run folder; null if there is no readable checkpoint. */
 export async function savedOptions(folder: string): Promise<RunConfig | null> {
   try {
     const file = await fileOf(folder);

@@ -13,9 +13,9 @@ const storedValues = 16;
 const transientValues = 10;
 
 /**
- * Bytes per image from its forward pass to the end of its backward pass in float32: within 10% of the 56.9 MB that `node
- * dist/test/train/big-batch.js 18 4,18` measures for vit_small at 224 px. The last block is not counted, because it only
- * processes the class token.
+ * Estimates the bytes per image from its forward pass to the end of its backward pass in float32. For vit_small at 224 px,
+ * this is 56.9 MB, within 10% of the measurement of `node dist/test/train/big-batch.js 18 4,18`. The last block is not
+ * counted, because it only processes the class token.
  */
 export function bytesPerImage({ model, crop }: RunConfig): number {
   const vit = resolveViT(model);
@@ -36,7 +36,7 @@ export interface ChunkOptions {
 
 /**
  * Sets `chunk` if it is not set and the graph of the full batch would not fit in memory. The value is a power of two, so
- * that small variations of free memory do not change it.
+ * that small variations of free memory rarely change it.
  */
 export function withChunk(
   config: RunConfig,

@@ -1,5 +1,5 @@
-// Gradient caching of a run (`chunk`): its batches are embedded in chunks without a graph, and each chunk again in the
-// backward pass.
+// Gradient caching of a run (`chunk`): a batch is embedded in chunks without a graph, and the backward pass embeds each
+// chunk again.
 import type { LabeledBatch } from '../data/types.ts';
 import { CachedEmbeddings, SteppedEmbeddings } from '../lane/cached.ts';
 import type { Embedder, Embeddings } from '../lane/embedder.ts';

@@ -86,7 +86,7 @@ export function createTreeLoss(config: RunConfig, loss: HybridLoss): TreeLoss | 
     weights: Object.fromEntries(treeTermsOf(tree).map((term) => [term, weights[term]])),
     temperature: tree_t,
     k: tree_k,
-    reach: tree_reach ?? 2 * (clip_r ?? 1), // without either, the term that needs it is not trained
+    reach: tree_reach ?? 2 * (clip_r ?? 1), // only used by `radius`, which requires tree_reach or clip_r
   });
 }
 

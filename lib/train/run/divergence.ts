@@ -1,6 +1,6 @@
 /**
- * The message about a loss or gradient that is not finite.
- * @param where - the first part of the network that is not; null if all are finite
+ * Returns the message for a non-finite loss or gradient.
+ * @param where - the first part of the network with a non-finite value; null if all are finite
  */
 export function divergenceText(step: number, what: string, where: string | null): string {
   const location = where === null ? '' : ` (first non-finite value: ${where})`;

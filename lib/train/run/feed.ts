@@ -8,7 +8,7 @@ export interface FeedBatch extends Disposable {
   readonly samples: StepBatch;
   /** The samples on the device, if they were prefetched. */
   readonly prefetched: Batch | null;
-  /** Number of images on all ranks. */
+  /** Number of images in the batch, over all ranks. */
   readonly count: number;
   /** Data-loading wait in milliseconds. */
   readonly waitMs: number;

@@ -28,7 +28,7 @@ import { neverStops, type StopPoints } from './stop.ts';
 /** Rows of a batch, followed by rows of the cross-batch memory. */
 interface Rows extends LossInputs, Disposable {
   labels: Int32Array;
-  /** Factor of the loss. With it, gradients summed over the ranks are those of the mean over the classes of the batch. */
+  /** Factor of the loss: makes the gradients, summed over the ranks, those of the mean over the classes of the batch. */
   factor: number;
 }
 
@@ -63,7 +63,7 @@ export interface StepOutcome {
   stop?: boolean;
 }
 
-/** The network of a run, its loss, optimizer and other training state; a `Checkpoint` stores what changes per step. */
+/** The network of a run, its loss, optimizer and other training state; a `Checkpoint` stores the state that changes. */
 export class Learner implements Disposable {
   readonly embedder: Embedder;
   readonly loss: HybridLoss;

@@ -9,10 +9,9 @@ import { lastName, type Position } from './checkpoint.ts';
 
 const { O_APPEND, O_CREAT, O_RDWR } = constants;
 
-/** The row of the last step is within this many bytes of the end; an evaluation's row has a few thousand. */
+/** Number of bytes at the end of a log that contain the row of the last step; an evaluation's row has a few thousand. */
 const tailBytes = 1 << 20;
 
-/** Opens a log for appending. */
 export async function openLog(path: string): Promise<OpenFile> {
   return await naming(path, openInside(path, O_RDWR | O_APPEND | O_CREAT));
 }

@@ -13,8 +13,8 @@ import { findPublished } from '../weights/registry.ts';
 import { readConfig } from './read.ts';
 
 /**
- * Makes a configuration self-contained: inlines a model's JSON file, and replaces `auto` as the `device` with a device of
- * this machine, and as the `weights` with the model's published weights, or null if they were not downloaded.
+ * Makes a configuration self-contained: inlines a model's JSON file, replaces device `auto` with a device of this machine,
+ * and replaces weights `auto` with the model's published weights, or null if they were not downloaded.
  *
  * @param note - receives a message if the published weights are missing
  * @param operation - name of the operation, for errors

@@ -20,7 +20,7 @@ export interface RunPlan {
 
 /** Options that a resumed run may change, because its results do not depend on them. */
 const unrelated = optionsWhere(({ resume }) => resume === 'free');
-/** Options that a run resumed by name may change, because they only extend it. */
+/** Options that a run resumed by name may change: unrelated ones, and those that only extend it. */
 const extensible = optionsWhere(({ resume }) => resume !== undefined);
 
 /** Options of {@link planRun}. */
@@ -64,7 +64,7 @@ async function planFolder(folder: string, options: Readonly<Record<string, unkno
   return { config, folder };
 }
 
-/** If `ep` is given without `eval_ep`, adapts `eval_ep` to it, provided it was the default or only the last epoch. */
+/** If `ep` is given without `eval_ep`, adapts an `eval_ep` that was the default or just the last epoch. */
 function withAdaptedEvaluations(
   original: RunConfig,
   options: Readonly<Record<string, unknown>>,
@@ -118,8 +118,8 @@ export function checkOrigin({ config: saved }: Checkpoint, config: RunConfig, fo
 }
 
 /**
- * Describes an option that differs between config.json and the last checkpoint of a run; null if all agree. config.json
- * may be edited and has no checksum, the checkpoint has one.
+ * Describes an option that differs between config.json and the last checkpoint of a run; null if all agree. Unlike the
+ * checkpoint, config.json has no checksum that would detect an edit.
  */
 export async function changedOption(folder: string): Promise<string | null> {
   const saved = await savedOptions(folder);
@@ -148,7 +148,7 @@ async function tookSteps(folder: string): Promise<boolean> {
 }
 
 /**
- * Reads the last checkpoint of a run; null if the run ended before its first one and can start again.
+ * Reads the last checkpoint of a run; null if the run ended before its first checkpoint and can start again.
  * @throws `ERR_HOROBALL_CHECKPOINT` if the run wrote no checkpoints; the errors of `Checkpoint.read`
  */
 export async function readLastCheckpoint(folder: string): Promise<Checkpoint | null> {

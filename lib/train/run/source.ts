@@ -138,7 +138,7 @@ interface ShardOptions {
   place: RankPlace;
 }
 
-/** Yields a rank's rows of each batch. The labels of all rows are known in advance: replacements keep the class. */
+/** Yields a rank's rows of each batch. All labels are known in advance, because replaced images keep their class. */
 async function* shardsOf(
   loader: ImageLoader,
   batches: Iterable<Int32Array>,
@@ -175,7 +175,7 @@ function samplerOf(split: Split, { num_samples, bs, seed }: RunConfig): ClassBal
   }
 }
 
-/** From about this c on, unit vectors are at the boundary of the ball, and the published evaluation is meaningless. */
+/** From about this c on, unit vectors are near or outside the boundary: the published evaluation is meaningless. */
 const meaninglessFrom = 0.9;
 
 /** Warnings about published behavior. */
@@ -186,7 +186,7 @@ function publishedWarnings({ compat, hyp_c }: RunConfig): string[] {
   ];
 }
 
-/** Warns if the run ends before every epoch in `eval_ep`, for example if only `ep` of a published command was reduced. */
+/** Warns if all epochs in `eval_ep` are after `ep`, for example if only `ep` of a published command was reduced. */
 function epochWarnings({ ep, eval_ep }: RunConfig): string[] {
   const epochs = parseEpochs(eval_ep) ?? [];
   if (epochs.length === 0 || epochs.some((epoch) => epoch <= ep)) return [];
@@ -240,7 +240,7 @@ async function* skipFirst(
 
 type Warn = (text: string) => void;
 
-/** Milliseconds for an iterable to close a file or a connection; one that hangs must not keep the run. */
+/** Time limit for closing an iterable, in milliseconds: an iterable that hangs must not block the run. */
 const closingMs = 5000;
 
 /** Closes an iterable before its end. */

@@ -64,7 +64,7 @@ export function addEvaluation(state: RunState, row: EvaluationRow, geometry: Tra
     state.best = { step, epoch, recall };
 }
 
-/** Whether at least `patience` evaluations have passed since the best one; null: never stalls. */
+/** Whether at least `patience` evaluations have passed since the best one; false if `patience` is null. */
 export function hasStalled({ best, evaluations }: RunState, patience: number | null): boolean {
   if (patience === null || best === null) return false;
   return evaluations.filter(({ step }) => step > best.step).length >= patience;

@@ -40,7 +40,7 @@ export class Stop implements StopPoints {
     return this.signal.aborted;
   }
 
-  /** Waits for queued work, then rejects if a stop was requested on this rank; in a group, after all ranks know of it. */
+  /** Waits for queued work, then rejects if a stop was requested on this rank; in a group, notifies the others first. */
   async between(): Promise<void> {
     await laneIdle();
     if (this.isRequested) await this.after();

@@ -240,7 +240,7 @@ export class DiskStore implements RunStore {
     await naming(this.file('metrics.jsonl'), this.#log.datasync());
   }
 
-  /** All files except the log are written by path, so they would end up in the folder of a run that took it over. */
+  /** Files other than the log are written by path, so they could overwrite those of a run that took over the folder. */
   async check(): Promise<void> {
     await this.#checkFolder().catch(async (error) => {
       const other = (await this.#lock.isHeld().catch(() => true)) ? null : await runHolder(this.folder);

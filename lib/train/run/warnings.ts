@@ -28,7 +28,7 @@ export function invalidLinesText(
 }
 
 /**
- * Warns about unreadable images, once each.
+ * Warns once about each unreadable image.
  *
  * @param images - default: those that the source of the run has found
  */
@@ -43,7 +43,6 @@ export function warnOfSkipped(
   }
 }
 
-/** Returns the message about an unreadable image. */
 export function skippedText({ path, reason }: Skipped): string {
   return `skipped ${path}: ${reason}`;
 }

@@ -43,9 +43,7 @@ export interface Comparison {
 export interface Analysis {
   arms: ArmSummary[];
   contrasts: Comparison[];
-  /**
-   * For each control: the effect (hyperbolic minus euclidean), and what remains of it if the control replaces euclidean.
-   */
+  /** For each control: the effect (hyperbolic minus euclidean), and the remainder `left` (hyperbolic minus the control). */
   survival: { control: string; effect: Comparison; left: Comparison }[];
 }
 
@@ -109,7 +107,7 @@ function heldOut(cells: readonly CellSummary[]): Map<number, number> {
 const controls: readonly string[] = [chordControl, slopeMatched, hardNegatives];
 
 /**
- * All pairs, but controls are only compared with their subject, because every comparison reduces the power of the others.
+ * All pairs, except that controls are only compared with `subject`: every comparison reduces the power of the others.
  */
 function comparedPairs(arms: readonly ArmSummary[]): (readonly [ArmSummary, ArmSummary])[] {
   const pairs = arms.flatMap((one, i) => arms.slice(i + 1).map((other) => [one, other] as const));

@@ -24,7 +24,7 @@ export function parseAxis(name: AxisName, text: string): Axis {
   return { values: [...new Set(values)] };
 }
 
-/** Splits at commas, except those whose next bracket is a closing one. From the right, so that each is looked at once. */
+/** Splits at commas outside brackets. Scans from the right: a comma whose next bracket is a closing one is inside. */
 function splitOutsideBrackets(text: string): string[] {
   const parts: string[] = [];
   let [end, isInside] = [text.length, false];
@@ -44,7 +44,6 @@ function rangeOf(name: AxisName, text: string, low: number, high: number): Axis 
   throw refused(name, 'a range low:high with 0 < low < high', text);
 }
 
-/** Returns the error for an invalid option. */
 export function refused(name: string, expected: string, got: string): RangeError {
   return coded('ERR_HOROBALL_CONFIG', `[sweep] ${name}: expected ${expected}, got '${got}'`, RangeError);
 }

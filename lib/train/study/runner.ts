@@ -26,7 +26,7 @@ export interface SweepHooks {
 
 /**
  * Executes the remaining runs of a study, one at a time, and writes the report after each. A run with a non-finite loss
- * (due to a low temperature) counts as a result. Any other error ends the study; call `sweep` again to resume it.
+ * (for example at a low temperature) counts as a result. Any other error ends the study; call `sweep` again to resume it.
  * @returns whether the study is complete
  */
 export async function sweep(folder: StudyFolder, hooks: SweepHooks): Promise<boolean> {

@@ -12,7 +12,7 @@ export interface Estimate {
 }
 
 const resamples = 10_000;
-/** Up to this number of values, all resamples are enumerated (1,716 for seven values); beyond, they are sampled. */
+/** Up to this number of values, all resamples are enumerated (1,716 for seven values); for more values, they are sampled. */
 const maxEnumerated = 7;
 
 /**
