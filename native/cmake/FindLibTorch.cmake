@@ -1,8 +1,8 @@
-# Finds libtorch without its own CMake package: for a CUDA build, that package requires a full CUDA toolkit, which code
-# that names devices by string does not need.
+# Finds libtorch without the CMake package that it ships: for a CUDA build, that package requires a full CUDA toolkit,
+# which this project does not need.
 #
-#   in   LibTorch_ROOT or the environment's LIBTORCH: a folder with lib/ and include/ (an archive, or the torch
-#        folder of a wheel); otherwise the system's
+#   in   LibTorch_ROOT or the environment variable LIBTORCH: a folder with lib/ and include/ (an unpacked archive, or
+#        the torch folder of a wheel); without them, the default paths of CMake are searched
 #   out  LibTorch_FOUND, LibTorch_VERSION, target LibTorch::LibTorch
 set(_libtorch_hints ${LibTorch_ROOT} $ENV{LIBTORCH})
 if(_libtorch_hints)
@@ -18,7 +18,7 @@ foreach(_name c10 torch_cpu torch c10_cuda torch_cuda)
 endforeach()
 mark_as_advanced(LibTorch_INCLUDE_DIR)
 
-# The version is in one of two headers. The newer header comes first, because the older one may only include it.
+# The version is in one of two headers, depending on the libtorch version.
 if(LibTorch_INCLUDE_DIR)
   foreach(_header torch/csrc/api/include/torch/version.h torch/headeronly/version.h)
     if(NOT EXISTS "${LibTorch_INCLUDE_DIR}/${_header}")

@@ -1,7 +1,7 @@
-# Detects whether this libtorch can connect processes that train together. This requires version 2.13 or later with Gloo,
-# and on CUDA devices also NCCL with its header and those of CUDA (from the wheels next to torch, or the system's).
+# Detects whether this libtorch supports distributed training, which requires version 2.13 or later with Gloo. CUDA devices
+# also require NCCL, its header and the CUDA headers, which come from the wheels next to torch or from the system.
 #
-#   out  horoball_group_sources, and horoball_group(target), which adds what they need
+#   out  horoball_group_sources, and horoball_group(target), which adds the include directories and definitions they need
 set(horoball_group_sources group_stub.cc)
 if(LibTorch_VERSION VERSION_GREATER_EQUAL 2.13
    AND EXISTS "${LibTorch_INCLUDE_DIR}/torch/csrc/distributed/c10d/ProcessGroupGloo.hpp")
@@ -14,8 +14,8 @@ endif()
 if(LibTorch_torch_cuda_LIBRARY)
   find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${LibTorch_INCLUDE_DIR}/../../nvidia/nccl/include
     ${LibTorch_INCLUDE_DIR}/../../nvidia/cu13/include)
-  # c10d's NCCL header includes headers of the CUDA runtime, which are complete only in a toolkit, and of cuSPARSE, cuBLAS
-  # and cuSOLVER, which not every toolkit has.
+  # c10d's NCCL header includes headers of the CUDA runtime, which only a toolkit contains completely, and of cuSPARSE,
+  # cuBLAS and cuSOLVER, which not every toolkit contains.
   find_path(CUDA_RUNTIME_INCLUDE_DIR crt/host_config.h HINTS /usr/local/cuda/include
     ${LibTorch_INCLUDE_DIR}/../../nvidia/cu13/include)
   find_path(CUDA_LIBRARIES_INCLUDE_DIR cusparse.h HINTS /usr/local/cuda/include
