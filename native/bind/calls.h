@@ -4,8 +4,8 @@
 // Both bindings, native/node and native/wasm, compile this file with their own class `In`, which reads the arguments of one
 // call from left to right. The namespace of `In` has `launch`, which runs the work, `refuse`, which reports an error, and
 // `call_buffer_of`, which returns the buffer of short calls. `In::require` reports a failed check: the Node binding throws;
-// the WebAssembly binding records the first error, and `launch` returns it without running the work. `In::before_job` comes
-// before the arrays of a call that may be a job are read.
+// the WebAssembly binding records the first error, and `launch` returns it without running the work. A call that may run
+// as a job calls `In::before_job` before it reads its arrays.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,7 @@
 
 namespace horoball::bind {
 
-// Small enough that sums of row counts, and products with column counts that fit in memory, do not overflow.
+// Small enough that sums of row counts, and the element counts of matrices that fit in memory, do not overflow.
 constexpr std::int64_t kMaxRows = std::int64_t{1} << 40;
 
 template <class Args>
@@ -95,7 +95,7 @@ inline bool consistent(const DeltaArgs& a) {
          a.base < a.distances.rows && a.delta != nullptr && a.diameter != nullptr;
 }
 
-// Checks that read whole lists. A job makes them on its own thread.
+// Checks that read whole lists. A job runs them on the thread of its work.
 inline bool has_valid_lists(const ContrastArgs& a) {
   return a.order == nullptr || check_contrast(a).code == Code::ok;
 }
@@ -229,8 +229,8 @@ struct Family {
   }
 };
 
-// Reads the numbers of a row-wise call (row_call.h). The shapes are checked later, by the row family, which knows the
-// cards.
+// Reads the numbers of a row-wise call (row_call.h). The row family checks the shapes later, because they depend on the
+// card.
 template <class In>
 RowArgs row_args(const In& in, std::span<const double> n) {
   RowArgs args;
@@ -310,7 +310,7 @@ class Layout {
 };
 
 // A synchronous call on few numbers. Everything that it reads and writes is in the call buffer, because
-// getting the address of a typed array costs more than the arithmetic. From kShortData on, the array holds
+// getting the address of a typed array costs more than the arithmetic. From index kShortData on, the buffer contains
 // the inputs, followed by the result, or by the cotangent and the gradients.
 template <class In, Slot<RowArgs> slot, bool backward>
 typename In::Result call_row_short(typename In::Info info) {

@@ -1,4 +1,4 @@
-// The arguments of a bound function: the members of its argument struct, in call order, with the names that they have in
+// The arguments of a bound function: the members of its argument struct, in call order, with their names in
 // TypeScript. The same list reads the arguments of a call and describes them: `npm run ops` writes the functions of
 // lib/call/binding-calls.ts from that description.
 #pragma once
@@ -32,7 +32,7 @@ struct Bounded {};
 template <Name name, auto member, auto length>
 struct List {};
 
-// A list of members, in which another list stands for its members.
+// A list of members. A nested list is replaced by its members.
 template <class... Members>
 struct FieldList {};
 

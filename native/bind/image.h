@@ -37,8 +37,8 @@ struct ImageFunction {
   static std::string arguments() { return ((describe(Fields{}) + ",") + ...) + describe_launch(); }
 };
 
-// Far above the size of any image, and small enough that neither the product of two sides and the channels nor the sum of
-// two sides overflows.
+// Far above the size of any image, but small enough that width * height * channels and the sum of two sides do not
+// overflow.
 inline constexpr std::int32_t kMaxSide = 1 << 28;
 inline constexpr std::int32_t kMaxAugmentSide = 1 << 14;
 inline constexpr std::int32_t kMaxAugmentSteps = 1 << 10;

@@ -16,7 +16,7 @@ struct Launch {
   std::uint32_t job = 0;
 };
 
-// A check that precedes the work, on the same thread, and what `In::require` would expect.
+// A check that runs before the work, on the same thread, and the `expected` part of its error message.
 template <class Holds>
 struct Check {
   Holds holds;
