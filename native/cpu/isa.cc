@@ -1,6 +1,6 @@
 // Every family at one ISA level. Compiled once per level: HOROBALL_LEVEL is its name, and the compiler flags select
-// its instruction set. Everything included here is in an unnamed namespace and uses no template of the standard
-// library, so the object exports nothing but the table below.
+// its instruction set. Everything included here is in an unnamed namespace, and uses only those templates of the standard
+// library that are always inlined, so the object exports nothing but the table below.
 //
 // To add a family: include its header and fill its slot.
 #include "cpu/contrast/contrast.h"

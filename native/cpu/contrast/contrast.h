@@ -1,14 +1,14 @@
 // The contrastive loss over all ordered pairs of views, forward and backward. All pairs of views share one symmetric
 // matrix of logits, which is processed block by block (plan.h): each tile serves both its rows and its columns.
 //
-// N_ab, L_ab and S+ of an anchor of view a and its positive in view b are those of Odds (ops/contrast.h). The weight of a
-// negative in view b is exp(S - L_ab). For a negative in the anchor's own view it is the sum over b of exp(S - L_ab), so the
-// entry of the own view stores -log sum exp(-L_ab). The weight of the positive is exp(S+ - L_ab) - 1 = -exp(N_ab - L_ab).
-// The second form is computed, because the first cancels.
+// Odds (ops/contrast.h) defines N_ab, L_ab and S+ for an anchor in view a and its positive in view b. A negative in view b
+// has the weight exp(S - L_ab). A negative in view a has the sum of exp(S - L_ab) over all b, so the anchor's entry for view
+// a stores -log sum exp(-L_ab). The positive has the weight exp(S+ - L_ab) - 1, computed as -exp(N_ab - L_ab), which does
+// not cancel.
 //
 // A rank that computes only a part (ContrastPart) has complete sums of its own samples after the forward pass. The weights
-// of their pairs with samples of other ranks also need the L_ab of those samples, so the ranks exchange them before the
-// backward pass.
+// of their pairs with samples of other ranks also need the L_ab of those samples, so the ranks exchange all L_ab before
+// the backward pass.
 #pragma once
 
 #include "cpu/contrast/pass.h"
@@ -92,7 +92,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     Pass::allocate(arena);
   }
 
-  // The index of the first entry of a block's samples against a view.
+  // The index of a block's first sample in the arrays of a view.
   std::int64_t place(std::int64_t view, std::int64_t block) const {
     return (view * map_.count + block) * kSide;
   }
@@ -282,7 +282,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     return true;
   }
 
-  // Calls body with references to the entries of each sample of a block and each view: in `references_`, and in `top`.
+  // For each sample of a block and each view, calls body with references to its entries in `references_` and in `top`.
   template <class Body>
   void each_reference(std::int64_t block, Body body) const {
     const std::int64_t* starts = args_.part->starts;
@@ -297,7 +297,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     }
   }
 
-  // Two ranks process each pair of their samples, and each adds half of its contribution to the parameter gradients.
+  // Sums the parameter gradients over the ranks. A pair of samples from two ranks contributes one half on each rank.
   void add_params() {
     if (args_.part == nullptr) return;
     for (int k = 0; k < kParams; ++k) rank_params_[rank_ * kParams + k] = args_.grad_params[k];

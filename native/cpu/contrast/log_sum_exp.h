@@ -9,9 +9,9 @@
 namespace horoball {
 namespace {
 
-// For the negatives of every sample in every view: the largest logit, the sum of exp(logit - largest) and the
-// lowest class that attains the largest; and the logit of the positive, which finish_block replaces with its
-// softmax probability minus 1. Each [view][padded sample].
+// For every view and padded sample: the largest logit of the negatives, the sum of exp(logit - largest), the lowest
+// class that attains the largest, and the logit of the positive. Contrast::finish_block replaces `top` with L_ab, and
+// `positive` with the probability of the positive minus 1.
 template <class T>
 struct LogSums {
   T *top, *total, *first, *positive;
@@ -28,7 +28,7 @@ struct TileStats {
   double least, sum;
 };
 
-// Masks padding and, if `diagonal`, the diagonal, which holds pairs of samples with themselves, or positives.
+// Masks padding and, if `diagonal`, the diagonal: pairs of a sample with itself, or positive pairs.
 template <class T>
 inline void mask_logits(T* logits, std::int64_t rows, std::int64_t columns, bool diagonal) {
   const std::int64_t padded = round_up(columns, Vec<T>::kLanes);
@@ -74,8 +74,8 @@ inline void find_largest(const T* logits, std::int64_t rows, std::int64_t column
 }
 
 // With x = exp(S - (v_i + v_j)/2), exp(S - v_i) = x * rise[j] * fall[i] and exp(S - v_j) = x * rise[i] * fall[j], so
-// each pair needs one exponential. While the v of a tile are within kMaxSpread of each other, x is 0 only if both
-// are below 1e-11 (in float64 far less), which is enough for sums whose largest term is 1.
+// each pair needs one exponential. If the v of a tile differ by at most kMaxSpread, x underflows to 0 only if both
+// exponentials are below 1e-11 (far less in float64). That is negligible in sums whose largest term is 1.
 constexpr double kMaxSpread = 120;
 
 // exp((v - base)/2) and its inverse, for the rows or the columns of a tile.
@@ -131,8 +131,8 @@ inline void restore(TileSums<T>& sums, const Halves<T>& halves, std::int64_t cou
   }
 }
 
-// Adds up the sums and classes, given the largest logits. `row_class` and `column_class` are the classes at (0, 0).
-// With kShared the sums must still be multiplied by the `fall` of their row or column.
+// Computes `total` and `first` from the largest logits. `row_class` and `column_class` are the classes of the first row
+// and column. With kShared, each total must still be multiplied by the `fall` of its row or column.
 template <bool kShared, class T>
 inline void add_tile_by(const TileHalves<T>& halves, const T* logits, std::int64_t rows, std::int64_t columns,
                         std::int64_t row_class, std::int64_t column_class, TileSums<T>& down,
@@ -179,7 +179,7 @@ inline void add_tile(const T* logits, std::int64_t rows, std::int64_t columns, s
   restore(across, halves.columns, columns);
 }
 
-// Adds up the sums and classes of the rows alone, given their largest logits.
+// Computes `total` and `first` of the rows only, from their largest logits.
 template <class T>
 inline void add_rows(const T* logits, std::int64_t rows, std::int64_t columns, std::int64_t column_class,
                      TileSums<T>& down) {
@@ -198,7 +198,7 @@ inline void add_rows(const T* logits, std::int64_t rows, std::int64_t columns, s
   }
 }
 
-// Merges the sums of a tile into those of the same samples.
+// Merges the sums of a tile into `state`, from index `place` on.
 template <class T>
 inline void merge(const TileSums<T>& tile, std::int64_t count, const LogSums<T>& state, std::int64_t place) {
   using V = Vec<T>;

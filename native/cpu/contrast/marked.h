@@ -1,5 +1,5 @@
-// Tiles with positive pairs, which are marked by 1 in a second tile: their sums for every anchor, and the weights of their
-// pairs. Only the functions of `LossTerms` depend on the loss (ops/losses/card.h).
+// Processes tiles with positive pairs, which a second tile marks with 1: computes the sums of every anchor and the weights
+// of all pairs. Only the functions of `LossTerms` depend on the loss (ops/losses/card.h).
 #pragma once
 
 #include "cpu/contrast/terms.h"
@@ -65,10 +65,10 @@ struct MarkedTile {
   const PairTile<T>& tile;
   const T* marks;
   T* logits;
-  bool both;  // the columns are anchors too, other than those of the rows
+  bool both;  // the columns are anchors too, and are not the same block as the rows
 };
 
-// Sums of the value and the slope of pair_term() over the positives of every row and column.
+// Sums the value and the slope of pair_term() over the positives of every row and column.
 template <class Card, class T>
 void add_pair_terms(const SimilarityParameters& parameters, const MarkedTile<T>& marked, const T* row_logs,
                     const T* column_logs, PositiveSums<T>& down, PositiveSums<T>& across) {

@@ -1,9 +1,9 @@
 // Pair losses over anchors with any number of positives, forward and backward (ops/losses/card.h has the mathematics).
 //
-// The forward pass computes the log-sum-exp of the negatives of every anchor as the loss over views does, and the sums of
-// its positives from the few tiles that have any. A loss with one term per pair then visits those tiles again. The weight
-// of a negative pair is the sum of exp(u - reference_[anchor]) over its anchors, so the backward pass differs from that of
-// the loss over views only in tiles with positives, whose weights are computed in advance.
+// For every anchor, the forward pass computes the log-sum-exp of its negatives, as contrast.h does, and sums over its
+// positives, which are in few tiles. A loss with one term per positive pair then processes those tiles again. The weight of
+// a negative pair is the sum of exp(u - reference_[anchor]) over its anchors. The backward pass is therefore the same as in
+// contrast.h, except that the weights of tiles with positives are computed in advance.
 //
 // Anchors without terms, and the rows of the reference matrix, are silent: their `reference_` is +infinity, so they add
 // nothing to the weight of a pair.
@@ -16,7 +16,7 @@
 namespace horoball {
 namespace {
 
-// The memory of one worker in addition to that of ContrastWorker.
+// The memory of one worker, in addition to its ContrastWorker.
 template <class T>
 struct PairWorker {
   T* marks;
@@ -107,7 +107,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
   }
 
   bool is_anchor(std::int64_t block) const { return map_.group(block) == 0; }
-  // Whether the columns of a tile are anchors other than its rows.
+  // Whether the columns of a tile are anchors too, and not the same block as its rows.
   bool both(const BlockPair& pair) const { return is_anchor(pair.j) && pair.i != pair.j; }
   Anchors<T> anchors(std::int64_t block) const {
     const std::int64_t at = block * kSide;
@@ -267,7 +267,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
     }
   }
 
-  // Writes the loss. Returns the factor by which it multiplies all weights.
+  // Writes the loss. Returns the factor by which the reduction multiplies all weights.
   double report_loss() {
     BlockSums total;
     for (std::int64_t b = 0; b < map_.count; ++b) {
@@ -301,8 +301,8 @@ class PairLoss : ContrastPass<T, GroupMap> {
     return softmax;
   }
 
-  // Prepares one exponential per pair (see kMaxSpread) with copies of the tile's entries of `reference_`, in which silent
-  // anchors have the lowest entry and a `fall` of 0. Returns false if the entries of the other anchors differ too much.
+  // Prepares one exponential per pair (see kMaxSpread) with copies of the tile's part of `reference_`. In them, silent
+  // anchors get the lowest entry and a `fall` of 0. Returns false if the entries of the other anchors differ too much.
   static bool share_exponentials(const T* rows, std::int64_t row_count, const T* columns,
                                  std::int64_t column_count, const PairWorker<T>& own, TileHalves<T>& halves) {
     const T silent = static_cast<T>(HUGE_VAL);

@@ -68,7 +68,7 @@ class ContrastPass {
   }
 
   // Calls body(pair, worker, wait) for every directed pair that the map processes. For each block, the code after wait()
-  // runs in the order of its pairs.
+  // runs in the fixed order of its pairs.
   template <class Body>
   void each_pair(Body body) {
     const Rounds rounds(completed_, map_.count);
@@ -177,7 +177,7 @@ class ContrastPass {
     for (std::int64_t j = 0; j < tile.columns; ++j) lift[j] += static_cast<double>(worker.column_lift[j]);
   }
 
-  // The two products of a tile of weights, added to the gradients of its two blocks.
+  // Adds the two products of a tile of weights to the gradients of its two blocks.
   void spread(const ContrastSide<T>& side, int kind, const BlockPair& pair, const ContrastWorker<T>& worker,
               const T* weights) {
     T* rows[kSide];

@@ -43,16 +43,16 @@ struct ClassRange {
   std::int64_t size(std::int64_t at) const { return min(width, end - class_of(at)); }
 };
 
-// A block. `own_before`: how many blocks of this rank precede it.
+// A block. `own_before` is the number of blocks of this rank that precede it.
 struct ViewBlock {
   std::int64_t first_class, size, own_before;
   std::int32_t view;
   bool is_own, is_wanted;
 };
 
-// One symmetric N x N matrix, ordered view by view. A block holds consecutive classes of one view. Therefore all pairs of
-// two blocks belong to one pair of views, and positive pairs are on the diagonal of a pair of blocks. A rank that computes
-// only a part (ContrastPart) pairs the blocks of its own classes with all blocks, and the others only with those.
+// One symmetric N x N matrix, ordered view by view. A block contains consecutive classes of one view, so all samples of a
+// pair of blocks belong to one pair of views, and positive pairs are on the diagonal. A rank that computes only a part
+// (ContrastPart) processes only the pairs in which at least one block has classes of this rank.
 struct BlockMap {
   enum : int { kBefore, kWanted, kUnwanted, kAfter, kRanges };
 
@@ -85,7 +85,7 @@ struct BlockMap {
   bool meets(const BlockPair& pair) const { return is_own(pair.i) || is_own(pair.j); }
   // Whether another rank also processes the pair.
   bool is_shared(const BlockPair& pair) const { return !is_own(pair.i) || !is_own(pair.j); }
-  // The pair in the order in which a block of this rank is first.
+  // The pair, ordered so that its first block belongs to this rank.
   BlockPair directed(const BlockPair& pair) const {
     return is_own(pair.i) ? pair : BlockPair{pair.j, pair.i, pair.round};
   }

@@ -104,7 +104,7 @@ class Positives {
     return marked;
   }
 
-  // The first positive of an anchor at or after a row.
+  // The position in `positives` of an anchor's first positive at or after a row.
   std::int32_t first_at(std::int64_t anchor, std::int64_t row) const {
     std::int32_t low = args_.starts[anchor], high = args_.starts[anchor + 1];
     while (low < high) {

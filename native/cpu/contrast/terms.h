@@ -1,4 +1,4 @@
-// The logits of a tile of pairs, and the weights of its gradients in the backward pass. Only the functions of
+// The logits of a tile of pairs, and the weights of the pairs in the backward pass. Only the functions of
 // `LogitTable` depend on the geometry (PairKind of ops/geometries/card.h); the rest of the family calls them through
 // that table.
 #pragma once
@@ -28,7 +28,7 @@ inline Logit logit_of(const Args& args, double factor = 1) {
           args.clip};
 }
 
-// A tile of pairs, pitch kBlock: inner products g of e, squared differences s of h (of z if heads are tied).
+// A tile of pairs with pitch kBlock: inner products g of e, squared differences s of h (of z if heads are tied).
 template <class T>
 struct PairTile {
   const Prepared<T>& x;
@@ -70,9 +70,9 @@ struct Softmax {
     }
     const V in_row = V::load(halves.columns.rise + j) * V(halves.rows.fall[i]);
     const V in_both = fma(V::load(halves.columns.fall + j), V(halves.rows.rise[i]), in_row);
-    // If x underflows, the larger of the two terms may still be representable, and may be the only weight
-    // that its anchors have. Scaling prevents that: where the scaled x reaches its lower bound, the result is
-    // below kLeastScaled and counts as 0.
+    // If x underflows, the larger of the two terms may still be representable, and may be the only weight of
+    // its anchor. The scaled x keeps that term. If even the scaled x underflows, the result is below
+    // kLeastScaled and counts as 0.
     const V scaled = exp_within<kScaleShift>(shared_exponent(logit, row_log[i], column)) * in_both;
     return where(scaled < V(kLeastScaled<T>), V(T(0)), scaled) * V(T(kUnscale));
   }
@@ -84,7 +84,7 @@ struct Softmax {
   }
 };
 
-// Contributions of the pairs of a tile to the coefficients of x_i and y_j in their own gradients.
+// Contributions of the pairs of a tile to the coefficient of x_i in the gradient of x_i, and the same for y_j.
 template <class T>
 struct Lifts {
   T* rows;
@@ -102,13 +102,13 @@ template <class T>
 struct LogitTable {
   // Writes S(i, j) to `logits`, with pitch kBlock.
   void (*logits)(const PairTile<T>&, T* logits);
-  // Overwrites g with the weights of the product with e, and s with those of the product with h (or, if heads are tied,
-  // of the product with z).
+  // Overwrites g with the weights that multiply the rows of e in the gradients, and s with the weights that multiply the
+  // rows of h (of z if heads are tied).
   ParamSums (*weigh)(const PairTile<T>&, const Softmax<T>&, const Lifts<T>&, const NearSink<T>&);
   // Computes the per-row values of the points between which squared differences are taken.
   void (*prepare)(double c, const BlockRows<T>&, std::int64_t first, const Prepared<T>&);
   double (*tied_quantity)(double c, double radius);  // the metric card's quantity of tied ball points
-  bool gram, squared;                                // whether tiles of inner products and of s are wanted
+  bool gram, squared;                                // whether tiles of inner products and of s are needed
   Rows rows;                                         // the kind of rows from which s is computed
 };
 

@@ -10,7 +10,7 @@ namespace horoball {
 namespace {
 
 // Maximum bytes of packed rows, of tiles that the backward pass reads again, and of all workers (at least one always runs).
-// Together they bound the scratch memory whatever N is; 28 MiB hold the float32 tiles of about 2,700 rows in two matrices.
+// All other scratch memory is linear in N. 28 MiB are enough for the float32 tiles of 2,600 rows in two matrices.
 constexpr std::size_t kPackedBudget = 20u << 20, kTileBudget = 28u << 20, kWorkerBudget = 28u << 20;
 
 // One of the two sets of rows, e or h (or z, which serves as both). `data` and `gradient` have one entry per group of the map.
@@ -91,7 +91,7 @@ class ContrastTiles {
     }
   }
 
-  // Computes the per-row values of a block. `radius` is that of the ball points of tied heads.
+  // Computes the per-row values of a block. `radius` is the radius of the ball points of tied heads.
   void prepare(std::int64_t block, T radius) {
     prepare_side(e, block, radius);
     prepare_side(h, block, radius);
@@ -216,7 +216,7 @@ class ContrastTiles {
     for (std::int64_t i = 0; i < kSide; ++i) numbers.q[i] = q;
   }
 
-  // A block prepared for the product: the one that is kept, or a copy packed into the worker's slot.
+  // A block packed for the product: the packed rows that are kept, or rows packed into the worker's slot.
   Prepared<T> packed(const ContrastSide<T>& side, std::int64_t block, T* slot) const {
     Prepared<T> p = of_block(side, block);
     if (keeps_rows_) return p;

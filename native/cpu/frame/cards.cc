@@ -1,5 +1,5 @@
-// The metric, geometry and loss cards as JSON (names, formulas, parameters and tolerances come from here only), and
-// lookups of a card by its index.
+// The metric, geometry and loss cards as JSON (names, formulas, parameters and tolerances come from here only), lookups
+// of a card by its index, and the checks of the arguments of both losses.
 #include "ops/geometries/cards.h"
 #include "core.h"
 #include "cpu/frame/json.h"
@@ -105,13 +105,13 @@ constexpr int count(MetricList<Entries...>) {
   return sizeof...(Entries);
 }
 
-// Whether the matrix is given and has the shape of the batch.
+// Whether the matrix is given and has the expected shape.
 template <class AnyMatrix>
 bool is_read(const AnyMatrix& m, const ConstMatrix& shape) {
   return m.data != nullptr && m.rows == shape.rows && m.cols == shape.cols;
 }
 
-// Whether the gradient is either not requested, or that of a matrix that is read.
+// Whether the gradient is null, or its matrix is read and it has the expected shape.
 bool is_wanted(const Matrix& gradient, bool read, const ConstMatrix& shape) {
   return gradient.data == nullptr || (read && is_read(gradient, shape));
 }
@@ -159,7 +159,7 @@ Reads reads_of(Geometry geometry, bool tied) {
 
 namespace {
 
-// Whether the ranks partition the classes, and the rows of the wanted gradients are those of this rank's first classes.
+// Whether the ranks partition the classes, and the wanted gradients have exactly the rows of this rank's first classes.
 bool is_part(const ContrastArgs& args) {
   const ContrastPart& part = *args.part;
   const std::int64_t classes = args.euclidean.rows / args.views;

@@ -1,5 +1,5 @@
-// exp, log and log1p of vectors. Largest error in units in the last place, over four million points spread over
-// their domains, against 80-bit arithmetic (AVX2): exp 1.1, log1p for z >= 0 1.9, log 1.2, in either type.
+// exp, log and log1p of vectors. Largest errors over four million points of each domain, compared with 80-bit
+// arithmetic (AVX2, both types): exp 1.1 ulp, log 1.2 ulp, log1p 1.9 ulp for z >= 0.
 #pragma once
 
 #include "cpu/frame/vec_pair.h"
@@ -49,7 +49,7 @@ HOROBALL_INLINE V exp_within(V x) {
   return scaled(p, shifted);
 }
 
-// e^x. 0 if the result would be below the smallest normal number; above x = 88 (709 in float64), the value at
+// e^x. 0 if the result would be below the smallest normal number; above x = 88.3 (709.4 in float64), the value at
 // that bound.
 template <class V>
 HOROBALL_INLINE V exp(V x) {
@@ -87,7 +87,7 @@ HOROBALL_INLINE V join(V k, V log) {
   }
 }
 
-// log x for normal x > 0; below that the log of the smallest normal number, and NaN for NaN.
+// log x, with x clamped to the range from the smallest normal number to kHuge; NaN for NaN.
 template <class V>
 HOROBALL_INLINE V log(V x) {
   using T = typename V::Scalar;
@@ -97,7 +97,7 @@ HOROBALL_INLINE V log(V x) {
   return join(parts.k, log_near_one(fma(parts.scale, y, V(T(-1)))));
 }
 
-// log(1 + z) for 0 <= z <= 1e36 (1e306), with a small relative error even for tiny z.
+// log(1 + z) for 0 <= z <= kHuge, with a small relative error even for tiny z.
 template <class V>
 HOROBALL_INLINE V log1p_finite(V z) {
   using T = typename V::Scalar;
@@ -106,7 +106,7 @@ HOROBALL_INLINE V log1p_finite(V z) {
   return join(parts.k, log_near_one(fma(parts.scale, z, parts.scale - V(T(1)))));
 }
 
-// log(1 + z) for z >= 0. Constant from 1e36 (1e306) on, except that +infinity gives +infinity.
+// log(1 + z) for z >= 0. Constant from kHuge on, except that +infinity gives +infinity.
 template <class V>
 HOROBALL_INLINE V log1p(V z) {
   using T = typename V::Scalar;

@@ -19,7 +19,7 @@ inline std::string text(std::string_view s) {
   return out + '"';
 }
 
-// JSON has neither NaN nor infinities: null stands for them.
+// JSON has neither NaN nor infinities: both become null.
 inline std::string number(double x) {
   if (!std::isfinite(x)) return "null";
   char out[32];

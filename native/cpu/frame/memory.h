@@ -1,5 +1,5 @@
 // Scratch memory of a call: one aligned block, divided into arrays. Not a standard container, because the ISA
-// objects must not instantiate templates of the standard library (see isa.cc).
+// objects must not contain template functions of the standard library (see isa.cc).
 #pragma once
 
 #include <cstddef>
@@ -32,8 +32,8 @@ constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n +
 constexpr std::int64_t min(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t step) { return (n + step - 1) / step; }
 
-// Allocates arrays in order, each on its own cache line. With a null base it only measures, so that one function
-// both sizes and divides a block.
+// Allocates arrays in order, each at the start of a cache line. With a null base it only measures, so that one
+// function both sizes and divides a block.
 class Arena {
  public:
   explicit Arena(std::byte* base) : base_(base) {}

@@ -51,7 +51,7 @@ HOROBALL_INLINE Vec<T> coordinates(const T* row, std::int64_t k, double scale) {
   return Vec<T>::load(scaled);
 }
 
-// Packs kTileCols rows, from row `first` on, into a panel. A null `scale` stands for factors of 1.
+// Packs kTileCols rows, from row `first` on, into a panel. A null `scale` means factors of 1.
 template <class T, class Source>
 [[gnu::noinline]] void pack_panel(const Source& source, std::int64_t first, const double* scale,
                                   std::int64_t depth, T* to) {

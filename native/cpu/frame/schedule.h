@@ -1,7 +1,7 @@
 // The order in which pairs of blocks are processed.
 //
 // A pair of blocks adds to sums of both blocks. To make the sums independent of the number of threads, every
-// block meets its partners in one fixed order: a task waits until both of its blocks have reached its round. In
+// block is paired with its partners in a fixed order: a task waits until both of its blocks have reached its round. In
 // round r the indices of two partners add up to r (modulo the count), so each block has exactly one partner per
 // round, the pairs of a round are disjoint, and tasks handed out in ascending order never wait for a later one.
 #pragma once
@@ -29,14 +29,14 @@ inline BlockPair symmetric_pair(std::int64_t task, std::int64_t count) {
   return {i, (round - i + count) % count, round};
 }
 
-// Pairs of `rows` blocks with `columns` others: in round r, row block i meets column block i + r (modulo the
-// larger count). Pairs with i or j out of range are empty but still take their round.
+// Pairs of `rows` row blocks with `columns` column blocks: in round r, row block i is paired with column block i + r
+// (modulo the larger count). Pairs with i or j out of range are empty but still complete their round.
 inline BlockPair grid_pair(std::int64_t task, std::int64_t rows, std::int64_t columns) {
   const std::int64_t count = rows > columns ? rows : columns, round = task / count, i = task % count;
   return {i, (i + round) % count, round};
 }
 
-// How many rounds each block has completed.
+// The number of rounds that each block has completed.
 class Rounds {
  public:
   // `completed` has one counter per block.

@@ -7,7 +7,7 @@
 namespace horoball {
 namespace {
 
-// Waking a thread takes a few microseconds: below this many multiply-adds, a call stays on its own thread.
+// Waking a thread takes a few microseconds: below this many multiply-adds, a call runs only on the calling thread.
 constexpr double kWorthThreads = 2e6;
 
 inline int threads_for(const Run& run, double multiply_adds) {

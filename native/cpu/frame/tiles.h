@@ -40,7 +40,7 @@ HOROBALL_INLINE T left_element(const T* a, std::int64_t stride, int row, std::in
   return kLeft == Left::by_k ? a[k * stride + row] : a[row * stride + k];
 }
 
-// Calls body with 0, 1, ... kCount - 1 as constants: a loop that is unrolled before register allocation. Always
+// Calls body with 0, 1, ... kCount - 1 as compile-time constants: a loop unrolled before register allocation. Always
 // inlined: otherwise the sums would be kept in memory, which doubles the time of a product.
 template <int kCount, class Body>
 HOROBALL_INLINE void unrolled(Body body) {
@@ -81,8 +81,8 @@ template <int kVectors, Left kLeft, class T>
   return answer;
 }
 
-// sums[row][vector] = sum over k of the squared difference of row k of A and of B, both stored
-// by_k with this `stride`. Added up in short segments: in one long sum, the equal terms of near rows would all round the
+// sums[row][vector] = sum over k of (A(row, k) - B(k, vector))^2, where A and B are stored by_k with the same
+// `stride`. The terms are added in short segments: in one long sum, the equal terms of near rows would all round the
 // same way.
 template <int kVectors, class T>
 [[gnu::noinline]] Sums<T, kVectors> differences(const T* a, const T* b, std::int64_t stride,
@@ -115,7 +115,7 @@ template <int kVectors, class T>
   return answer;
 }
 
-// Calls body with the number of vectors, at most kTileVectors, as a constant.
+// Calls body with the number of vectors, at most kTileVectors, as a compile-time constant.
 template <class Body>
 inline void with_vectors(int count, Body body) {
   if (count >= kTileVectors) {

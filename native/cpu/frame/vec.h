@@ -32,7 +32,7 @@ constexpr bool kFused = true;
 constexpr bool kFused = false;
 #endif
 
-// The parts of an IEEE number, and the compiler's vector types of it.
+// Constants of the IEEE format of T, and the compiler's vector types.
 template <class T>
 struct Bits;
 template <>

@@ -1,9 +1,9 @@
-// The center of a list is the mean of its rows, divided by its norm if the metric compares directions; in the ball it is
-// the Einstein midpoint. A row x has the Lorentz factor (2 - a)/a with a = 1 - c|x|^2, and 2x/(2 - a) in Klein
-// coordinates, so the midpoint is the sum of 2x/a divided by that of (2 - a)/a, mapped back to the ball.
+// The center of a list is the mean of its rows, divided by its norm if the metric compares directions. In the ball it is
+// the Einstein midpoint: with a = 1 - c|x|^2, a row x has the Lorentz factor (2 - a)/a and the Klein coordinates
+// 2x/(2 - a), so the midpoint is the sum of 2x/a divided by the sum of (2 - a)/a, mapped back to the ball.
 //
-// The center of an empty list stays unchanged. All bounds are computed from the rounded centers, so the rounding does not
-// invalidate them.
+// The center of an empty list stays unchanged. All bounds are computed from the rounded centers, so they remain valid
+// after the rounding.
 #pragma once
 
 #include "cpu/frame/call.h"

@@ -1,4 +1,4 @@
-// Fills the lists of layout.h from rows and the list of each row.
+// Encodes rows in the format of layout.h, given the list of each row.
 #pragma once
 
 #include "cpu/frame/call.h"
@@ -17,7 +17,7 @@ class Encode {
     const double work = static_cast<double>(args_.rows.rows) * static_cast<double>(depth_) * 8;
     threads_ = threads_for(run_, work);
     if (!are_finite()) return refusal("expected finite centers, with coordinates below 1e18");
-    // Huge pages pay off, because searches scan these arrays.
+    // Huge pages make searches faster, because searches scan these arrays.
     prefer_huge_pages(args_.codes, static_cast<std::uint64_t>(args_.slots / kSlots * block_bytes(depth_)));
     prefer_huge_pages(args_.facts, static_cast<std::uint64_t>(args_.slots) * kSlotFacts * sizeof(float));
     bool fits = true;
@@ -113,7 +113,7 @@ class Encode {
       const double size = std::fabs(rest[k]);
       if (size > largest) largest = size;
     }
-    // 127 steps of the rounded scale reach the largest coordinate.
+    // `scale` is rounded up, so that 127 steps cover the largest coordinate.
     const float scale = rounded_up(largest / kMost);
     const double step = static_cast<double>(scale), inverse = step > 0 ? 1 / step : 0;
     double error = 0;

@@ -1,11 +1,11 @@
-// Rows divided into lists, each around a center, and stored as 8-bit codes of their differences from it.
+// Rows divided into lists, each with a center, and stored as 8-bit codes of their differences from that center.
 //
 // A row x (divided by its norm if the metric compares directions) is center + scale code + r, with |r| <= error.
 // The slots of a list are whole blocks of 16. A block stores the codes of its rows by pairs of coordinates, so that
 // each lane adds up the inner product of one row. Four floats per slot are stored separately.
 //
-// The exactness of a search follows from the bounds stored here: each is rounded away from the true value by more than the
-// errors of its computation.
+// A search is exact because every stored bound is rounded outward, away from the true value, by more than the error of
+// its computation.
 #pragma once
 
 #include "core.h"
@@ -17,7 +17,7 @@
 namespace horoball {
 namespace {
 
-// Per slot: the scale of its code, |scale code|^2, the error, and the factor of its rank (at most the true one).
+// Per slot: the scale of its code, |scale code|^2, the error, and a lower bound of the factor of s in the rank.
 enum SlotFact { kScale, kSize, kError, kWeight };
 static_assert(kWeight + 1 == kSlotFacts);
 // Per list: the largest distance and the largest Euclidean distance from the center to a row, the smallest weight of a
@@ -25,7 +25,7 @@ static_assert(kWeight + 1 == kSlotFacts);
 enum ListFact { kRadius, kReach, kLightest, kOwn };
 static_assert(kOwn + 1 == kListFacts);
 
-// Factors that cover a few roundings of float32, and a bound for squares that underflow.
+// Factors that cover a few float32 roundings, and a bound for squares that underflow.
 constexpr float kUp = 1 + 0x1p-20f, kDown = 1 - 0x1p-20f, kTiny = 1e-36f;
 
 inline float rounded_up(double x) { return static_cast<float>(x) * kUp + 0x1p-125f; }
@@ -34,12 +34,12 @@ inline float rounded_down(double x) { return static_cast<float>(x < 3e38 ? x : 3
 inline std::int64_t pairs_of(std::int64_t depth) { return ceil_div(depth, 2); }
 inline std::int64_t block_bytes(std::int64_t depth) { return pairs_of(depth) * 2 * kSlots; }
 
-// The centers, 16 at a time, coordinate by coordinate.
+// The index of coordinate k of a center. Centers are stored 16 at a time, coordinate by coordinate.
 inline std::int64_t panel_at(std::int64_t list, std::int64_t k, std::int64_t depth) {
   return (list / kSlots * depth + k) * kSlots + list % kSlots;
 }
 
-// Whether lists can bound the metric of a card: the rank is s times a factor of the row.
+// Whether lists can bound the metric of a card: its rank must be s times a factor of the row.
 template <class Card>
 constexpr bool kListed = Card::kRows != Rows::minkowski && (Card::kBounded || !Card::kInfo.curved);
 

@@ -1,8 +1,8 @@
 // The nearest rows of every query, found with lists: first approximately from codes, then exactly from the rows.
 //
-// A list is skipped if the triangle inequality shows that it holds no row among the k nearest: no row is nearer than
-// d(q, center) - radius, and none has a rank below that of the Euclidean distance |q - center| - reach at the smallest
-// weight. In the other lists the codes bound the rank of each row from both sides. The k-th smallest upper bound so far,
+// A list is skipped if the triangle inequality shows that it contains none of the k nearest rows: every row has at least
+// the distance d(q, center) - radius, and at least the rank (|q - center| - reach)^2 times the smallest weight. In the
+// other lists, the codes bound the rank of each row from both sides. The k-th smallest upper bound so far,
 // `within`, decides which rows are candidates; candidates are then ranked by their distance in float64, until the next
 // lower bound is beyond the k-th distance. The result is exact if every list was scanned or skipped. `probes` limits the
 // search to the lists of the nearest centers; the triangle inequality then still proves most results exact.
@@ -101,8 +101,8 @@ class Probe {
     for_each(threads_, args_.queries.rows, [&](std::int64_t i, int) { finish(i); });
   }
 
-  // The lists of the nearest centers are scanned query by query, because they leave few candidates in the others, which
-  // are scanned list by list.
+  // Scans the lists of the nearest centers query by query, so that the bound is tight and the other lists add few
+  // candidates. The other lists are then scanned one by one for all queries.
   void search_group(std::int64_t first, std::int64_t part, int worker) {
     Search searches[kMostInGroup];
     const std::int64_t count = min(group_, args_.queries.rows - first);
@@ -157,7 +157,7 @@ class Probe {
     if (!has_code<Card>(search.point)) search.error = static_cast<float>(HUGE_VAL);
   }
 
-  // For every list, the distance to its center and a lower bound of the distances to its rows.
+  // Computes, for every list, the distance to its center and a lower bound of the distances to its rows.
   void measure_centers(const Search& search) const {
     const float width = static_cast<float>(depth_), down = 1 - 0x1p-24f * (width + 32);
     const V zero(0.f), own(static_cast<float>(search.point.own)), one(1.f), safe(1 - 0x1p-19f);
@@ -187,7 +187,7 @@ class Probe {
         const V reached = max(straight * V(kDown) - V::load(fact[kReach] + at), zero);
         const V rank = reached * reached * V::load(fact[kLightest] + at) * safe;
         V bound = card_.distance(rank, own, one) * safe;
-        // Only a distance along shortest paths obeys the triangle inequality.
+        // The triangle inequality is guaranteed only for a slope above 0 (metric_card.h).
         if constexpr (Card::kBounded && Card::kInfo.slope > 0) {
           const V curved = card_.distance(straight * straight * V(kDown), own, center) * safe;
           bound = max(curved - V::load(fact[kRadius] + at), bound);
@@ -197,7 +197,7 @@ class Probe {
     }
   }
 
-  // Writes the lists of a part that the search considers to `order`. Returns their number.
+  // Writes to `order` the lists of this part that the search considers. Returns their number.
   std::int64_t choose(const Search& search, std::int64_t part) {
     Candidate<float>* order = search.scratch.order;
     std::int64_t count = 0;

@@ -2,8 +2,8 @@
 //
 // With the query q = center + beta code_q + r_q, a row at slot j has
 //   | |q - x| - |beta code_q - scale_j code_j| | <= |r_q| + error_j,
-// and the middle term follows from three exact integers: |code_q|^2, |code_j|^2 and their product. The float32
-// error of its square is less than 2^-20 of |beta code_q|^2 + |scale_j code_j|^2.
+// and |beta code_q - scale_j code_j|^2 follows from three exact integers: |code_q|^2, |code_j|^2 and <code_q, code_j>.
+// The float32 error of this square is less than 2^-20 of |beta code_q|^2 + |scale_j code_j|^2.
 #pragma once
 
 #include "cpu/frame/shorts.h"
@@ -34,7 +34,7 @@ inline Residual encode_residual(const float* difference, std::int64_t padded, fl
     sizes = sizes + size;
     squares = fma(v, v, squares);
   }
-  // `up` covers the rounding of the sums, and 1e-17 squares that underflow.
+  // `up` covers the rounding of the sums, and 1e-17 covers squares that underflow.
   const float width = static_cast<float>(padded), up = 1 + 0x1p-24f * (width + 32);
   const float length = horoball::sqrt(sum(squares)) * up + 1e-17f;
   constexpr float kMost = 32000, kSum = 0x1p31f / 127 * 0.98f;

@@ -8,9 +8,9 @@
 namespace horoball {
 namespace {
 
-// Thresholds for s, as fractions of the norms. Below kNearPart a pair is near. Below kBlindPart the differences of
-// packed rows are inaccurate too, because packing rounds unit rows. For other rows kBlindPart is 0, and s is negative only
-// for a row outside the domain or after refine() failed. Below kFairPart s has lost digits that a distance needs.
+// Thresholds for s, as fractions of the sum of both squared norms. Below kNearPart a pair is near; below kFairPart, s has
+// lost digits that a distance needs. Below kBlindPart, differences of packed rows are inaccurate too, because packing rounds
+// unit rows. For other rows kBlindPart is 0; s is then negative only for a row outside the domain or after refine() failed.
 template <class Card>
 constexpr double kBlindPart = Card::kRows == Rows::unit ? kNear : 0;
 template <class Card, bool kFine>
@@ -27,7 +27,7 @@ struct Sides {
   bool same;  // row i of x is row i of y
 };
 
-// Squared differences of row i with a vector of rows from j on, given the inner products.
+// Returns the squared differences of row i and a vector of rows from j on, given the inner products.
 template <class Card, class T>
 HOROBALL_INLINE Vec<T> squared_from(Vec<T> g, const Prepared<T>& x, std::int64_t i, const Prepared<T>& y,
                                     std::int64_t j) {
@@ -133,8 +133,8 @@ template <int kVectors, bool kFine, class Card, class T, class XSource, class YS
   return any(least < V(T(0)));
 }
 
-// Squared differences of rows i .. i + kTileRows with kVectors vectors of rows from j on, into `tile`, rows
-// `pitch` apart. With kFine, each is as accurate as a distance must be, regardless of the other pairs in its tile.
+// Writes the squared differences of kTileRows rows from i on and kVectors vectors of rows from j on to `tile`, with this
+// pitch. With kFine, each is accurate enough for a distance, regardless of the other pairs in its tile.
 template <int kVectors, bool kFine = false, class Card, class T, class XSource, class YSource>
 inline void squared_differences(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j,
                                 T* tile, std::int64_t pitch) {

@@ -18,7 +18,7 @@ struct Rowset {
   const T* row(std::int64_t i) const { return i < rows ? data + i * depth : nullptr; }
 };
 
-// The values of each row are those of RowValues.
+// The fields are described at RowValues (ops/near.h).
 template <class T>
 struct Prepared {
   T* panels;  // [panel][coordinate][kTileCols]
@@ -42,7 +42,7 @@ inline Prepared<T> allocate_prepared(Arena& arena, std::int64_t rows, std::int64
   return p;
 }
 
-// The per-row values of kTileCols rows from row `first` on.
+// Computes the per-row values of kTileCols rows from row `first` on.
 template <class Card, class T, class Source>
 inline void prepare_rows(const Card& card, const Source& source, std::int64_t first, const Prepared<T>& out) {
   for (std::int64_t i = first; i < first + kTileCols<T>; ++i) {

@@ -1,5 +1,5 @@
-// The row cards as JSON, and the order and guards of those that form the head. Names, arguments, ranges and documentation
-// have no other source.
+// The row cards as JSON, and the order and guards of those that form the head. TypeScript has no other source of names,
+// arguments, ranges and documentation.
 #include "cpu/frame/json.h"
 #include "cpu/row/formula.h"
 #include "ops/head.h"

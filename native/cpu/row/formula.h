@@ -1,5 +1,5 @@
-// The row cards as tables of functions. Compiled once (formula.cc) and not per ISA level, so that all levels give the
-// same results to the bit.
+// The row cards as tables of functions. Compiled once (formula.cc) and not per ISA level, so that all levels evaluate
+// the formulas in the same way.
 #pragma once
 
 #include <span>

@@ -44,8 +44,8 @@ Conformal conformal(const MidpointCall<T>& call, const T* x) {
   return {factor, slope * call.args.c, slope * x2.value()};
 }
 
-// The sums N, D and W over all rows, in this order: per block, then over blocks in order. `sums` has space
-// for blocks.count + 1 such sums.
+// Computes N, D and W, in this order, for each block, then adds the blocks in order. `sums` has space for
+// blocks.count + 1 such groups; the first is the total.
 template <class T>
 Status add_up(const MidpointCall<T>& call, const Blocks& blocks, const Run& run, double* sums) {
   const std::int64_t size = call.d + 2;

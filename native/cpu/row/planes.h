@@ -1,6 +1,6 @@
-// Every row against every hyperplane: a card that maps three vectors to a number, x from the rows and p, a
-// from the classes. Gradients are computed in two passes, over rows and over classes, so that each sum has
-// one owner.
+// Every row against every hyperplane: a card that maps three vectors to a number, with x from the rows, and p
+// and a from the classes. Gradients are computed in two passes, over rows and over classes, so that only one
+// thread adds to each sum.
 #pragma once
 
 #include "cpu/row/row.h"

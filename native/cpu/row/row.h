@@ -1,9 +1,9 @@
-// The row family: operations on independent rows. One row is a few inner products, the card's scalar formula
-// (formula.h), and one combination of the row's vectors; a gradient is the same with more terms. An input may be
+// The row family: operations on independent rows. Each row needs a few inner products, the card's scalar formula
+// (formula.h) and one combination of the row's vectors. A gradient needs the same, with more terms. An input may be
 // a single row that is broadcast to all; its gradient is then the sum over the rows.
 //
-// The division of rows into blocks depends only on their number, and sums over rows are taken block by block and
-// then over blocks in order, so results do not depend on the number of threads.
+// The division of rows into blocks depends only on their number and size, and sums over rows are computed block by
+// block and then over blocks in order, so results do not depend on the number of threads.
 #pragma once
 
 #include "cpu/frame/call.h"
@@ -14,7 +14,7 @@
 namespace horoball::rowwise {
 namespace {
 
-// ---- Contract: what one call works on --------------------------------------------------------------------
+// ---- Blocks of rows, and the arguments of a call ---------------------------------------------------------
 
 constexpr std::int64_t kBlockElements = 1 << 15;  // enough work to wake a thread
 constexpr std::int64_t kMostBlocks = 256;         // bounds the memory of sums over rows

@@ -47,7 +47,7 @@ inline double total(Wide v) {
   return sum;
 }
 
-// sum of term(i) over i < d, where term<V>(i) gives one element or several from i on.
+// sum of term(i) over i < d. term<double>(i) returns element i, and term<Wide>(i) returns kLanes elements from i on.
 template <class Term>
 inline double sum(std::int64_t d, const Term& term) {
   Wide even{}, odd{};

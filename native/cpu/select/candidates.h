@@ -12,7 +12,7 @@ struct Candidate {
   std::int32_t index;
 };
 
-// Moves the k nearest of `count` to the front, the farthest of them at position k - 1; ties to the lower index.
+// Moves the k nearest of `count` to the front, the farthest of them to position k - 1. Ties go to the lower index.
 void keep_nearest(Candidate<float>* first, std::int64_t count, std::int64_t k);
 void keep_nearest(Candidate<double>* first, std::int64_t count, std::int64_t k);
 

@@ -12,8 +12,8 @@ namespace {
 constexpr std::int64_t kLargestHeap = 64;
 constexpr std::int64_t kCollectedBytes = 64 << 20;
 
-// The collector of one worker. Between two visits to a block, the nearest of its rows are kept in lists, unordered
-// except that the last of a full list is the farthest.
+// The collector of one worker. Between close() and the next open(), the nearest candidates of a row are kept in its
+// list, unordered except that the last of a full list is the farthest.
 template <class T>
 struct Collector {
   Candidate<T>* rows;  // [row][2 k]
@@ -21,7 +21,7 @@ struct Collector {
   T* farthest;  // a bound: the k-th distance when candidates were last dropped
   std::int64_t k;
 
-  // Whether k is large, and 2 k candidates for each of `rows` rows (of all workers) fit in memory.
+  // Whether k is large, and 2 k candidates for each of `rows` rows (of all workers) fit in kCollectedBytes.
   static bool serves(std::int64_t k, std::int64_t rows) {
     const auto size = static_cast<std::int64_t>(sizeof(Candidate<T>));
     return k > kLargestHeap && k <= kCollectedBytes / (2 * size * rows);

@@ -44,8 +44,8 @@ class Select {
   using V = Vec<T>;
   static constexpr std::int64_t kSide = kBlock<T>;
   static constexpr int kCols = kTileCols<T>;
-  // A factor that covers the rounding of a rank: for s just above kNear of the norms, a float32 product of 1500 columns
-  // makes it inaccurate by 1.4e-3.
+  // A factor that covers the rounding error of a rank. For s just above the threshold kNear, the error is up to 1.4e-3 after
+  // a float32 product of 1500 columns.
   static constexpr double kSlack = sizeof(T) == 4 ? 1 + 2e-3 : 1 + 1e-12;
 
   // The gallery rows of a chunk, numbered from its start.
@@ -189,7 +189,7 @@ class Select {
     bound = static_cast<T>(card_.rank_at(within, static_cast<double>(x_.q[i])) * kSlack);
   }
 
-  // Whether s from the product is less accurate than a distance must be; the s of nearer pairs are exact.
+  // Whether s, computed from the product, is not accurate enough for a distance. For near pairs, s is exact.
   bool is_inaccurate(T s, std::int64_t i, std::int64_t j) const {
     constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
     const T size = kMinkowski ? x_.size[i] + y_.size[j] : x_.n[i] + y_.n[j];
