@@ -29,7 +29,7 @@ int gray(const Byte* rgb) {
   return static_cast<int>((rgb[0] * 19595U + rgb[1] * 38470U + rgb[2] * 7471U + 0x8000U) >> 16);
 }
 
-// Image.blend of two levels, in the float arithmetic of Pillow. Outside [0, 1] the result is clipped.
+// Image.blend of two levels, in the float arithmetic of Pillow. For a factor outside [0, 1], the result is clipped.
 Byte blend(int from, int to, float factor) {
   const float value = static_cast<float>(from) + factor * static_cast<float>(to - from);
   if (factor >= 0 && factor <= 1) return static_cast<Byte>(value);
@@ -267,7 +267,7 @@ bool whole(double value, double low, double high) {
   return value >= low && value <= high && value == std::trunc(value);
 }
 
-// Bounds that keep fixed-point coordinates far from an overflow.
+// A bound of the numbers of a step, which keeps fixed-point coordinates far from an overflow.
 constexpr double kMaxEntry = 1 << 24;
 
 bool consistent_step(const double* step, double size) {

@@ -1,5 +1,5 @@
-// Applies a list of operations to a square RGB image with 8-bit channels. Each result is byte for byte that of the Pillow
-// operation of the same name, which torchvision calls. Pure C++: no Node, no core tables.
+// Applies a list of operations to a square RGB image with 8-bit channels. Results equal those of Pillow, which torchvision
+// calls, byte for byte. Pure C++: no Node, no core tables.
 #pragma once
 
 #include <cstdint>

@@ -48,7 +48,7 @@ bool blends(const ResampleArgs& a) {
 }
 
 // The horizontal pass over the box's rows [begin, end), kBlockRows at a time. The rows are transposed first,
-// so that one pixel's channels of all these rows are contiguous. Returns rows of `size` pixels.
+// so that the channels of one column of pixels are contiguous. Returns rows of `size` pixels.
 Bytes shrink_rows(const ResampleArgs& a, const Axis& across, std::int32_t begin, std::int32_t end) {
   const std::size_t pitch = padded(a.size);
   Bytes out(pitch * (end - begin));

@@ -1,5 +1,5 @@
-// Crops, resizes, crops again and flips an image of 8-bit channels in one pass. The result is byte for byte
-// that of PIL's bicubic resize. Pure C++: no Node, no core tables.
+// Crops, resizes, crops again and flips an image of 8-bit channels in one call. The result equals that of PIL's
+// bicubic resize, byte for byte. Pure C++: no Node, no core tables.
 #pragma once
 
 #include <cstdint>

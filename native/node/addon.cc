@@ -82,8 +82,8 @@ Napi::Array row_call_names(Napi::Env env) {
   return names;
 }
 
-// Texts are generated on demand, because few programs need them, and generating them takes code that is otherwise not
-// loaded.
+// Texts are generated on demand, because few programs need them, and generating them pages in code that is otherwise
+// unused.
 template <const char* (*text)()>
 void add_text(Napi::Object exports, const char* name) {
   const auto get = [](const Napi::CallbackInfo& info) -> Napi::Value {

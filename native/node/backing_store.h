@@ -4,8 +4,8 @@
 //
 // V8's own `ArrayBuffer::GetBackingStore` returns a shared pointer to that memory. It is not part of
 // Node-API, so it is looked up at run time and first tried on a test buffer. If it is missing or does
-// not behave as expected (Windows, Bun, a Node built with another C++ library), a job gets copies of its arrays, and
-// what it wrote is copied back when it ends (Arguments::before_job). The lane of the training addon does not support
+// not behave as expected (Windows, Bun, a Node built with another C++ library), a job uses copies of its arrays, and
+// its results are copied back when it ends (Arguments::before_job). The lane of the training addon does not support
 // copies, so it runs such a call synchronously. HOROBALL_COPY_ARRAYS=1 has the same effect, for tests.
 //
 // A resizable buffer releases pages when it shrinks, even while it is kept alive, so no job accepts one.
@@ -36,7 +36,7 @@ inline bool keeps_memory(Napi::Env) { return false; }
 
 class BackingStores {
  public:
-  // V8's functions; all null if they cannot be trusted.
+  // V8's functions. `store_` is null if they cannot be trusted.
   static const BackingStores& get(Napi::Env env) {
     static const BackingStores found(env);
     return found;
@@ -44,7 +44,7 @@ class BackingStores {
 
   bool trusted() const { return store_ != nullptr; }
 
-  // A napi_value is V8's own handle, so it is the `this` of an ArrayBuffer.
+  // A napi_value is a V8 handle, so it can be passed as the `this` pointer of an ArrayBuffer.
   BackingStore of(napi_value buffer) const { return store_ == nullptr ? nullptr : store_(buffer); }
 
   bool is_resizable(const BackingStore& store) const {
@@ -143,7 +143,7 @@ class KeptArray {
   const void* data() const { return data_; }
   bool resizable() const { return resizable_; }
 
-  // Whether its buffer was transferred or resized after the call.
+  // Whether the buffer has been transferred or resized since the arguments were read.
   bool moved() const {
     void* data = nullptr;
     napi_get_typedarray_info(array_.Env(), array_.Value(), nullptr, nullptr, &data, nullptr, nullptr);

@@ -1,6 +1,6 @@
-// Converts arguments from JavaScript to C++. A function is bound by listing the members of its argument
-// struct, or by the parameters of a callable, in call order. The type of each selects its converter, so there
-// is one converter per type and no argument code per function.
+// Converts arguments from JavaScript to C++. A binding lists the members of an argument struct, or the
+// parameters of a callable, in call order. The type of each selects its converter, so there is one converter
+// per type and no conversion code per function.
 //
 // The TypeScript layer has already checked every argument, with errors that name it. Anything that could crash the process
 // (types, lengths, null data, indices) is checked again here, because this is the last place that can reject it.
@@ -57,7 +57,7 @@ class Arguments {
   Napi::Env env() const { return env_; }
   Type type() const { return type_; }  // the element type of the matrices, the same in all
 
-  // The typed arrays that a job reads or writes. Throws if a getter of a later argument has transferred one of them.
+  // The typed arrays that a job reads or writes. Throws if one is resizable or was transferred by a later getter.
   std::vector<KeptArray> keep_arrays() const {
     std::vector<KeptArray> kept;
     kept.reserve(count_ + more_.size());
@@ -77,7 +77,7 @@ class Arguments {
     return kept;
   }
 
-  // Announces a job, before its arrays are read. If their memory cannot be kept alive, it uses copies.
+  // Announces a job, before its arrays are read. If their memory cannot be kept alive, the job uses copies.
   void before_job(double number) { copies_arrays_ = number != 0 && !keeps_memory(env_); }
   // The same, for calls whose last argument is the number of the job, or 0.
   void before_job_in_last_argument() {
@@ -362,7 +362,7 @@ struct Converter<std::vector<T>> {
 
 // ---- Structs that JavaScript passes as objects ----
 
-// The members of a struct that are read from an object, with the names of its properties: bind::FieldList.
+// A bind::FieldList of the members that are read from an object, with the names of its properties.
 template <class T>
 inline constexpr auto kProperties = nullptr;
 template <class T>

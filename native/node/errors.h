@@ -1,4 +1,4 @@
-// Errors with a stable code. An addon throws no others.
+// Errors with a stable code. The addons create no other errors.
 #pragma once
 
 #include <napi.h>

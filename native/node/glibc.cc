@@ -1,6 +1,6 @@
 // For portable Linux builds only (HOROBALL_PORTABLE). Functions that the glibc of the build machine exports
 // under a new symbol version are bound to the version that every glibc since 2.17 has. The linker's --wrap
-// redirects all references to this file, those of the static libstdc++ included.
+// redirects all references to this file, including those in the static libstdc++.
 #include <features.h>
 
 #if defined(__GLIBC__)
@@ -18,13 +18,13 @@
   __asm__(".symver horoball_old_" #name "," #name "@" HOROBALL_OLDEST); \
   extern "C" result __wrap_##name types
 
-// The only change in the new versions of these three is that they do not set errno.
+// The new versions of these three omit only the SVID error handling (_LIB_VERSION and matherr).
 HOROBALL_OLD(double, exp, (double x)) { return horoball_old_exp(x); }
 HOROBALL_OLD(double, log, (double x)) { return horoball_old_log(x); }
 HOROBALL_OLD(double, hypot, (double x, double y)) { return horoball_old_hypot(x, y); }
 
-// These only moved into libc from libdl and libpthread. On older systems Node itself loads those two
-// libraries.
+// These functions merely moved into libc from libdl and libpthread. On older systems Node itself loads those
+// two libraries.
 HOROBALL_OLD(void*, dlopen, (const char* file, int mode)) { return horoball_old_dlopen(file, mode); }
 HOROBALL_OLD(void*, dlsym, (void* library, const char* name)) { return horoball_old_dlsym(library, name); }
 HOROBALL_OLD(char*, dlerror, ()) { return horoball_old_dlerror(); }

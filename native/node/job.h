@@ -131,7 +131,7 @@ class Job : public Napi::AsyncWorker {
 using bind::Launch;
 using bind::launch_of;
 
-// Makes the check and runs `work`. Returns undefined or a promise of it.
+// Runs the check, then `work`. Returns undefined, or a promise of undefined for a job.
 template <class Check, class Callable>
 Napi::Value launch(const Arguments& in, const Launch& how, const bind::Check<Check>& check, Callable&& work) {
   if (how.job != 0) return Job::start(in, how, {check.holds, check.expected}, std::forward<Callable>(work));

@@ -22,8 +22,8 @@ std::string load(const std::string& path) {
   const bool loaded = LoadLibraryExW(wide.c_str(), nullptr, LOAD_WITH_ALTERED_SEARCH_PATH) != nullptr;
   return loaded ? "" : "Windows error " + std::to_string(GetLastError());
 #else
-  // RTLD_LOCAL: the addon finds the symbols through its own dependency on the library; they do not leak into
-  // other lookups.
+  // RTLD_LOCAL keeps the symbols out of other lookups. The addon finds them because it names the library as a
+  // dependency.
   return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr ? dlerror() : "";
 #endif
 }
