@@ -16,7 +16,7 @@ constexpr double kNone = -1e30;
 
 // The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), where d is the distance at the squared difference
 // ratio * s. `infinite` is the distance from a row outside the domain; it is kFiniteDistance if h_weight is 0, because
-// 0 times infinity would be NaN. `radius` is that of the ball points of tied heads, otherwise 1.
+// 0 times infinity would be NaN. `radius` is the radius of the ball points of tied heads, otherwise 1.
 template <class T>
 struct LogitScale {
   T e_weight, h_weight, ratio, radius, infinite;
@@ -64,7 +64,7 @@ HD_INLINE void compute_logit(const typename K::Card& card, const LogitScale<T>& 
 }
 
 // The derivatives of w times the distance of a pair. `pull` is the weight of x - y in the gradient; `far` is the same,
-// but 0 if the pair is too near for the product of weights with rows. The others are the terms of ParamSums and, of
+// but 0 if the pair is too near for the product of weights with rows. The others are the terms of ParamSums and, for
 // untied heads, the coefficients of x and of y in their own gradients.
 template <class V>
 struct DistanceTerms {
@@ -137,8 +137,8 @@ struct Odds {
   }
 };
 
-// Sums over pairs of the weight times each of these quantities, from which the gradients of the parameters
-// are computed.
+// Sums over all pairs of the weight times each of these quantities. The gradients of the parameters are
+// computed from them.
 struct ParamSums {
   double inner = 0, distance = 0, curvature = 0, radius = 0;
 
@@ -150,12 +150,12 @@ struct ParamSums {
   }
 };
 
-// The factors by which those sums are multiplied.
+// The factors by which ParamSums are multiplied.
 struct ParamFactors {
   double inner, distance_by_tau, distance_by_lambda, by_c, radius;
 };
 
-// `weight` is that of one term in the loss.
+// `weight` is the weight of one term in the loss.
 inline ParamFactors param_factors(const GeometryTerms& terms, double tau_e, double tau_h, double lambda,
                                   double weight, const TiedRadius* tied) {
   const double h_weight = terms.distance_weight(lambda, tau_h);

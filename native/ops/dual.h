@@ -14,7 +14,7 @@ struct Dual {
   double d[N] = {};
 
   Dual() = default;
-  HD Dual(double value) : v(value) {}  // NOLINT: a constant is a number
+  HD Dual(double value) : v(value) {}  // NOLINT: constants convert implicitly
   HD static Dual variable(double value, int index) {
     Dual out(value);
     out.d[index] = 1;

@@ -1,12 +1,12 @@
-// The contract of a metric card. A metric is a function of the squared difference s of two rows (never of three inner
-// products, in which near rows would lose every digit), and for each row of its squared norm n and one quantity q that the
-// card defines, computed in float64 and rounded once.
+// The contract of a metric card. A metric is a function of the squared difference s of two rows and, for each row, of its
+// squared norm n and a quantity q that the card defines. n and q are computed in float64 and rounded once. Formulas use s,
+// because formulas in three inner products would cancel for near rows.
 //
 // A card has
 //   kInfo                        name, formula, domain and tolerances
 //   kRows                        how rows are transformed before they are compared
 //   kBounded                     whether a point with a <= 0 is outside the domain: infinitely far, with gradient 0
-//   double c                     above 0, the curvature is -c; its only member, present even if the formula ignores it
+//   double c                     positive; the curvature is -c. The only member, present even if the formula ignores it
 //   q(a)                         the row's quantity from a = 1 - c|x|^2
 //   distance(s, qx, qy)          the distance
 //   slope(s, qx, qy)             its derivative, as three coefficients (below)
@@ -36,8 +36,8 @@ struct MetricInfo {
   const char* domain;
   Points points = Points::anywhere;
   bool curved = false;  // whether c enters the formula
-  // Norm of the distance's gradient in the metric's own space; 0 if it is not constant. The triangle inequality need not
-  // hold then.
+  // The norm of the gradient of the distance in the metric's space, or 0 if it is not constant; the triangle inequality
+  // may then be violated.
   double slope = 0;
   Accuracy tolerance = kMetricAccuracy;
 };

@@ -17,7 +17,7 @@ template <class T>
 constexpr T kFiniteDistance = static_cast<T>(sizeof(T) == 4 ? 1e30 : 1e300);
 
 // Below this fraction of the sum of the two squared norms, s = |x|^2 + |y|^2 - 2<x,y> is computed directly from the rows:
-// in float32, a near pair would have no correct digit.
+// in float32, the s of a near pair could lose all of its digits.
 constexpr double kNear = 0.01;
 
 // Below this fraction, a float32 product of many columns has lost more digits than an accurate distance allows.

@@ -36,7 +36,7 @@ HD float sqrt(float x) { return std::sqrt(x); }
 HD double sqrt(double x) { return std::sqrt(x); }
 HD float log1p(float x) { return std::log1p(x); }
 HD double log1p(double x) { return std::log1p(x); }
-// For vectors whose elements are known to be finite.
+// log1p for arguments known to be finite, which is faster for vectors.
 HD float log1p_finite(float x) { return std::log1p(x); }
 HD double log1p_finite(double x) { return std::log1p(x); }
 HD float exp(float x) { return std::exp(x); }

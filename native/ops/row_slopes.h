@@ -24,7 +24,7 @@ HD double inside_of(bool hypmix, double c, const Square& n) {
   return hypmix || !(inside < kRim) ? inside : kRim;
 }
 
-// Whether a row contains NaN or overflows float64; its squared norms depend on every coordinate.
+// Whether a vector of the row contains NaN. The compensated squared norms are also NaN if they overflow.
 HD bool has_nan(const RowState<double>& s) { return s.x2 != s.x2 || s.y2 != s.y2 || s.u2 != s.u2; }
 
 // The terms of the card; all NaN for a row with NaN, even if the formula does not depend on it.
@@ -40,7 +40,7 @@ constexpr int vectors() {
   return Card::kInfo.family == RowFamily::midpoint ? 1 : Card::kInfo.vectors();
 }
 
-// Positions of the variables in a dual number. With one vector `time` takes the position of y.
+// Positions of the variables in a dual number. With one vector, kTime uses the position of kY2.
 enum Place : int { kC, kT, kX2, kTime, kY2 = kTime, kP2, kBeta, kU2, kXu, kYu, kPu };
 inline constexpr int kVariables[] = {0, kTime + 1, kBeta + 1, kPu + 1};
 

@@ -7,7 +7,7 @@
 namespace horoball {
 namespace {
 
-constexpr int kStrands = 8;  // independent partial sums, which the compiler keeps in one register
+constexpr int kStrands = 8;  // independent partial sums, which the compiler keeps in vector registers
 
 // |x|^2 as an unevaluated sum, accurate to about 1e-31.
 struct Square {
@@ -51,7 +51,7 @@ HD Square joined(const double (&high)[kStrands], const double (&low)[kStrands], 
 }
 
 // sum of sign_k x_k^2, where only the first sign may be negative. Never inlined: within a longer function the
-// compiler no longer keeps the strands in a register.
+// compiler no longer keeps the strands in registers.
 template <class T>
 [[gnu::noinline]] Square square(const T* x, Index depth, bool minkowski) {
   double high[kStrands] = {}, low[kStrands] = {};
@@ -98,7 +98,7 @@ HD double one_minus(double c, const Square& n) {
   return rest + (lost - error - c * n.low);
 }
 
-// 1/|x| for a row whose square is not in the range of float64: the row is first multiplied by a power of two.
+// 1/|x| for a row whose squared norm is not in the range of float64: the row is first multiplied by a power of two.
 HD_LOOP double inverse_norm_scaled(const double* x, Index depth) {
   double largest = 0;
   for (Index k = 0; k < depth; ++k) {

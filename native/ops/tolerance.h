@@ -1,4 +1,4 @@
-// Relative error bounds by element type. Tests use them unscaled; a test may add only the error of its own reference
+// Relative error bounds by element type. Tests use them unscaled; a test may add only the error of its reference
 // (`referenceError`, test/tolerances.ts). The tables in the documentation are generated from them.
 #pragma once
 

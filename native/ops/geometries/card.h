@@ -107,7 +107,7 @@ struct PairKindOf<Geometry, kPublished, kTied> {
   using Type = PairKind<DifferenceCard<Rows::plain>, true, false, kTied>;
 };
 
-// The terms of a geometry's logit, as values.
+// The terms of a geometry's logit, as runtime values.
 struct GeometryTerms {
   bool inner, distance, weighted;
   bool curved, tied_curved;  // whether c enters the distance; with tied heads also through their radius

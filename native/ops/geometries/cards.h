@@ -1,8 +1,8 @@
 // The geometry cards and their list. A card's position is its index in the loss (Geometry in native/core.h).
 //
 // Sources: hybrid, Yue et al. (WACV 2024); hyperbolic, Ermolov et al. (CVPR 2022); lorentz, the distance of
-// Nickel and Kiela (ICML 2018); chordal, the limit of hyperbolic as c goes to 0. Domain, clamps, cancellation
-// and gradients at the boundary are those of the metric's card.
+// Nickel and Kiela (ICML 2018); chordal, the limit of hyperbolic as c goes to 0. The cards of the metrics
+// describe domains, clamps, cancellation and gradients at the boundary.
 #pragma once
 
 #include "ops/geometries/card.h"

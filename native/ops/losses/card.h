@@ -3,15 +3,15 @@
 //   kInfo             name, label, formula of one term, and tolerance; the head comment names the source
 //   kLogSum           whether it reads the log-sum-exp of rate() times the logits of the positives
 //   kPairTerms        whether it reads sums of pair_term() over the positives
-//   kBalanced         whether it reads the weight of all anchors divided by that of the anchors with positives (for a
-//                     loss that sums its terms, the quotient is 1)
+//   kBalanced         whether it reads the weight of all anchors divided by the weight of the anchors with positives
+//                     (1 with Reduction::sum)
 //   factor()          multiplies all logits
 //   rate()            see kLogSum
 //   pair_term(u, n)   value and slope of the term of one positive, from its logit and the log-sum-exp of the negatives
 //   terms(sums)       the terms of an anchor, and the numbers from which the weights of its pairs are computed
 //   positive_weight(u, anchor)   the derivative of an anchor's terms with respect to the logit of a positive
-// The derivative with respect to the logit u of a negative is exp(u - reference) for every card. All functions are written
-// for any number type except terms(), which runs once per anchor, in float64.
+// The derivative with respect to the logit u of a negative is exp(u - reference) for every card. pair_term() and
+// positive_weight() are templates over the number type; terms() runs once per anchor, in float64.
 #pragma once
 
 #include "ops/contrast.h"
@@ -41,12 +41,12 @@ struct AnchorSums {
   double positives = 0, negatives = 0;  // how many
   double sum = 0;                       // of the logits of the positives
   double negative_log = 0;              // log-sum-exp of the logits of the negatives
-  double positive_log = 0;              // of rate() times those of the positives
+  double positive_log = 0;              // log-sum-exp of rate() times the logits of the positives
   double value = 0, slope = 0;          // sums of the value and the slope of pair_term()
   double balance = 1;                   // see kBalanced
 };
 
-// The three numbers of positive_weight().
+// The three numbers of an anchor that positive_weight() reads.
 template <class V>
 struct Anchor {
   V center, factor, offset;

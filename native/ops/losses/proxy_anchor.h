@@ -4,8 +4,8 @@
 //   mean over proxies with positives of log(1 + sum_p exp(-alpha (S_p - base - margin)))
 //   + mean over all proxies of log(1 + sum_n exp(beta (S_n - base + margin)))
 //
-// As published, alpha = beta and base = 0. The first mean has its own count: its terms are multiplied by `balance`, so
-// that one mean over all anchors gives both.
+// As published, alpha = beta and base = 0. The first mean is over fewer proxies, so its terms are multiplied by `balance`.
+// One mean over all anchors then gives both.
 #pragma once
 
 #include "ops/losses/similarity.h"

@@ -1,10 +1,10 @@
 // The Poincaré distance with the guards of the published code (HypMix, hyptorch): +1e-5 in the denominator of
-// the Möbius addition and the argument of artanh clamped at 1 - 1e-5. In Gram form, with D = a b + c s:
+// the Möbius addition, and the argument of artanh clamped at 1 - 1e-5. In terms of s, with D = a b + c s:
 //
 //   d = 2/sqrt(c) artanh(t),   t = min(sqrt(c s D)/(D + 1e-5), 1 - 1e-5)
 //
 // so it saturates at 12.206/sqrt(c), and points outside the ball have a (meaningless) distance. The gradient
-// of artanh is that of the published code: straight through the clamp, 1/(1 - t^2) at the clamped t.
+// of artanh follows the published code: straight through the clamp, with 1/(1 - t^2) at the clamped t.
 #pragma once
 
 #include "ops/hypmix.h"
@@ -41,8 +41,8 @@ struct PoincareHypmix {
   }
   HD double rank_at(double d, double) const { return std::expm1(std::sqrt(c) * d); }
 
-  // pull is the derivative with respect to s at fixed a and b, where D^2 - c s D = D a b. lift_x and lift_y are those with
-  // respect to a and b, which enter through dD/da = b and dD/db = a.
+  // pull follows from the derivative with respect to s at fixed a and b, where D^2 - c s D = D a b. lift_x and lift_y follow
+  // from the derivatives with respect to a and b, with dD/da = b and dD/db = a.
   template <class V>
   HD Slope<V> slope(V s, V a, V b) const {
     const Parts<V> p = parts(s, a, b);

@@ -2,8 +2,8 @@
 // with l = sqrt c d(x,y); mapped back to the ball, with a, b = 1 - c|x|^2, 1 - c|y|^2:
 //   2(A b x + B a y) / (ab + A b (2-a) + B a (2-b)),   A = sinh((1-t)l)/sinh l, B = sinh(t l)/sinh l.
 // Between its ends every term is positive; A and B are functions of u = sinh^2(l/2), smooth at coincident
-// points. Beyond the ends A b and B a would cancel for near points, so the form is, in p = x - y and with
-// A + B = cosh((2t-1)l/2)/cosh(l/2) and a - b = c(|p|^2 - 2<p,x>),
+// points. Beyond the ends A b and B a would cancel for near points, so another form is used, with p = x - y,
+// A + B = cosh((2t-1)l/2)/cosh(l/2) and a - b = c(|p|^2 - 2<p,x>):
 //   2([(A+B)b + B(a-b)] x - B a p) / (ab + (A+B)b(2-a) + 2B(a-b)).
 #pragma once
 
@@ -29,7 +29,7 @@ struct Geodesic : RowDifferenceCard {
   static constexpr bool kPairAlong = true;
   static constexpr bool kHeldInside = true;
   // At this distance from x, in units of 1/sqrt(c), every point rounds to the rim: opposite points with
-  // 1 - c|x|^2 = kRim, the smallest value that is distinguished, are 141 apart.
+  // 1 - c|x|^2 = kRim, the smallest value that occurs, are 141 apart.
   static constexpr double kRimDistance = 200;
   // If l^2 is below kLeast, the ends count as equal, and t is limited to kMost, so that t^2 does not overflow.
   static constexpr double kMost = 1e60, kLeast = 1e-120;
@@ -54,8 +54,8 @@ struct Geodesic : RowDifferenceCard {
   }
 
  private:
-  // The denominator of the result: (1 + time) `whole`, with the time coordinate of the resulting point. That is
-  // at least 1, which bounds the denominator on a path inward from the rim, where it may cancel completely.
+  // The denominator d of the result equals `whole` times (1 + time), where time >= 1 is sqrt(c) times the time
+  // coordinate of the result. This bounds d on a path inward from the rim, where it may cancel completely.
   template <class T>
   HD static T divisor(const T& d, const T& whole) {
     const double least = 2 * value(whole);

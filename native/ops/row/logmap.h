@@ -1,6 +1,6 @@
-// Logarithmic map, 2/(sqrt c lambda_x) artanh(sqrt c |w|) w/|w| with w = (-x) (+) y. In p = x - y, w = -(a p
-// + c|p|^2 x)/D, |w|^2 = |p|^2/D and 1 - c|w|^2 = ab/D with D = ab + c|p|^2: exact for near points, smooth at
-// coincident ones.
+// Logarithmic map, 2/(sqrt c lambda_x) artanh(sqrt c |w|) w/|w| with w = (-x) (+) y. With p = x - y and
+// D = ab + c|p|^2, w = -(a p + c|p|^2 x)/D, |w|^2 = |p|^2/D and 1 - c|w|^2 = ab/D, which are accurate for near
+// points and smooth at coincident points.
 #pragma once
 
 #include "../hypmix.h"

@@ -1,6 +1,6 @@
 // Möbius addition, x (+) y = ((1 + 2c<x,y> + c|y|^2) x + (1 - c|x|^2) y) / (1 + 2c<x,y> + c^2|x|^2|y|^2),
-// here in p = x + y: (a p + c|p|^2 x) / (ab + c|p|^2), where a, b = 1 - c|x|^2, 1 - c|y|^2. Every term of the
-// second form is positive, so it is accurate for y near -x and near the rim.
+// computed as (a p + c|p|^2 x) / (ab + c|p|^2) with p = x + y, a = 1 - c|x|^2 and b = 1 - c|y|^2. All
+// coefficients of this form are positive, so it is accurate for y near -x and near the rim.
 #pragma once
 
 #include "../hypmix.h"

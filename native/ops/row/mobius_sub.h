@@ -1,4 +1,4 @@
-// Möbius subtraction, x (-) y = x (+) (-y): the formula of the addition in p = x - y, with its accuracy.
+// Möbius subtraction, x (-) y = x (+) (-y): the formula of mobius_add.h with p = x - y, and equally accurate.
 #pragma once
 
 #include "../row_card.h"

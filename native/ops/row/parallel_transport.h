@@ -1,4 +1,4 @@
-// Parallel transport from x to y, gyr[y,-x]u lambda_x/lambda_y: the formula of the gyration with y in place of x
+// Parallel transport from x to y, gyr[y,-x]u lambda_x/lambda_y: the formula of gyration.h with x replaced by y
 // and p = y - x.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Riemannian gradient, the Euclidean one over lambda_x^2: g (1 - c|x|^2)^2 / 4.
+// Riemannian gradient, the Euclidean gradient g divided by lambda_x^2: g (1 - c|x|^2)^2 / 4.
 #pragma once
 
 #include "../row_card.h"
