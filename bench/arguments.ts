@@ -27,7 +27,7 @@ export function usageError(sentence: string): never {
   process.exit(2);
 }
 
-/** A positive integer. */
+/** Parses a positive integer; exits with code 2 for any other text. */
 export function count(option: string, text: string): number {
   const number = Number(text);
   return Number.isInteger(number) && number > 0
@@ -35,7 +35,7 @@ export function count(option: string, text: string): number {
     : usageError(`${option}: expected a positive integer, got ${text}`);
 }
 
-/** One of the given words. */
+/** Returns the text if it is one of the words; otherwise exits with code 2. */
 export function oneOf<W extends string>(option: string, text: string, words: readonly W[]): W {
   return (
     words.find((word) => word === text) ??

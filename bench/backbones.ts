@@ -1,5 +1,4 @@
-// Compares backbones with timm's models of the same names: features and gradients, through two kinds of files.
-// node dist/bench/backbones.js [--keep DIR] [SPEC...]
+// Compares features and gradients of backbones with those of timm's models, with weights from two kinds of files.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -79,7 +78,7 @@ vit_tiny_patch16_224:depth=2,img_size=64,qk_norm=true
 vit_small_patch16_224:depth=2,img_size=64,qk_norm=true,global_pool=avg
 `;
 
-/** Classes of Hugging Face, with the networks that bench/peers/backbones.py describes. */
+/** Classes of Hugging Face; bench/peers/backbones.py defines their networks. */
 const classes = `
 ViTModel
 Dinov2Model
@@ -91,7 +90,7 @@ CLIPVisionModel
 SiglipVisionModel
 `;
 
-/** Features that the original vision transformer lacks, to check that each occurs in a compared model. */
+/** Features that the original vision transformer lacks; at least two of the compared models must have each of them. */
 const features: Readonly<Record<string, (model: Comparison['model']) => boolean>> = {
   'register tokens': ({ regTokens }) => regTokens > 0,
   'no class token': ({ classToken }) => !classToken,

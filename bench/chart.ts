@@ -37,7 +37,7 @@ function bar(item: BarItem, grid: string, place: (value: number) => number): str
   );
 }
 
-/** Points of one quantity over N. */
+/** Values of one quantity as a function of N or D. */
 export interface Curve {
   readonly label: string;
   /** Name of the x axis. */
@@ -89,7 +89,7 @@ function powers(low: number, high: number): number[] {
   return Array.from({ length: count + 1 }, (_, i) => low * 10 ** i);
 }
 
-/** A logarithmic scale with one decimal of a pixel. */
+/** A logarithmic scale, rounded to one decimal. */
 function scale(low: number, high: number, from: number, to: number): (value: number) => number {
   const per = (to - from) / Math.log10(high / low);
   return (value) => Math.round(10 * (from + per * Math.log10(Math.max(value, low) / low))) / 10;

@@ -19,10 +19,10 @@ For runs on different machines, or whose multiply-add peaks differ by more
 than 10 %, compares only the targets.
 `;
 
-/** A row present in both runs. */
+/** A row of A, compared with the same row of B. */
 export interface Change {
   readonly row: Row;
-  /** B over A, corrected for the machine's own change: above 1 is worse. */
+  /** B over A, corrected for the change in the machine's speed: above 1 is worse. */
   readonly factor: number;
   /** How far a factor may deviate from 1 by chance. */
   readonly noise: number;
@@ -37,7 +37,7 @@ const unknownNoise = 0.5;
 const memoryNoise = 0.1;
 const memoryNoiseMB = 1;
 
-/** Every horoball row in A, and every target. */
+/** Compares every horoball row of A with the same row of B, and reports the targets that only A meets. */
 export function compare(a: Results, b: Results): Change[] {
   const after = new Map(b.rows.map((row) => [identity(row), row]));
   const speed = machineFactor(a.rows, after);
@@ -92,7 +92,7 @@ function zero(value: number): number {
   return Number.isNaN(value) ? 0 : value;
 }
 
-/** How much slower the peers ran; they did not change, so this is the machine. 1 if no peer is in both runs. */
+/** How much slower the machine was in B, from the times of the peers; 1 if fewer than three rows of peers are in both runs. */
 function machineFactor(rows: readonly Row[], after: ReadonlyMap<string, Row>): number {
   const factors = rows
     .filter((row) => !isOwn(row) && row.ms > 0)

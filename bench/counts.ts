@@ -1,6 +1,6 @@
 // `npm run bench:counts [-- --update]`: instructions of the hot kernels on fixed inputs at the AVX2 level, counted by
-// valgrind. This figure is stable in CI: times vary with the machine, but the same binary executes the same instructions.
-// Fewer instructions do not always mean less time, so an increase is a question, not a fault. A change that is
+// valgrind. Counts are stable in CI: times vary with the machine, but the same binary executes the same instructions.
+// Fewer instructions do not always mean less time, so an increase must be explained but may be right. A change that is
 // faster in `npm run bench` but executes more instructions updates the file and explains it in the commit message.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -34,7 +34,7 @@ export interface CountChange {
   readonly verdict: 'same' | 'more' | 'fewer' | 'new' | 'gone';
 }
 
-/** Every kernel on either side. */
+/** Compares every kernel that is on either side. */
 export function compareCounts(before: Counts, now: Counts['kernels']): CountChange[] {
   const names = new Set([...Object.keys(before.kernels), ...Object.keys(now)]);
   return [...names].map((name) => {

@@ -1,5 +1,5 @@
-// The smoke stage of `npm run bench:gpu`: one call per family on the device against float64 on the host, then one training
-// step. Every check prints one line, with the worst element if it fails, so that a fault can be found without a second run.
+// The smoke stage of `npm run bench:gpu`: one call per family on the device against float64 on the host, then three training
+// steps. Every comparison prints one line, with the worst element if it fails, so that a fault is found without a second run.
 // node dist/bench/gpu-smoke.js [device] [--no-training]
 import {
   expmap0,
@@ -27,7 +27,7 @@ function noise(start: number): () => number {
   };
 }
 
-/** Rows of norm `radius`, in float64 and rounded to float32. */
+/** Rows of norm `radius`: the same float32 values, stored as float64 and as float32. */
 function rows(n: number, d: number, radius: number, start = seed): { exact: Matrix; single: Matrix } {
   const next = noise(start);
   const data = new Float32Array(n * d).map(next);
@@ -77,7 +77,7 @@ async function check(what: string, body: () => Promise<void>): Promise<void> {
 }
 
 const c = 0.8;
-/** The loss of both checks: a single call, and training. */
+/** Parameters of the loss in both checks, of a single call and of training. */
 const logit = { tied: true, views: 2, tauE: 0.1, tauH: 0.2, lambda: 1, c: 0.1 } as const;
 
 async function families(): Promise<void> {
@@ -129,7 +129,7 @@ async function families(): Promise<void> {
   });
 }
 
-/** Loss before and after two steps on the same batch: it must fall, on the device as on the host. */
+/** Compares the losses of three steps on the same batch between the device and the host. */
 async function training(): Promise<void> {
   const { AdamW, Batch, Embedder, HybridLoss, vitConfigs } = await import('../lib/train/index.ts');
   const losses = async (where: Device): Promise<number[]> => {

@@ -21,7 +21,7 @@ const fittedSizes = 3;
 export function growths({ rows }: Results): Growth[] {
   const series = new Map<string, Row[]>();
   const measured = rows.filter(({ suite, ms }) => suite === 'scaling' && ms > 0);
-  const threads = Math.min(...measured.map((row) => row.threads)); // others measure memory only
+  const threads = Math.min(...measured.map((row) => row.threads)); // rows with more threads measure memory only
   for (const row of measured.filter((row) => row.threads === threads)) {
     const key = `${row.op} ${/scaling, (.) =/.exec(row.shape)?.[1]}`;
     series.set(key, [...(series.get(key) ?? []), row]);

@@ -58,7 +58,7 @@ export function ballPoints(directions: Matrix, c: number, seed: number): Matrix 
   return matrix(data, rows, cols);
 }
 
-/** Every row moved by about `by` times its length: points with a near-duplicate. */
+/** Moves every row by about `by` times its norm, which makes a near-duplicate of each point. */
 export function nearby(points: Matrix, by: number, seed: number): Matrix {
   const next = normal(seed);
   const { rows, cols } = points;

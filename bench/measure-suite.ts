@@ -19,7 +19,7 @@ export interface Bench {
   readonly clock: Clock;
   /** The Python process, or why it is unavailable. */
   readonly peers: PeerWorker | string;
-  /** A second process that returns freed memory to the system, for memory peaks. */
+  /** A second Python process, which returns freed memory to the system, for memory peaks. */
   readonly memory: PeerWorker | string;
 }
 
@@ -164,7 +164,7 @@ function rate({ flops }: OwnSide | PeerSide, rounds: Rounds): number {
   return flops === undefined ? Number.NaN : flops / figure(rounds).median / 1e6;
 }
 
-/** One call of every side that measures memory, each in a fresh process. */
+/** Peak memory of one call of every side that measures it: own sides in fresh processes, peers in a second process. */
 async function measurePeaks(suite: Suite, { threads, memory }: Bench): Promise<Map<string, number>> {
   const peaks = new Map<string, number>();
   for (const side of suite.own) {

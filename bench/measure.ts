@@ -126,12 +126,12 @@ export async function alternate(
   return results;
 }
 
-/** The median of a round; its first call warmed threads and caches. */
+/** The median of a round without its first call, which warms threads and caches. */
 function steady(times: readonly number[]): number {
   return median(times.length > 2 ? times.slice(1) : times);
 }
 
-/** Median and spreads of the measured values. */
+/** Median and spread of the measured values. */
 export function figure(rounds: Rounds): Figure {
   const values = rounds.filter((value) => value !== undefined);
   const middle = quantile(values, 0.5);
@@ -140,7 +140,7 @@ export function figure(rounds: Rounds): Figure {
   return { median: middle, spread: half * widened };
 }
 
-/** `a / b` per round, for rounds that both sides took. */
+/** `a / b` per round, for rounds in which both sides were measured. */
 export function ratio(a: Rounds, b: Rounds): Figure {
   return figure(
     a.map((value, round) => {

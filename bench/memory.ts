@@ -24,5 +24,5 @@ function status(field: string): number {
   return Number(found?.[1]) * 1024;
 }
 
-/** A fixed threshold makes glibc map and unmap every large block; a cached block would serve the call unnoticed. */
+/** A fixed threshold makes glibc map and unmap every large block; otherwise, a cached block would not raise the peak. */
 export const honestMalloc = { MALLOC_MMAP_THRESHOLD_: '65536' };

@@ -7,7 +7,7 @@ const execute = promisify(execFile);
 
 /**
  * The machine's peak rate of float32 multiply-adds on `threads` threads in GFLOP/s, measured by
- * native/test/multiply_add.cc; NaN where it cannot be built, such as in an installed package.
+ * native/test/multiply_add.cc; NaN if it cannot be built, such as in an installed package.
  */
 export async function multiplyAddPeak(threads: number): Promise<number> {
   try {

@@ -79,7 +79,7 @@ function percent(value: number): string {
   return value > 0 ? ` ±${(100 * value).toFixed(0)} %` : '';
 }
 
-/** Suites with more targets than fit on a screen show them on request. */
+/** A chart with more times than this is collapsed. */
 const mostBars = 50;
 
 function section(name: string, rows: readonly Row[]): string {
@@ -119,10 +119,10 @@ function items(rows: readonly Row[]): BarItem[] {
   });
 }
 
-/** Charts of the time of every workload, and of its memory unless only the result grows. */
+/** Charts of the time of every workload, and of its memory if that is above 0 at every size. */
 function plots(rows: readonly Row[]): string {
   const workloads = new Map<string, Row[]>();
-  const fewest = Math.min(...rows.map(({ threads }) => threads)); // others measure memory only
+  const fewest = Math.min(...rows.map(({ threads }) => threads)); // rows with more threads measure memory only
   for (const row of rows.filter(({ ms, threads }) => ms > 0 && threads === fewest)) {
     const over = /scaling, (.) =/.exec(row.shape)?.[1] ?? 'N';
     const key = `${row.op}, ${over}`;

@@ -103,8 +103,8 @@ const lines: readonly Line[] = [
 ];
 
 /**
- * How many times as fast, and the half-width of the range that covers 99 of 100 further runs. The range itself, if it
- * contains the target or 0.
+ * The ratio, with the half-width of the range that covers 99 of 100 further runs; the range itself if it contains the
+ * target or 0.
  */
 function ratioText({ ratio, ratioSpread, verdict }: Row): string {
   const low = ratio * (1 - ratioSpread);
@@ -143,7 +143,7 @@ async function committed(): Promise<File[]> {
   return files.sort((a, b) => dateOf(b).localeCompare(dateOf(a)) || a.name.localeCompare(b.name));
 }
 
-/** The newest row in some files for a line, of its fastest side, and the row's file. */
+/** Returns the row of a line's fastest side in the newest file that has one, and the file. `files` begin with the newest. */
 function newest(files: readonly File[], { of, sides }: Line): [Row, File] | undefined {
   for (const file of files) {
     const rows = file.results.rows.filter(
@@ -239,7 +239,7 @@ export function withFigures(page: string, figures: string): string {
   return `${page.slice(0, begin + marks[0].length)}\n\n${figures}\n\n${page.slice(end)}`;
 }
 
-/** The pages as they should be, by name. */
+/** The pages with current figures, by file name. */
 export async function writtenPages(): Promise<Record<string, string>> {
   const files = await committed();
   const written = Object.entries(pages).map(async ([name, figures]) => {

@@ -2,7 +2,7 @@
 export interface Labels {
   /** The operation: `pairwiseDistance`. */
   readonly op: string;
-  /** Named shape and measured quantity. */
+  /** Name of the shape, and anything special about the inputs: `vit-s, y = x`. */
   readonly shape: string;
   readonly n: number;
   readonly m: number;
@@ -40,7 +40,7 @@ export interface Row extends Labels {
   readonly ms: number;
   /** Spread of the rounds; see `Figure`. */
   readonly spread: number;
-  /** Arithmetic actually performed per call, in 10^9 operations; empty if the call is bound by memory. */
+  /** Arithmetic actually performed per call, in 10^9 operations; NaN if the call is bound by memory. */
   readonly gflop: number;
   /** Floating-point operations per second, in GFLOP/s. */
   readonly gflops: number;
@@ -52,7 +52,7 @@ export interface Row extends Labels {
   /** This row's time divided by that of `against`: the median of the ratios of all rounds. */
   readonly ratio: number;
   readonly ratioSpread: number;
-  /** Results other than times, with their unit; `ratioSpread` is the spread if it is a ratio. */
+  /** A result other than a time, in `unit`; `ratioSpread` is its spread if it is a ratio. */
   readonly value: number;
   readonly unit: string;
   readonly bar: string;
@@ -123,13 +123,13 @@ function barText(bar: Bar): string {
   return `${bar.of} ${limit}`;
 }
 
-/** The target that {@link barText} wrote. */
+/** Reads a target that {@link barText} wrote. */
 function parseBar(text: string): Bar {
   const [of, relation, limit] = text.split(' ') as [Bar['of'], '<=' | '>=', string];
   return { of, [relation === '<=' ? 'atMost' : 'atLeast']: Number(limit) };
 }
 
-/** The row judged by another target, as {@link Row.bar} writes it. */
+/** Judges a row by another target, in the format of {@link Row.bar}. */
 export function judgedBy(row: Row, bar: string): Row {
   return { ...row, bar, verdict: bar === '' ? '' : judge(row, parseBar(bar)) };
 }

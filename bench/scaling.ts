@@ -112,7 +112,7 @@ interface Point {
   readonly bytes: number | null;
 }
 
-/** Far more than the machine has, because each thread allocates its own working memory. */
+/** More threads than CPUs, to show that memory stays within its limit although each thread allocates its own. */
 const manyThreads = 64;
 /** The memory of the loss beyond inputs and results, for any number of rows. */
 const lossMemory: Bar = { of: 'peakMB', atMost: 64 };

@@ -274,7 +274,6 @@ async function main(): Promise<void> {
   await writeFile(join(values.out, `${name}-${commit}-search-scale.csv`), `${lines.join('\n')}\n`);
 }
 
-/** A cell of a CSV file. */
 const csv = (cell: string): string => (/[",]/.test(cell) ? JSON.stringify(cell) : cell);
 
 await main();

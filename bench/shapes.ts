@@ -24,7 +24,7 @@ export interface ProxyShape {
   readonly dim: number;
 }
 
-/** Two point sets. */
+/** One or two sets of points. */
 export interface MatrixShape {
   readonly name: string;
   readonly rows: number;

@@ -18,7 +18,7 @@ type Ask = (query: Float32Array, count: number) => Promise<ArrayLike<number>>;
 /** A way to store rows, and how to query them. */
 interface Way {
   readonly name: string;
-  /** Candidates per neighbor that are requested and reranked. */
+  /** Numbers of candidates to request per neighbor. */
   readonly overFetch: readonly number[];
   open(rows: Points, stored: Points): Promise<{ ask: Ask; close(): Promise<void> }>;
   /** Whether rows are stored as inner-product vectors. */

@@ -20,7 +20,7 @@ export interface OwnSide {
   readonly flops?: number;
   /** A few numbers of the answer to compare with a peer's. */
   probe?(): readonly number[];
-  /** Set for a JavaScript peer. */
+  /** The side whose answer this one must match, if any. */
   readonly same?: Same;
   /** Measures the memory of one call in a fresh process. */
   readonly peak?: boolean;

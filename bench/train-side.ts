@@ -27,7 +27,7 @@ export interface Setting {
   readonly folder: string;
 }
 
-/** Throughput over `batches` batches beyond the prefetched ones. */
+/** Mean time per batch, over `batches` batches after the prefetched ones. */
 export function steady(timed: TimedSide, batches: number): TimedSide {
   return {
     sample: async (budgetMs) => {

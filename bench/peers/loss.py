@@ -45,7 +45,7 @@ def one_matrix(p: Params, arsinh: Elementwise = torch.asinh) -> Loss:
     """All views from one N x N matrix, ordered view by view, so that every reduction reads contiguous memory.
 
     The fastest form with torch.compile among those tried: the mask as a comparison of indices instead of a
-    masked fill, single scores by gather instead of by diagonal; three times faster than with the others.
+    masked fill, and single scores by gather instead of by diagonal. The others take three times as long.
     """
     views = p["views"]
 
@@ -106,7 +106,7 @@ def compiled_blocks(inputs: Inputs, params: Params) -> Peer:
 
 @peer("pytorch-metric-learning SupConLoss")
 def sup_con(inputs: Inputs, params: Params) -> Peer:
-    """Euclidean only. With two views, this is half of our loss, because it is a mean over anchors. It normalizes its
+    """Euclidean only. With two views, it is half of horoball's loss, because it is a mean over anchors. It normalizes its
     input, so its gradient has no radial part."""
     from pytorch_metric_learning.losses import SupConLoss
 

@@ -1,4 +1,4 @@
-"""Pair losses over labels with any counts: one masked matrix in torch, and pytorch-metric-learning."""
+"""Pair losses with any number of samples per label: one masked matrix in torch, and pytorch-metric-learning."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The published distance: from a checkout if one is given, otherwise the formula, rewritten with the guards of the
-paper."""
+"""The published distance: from a checkout if one is given, otherwise rewritten, with the guards of the published
+code."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ export function deltaSuite(n: number, threads: number): Suite {
       {
         name: 'delta',
         labels,
-        // One minimum and one maximum per point and ordered pair of other points.
+        // One minimum and one maximum per point k and pair of points i <= j.
         flops: n * n * (n + 1),
         run,
         probe: () => [run().delta],

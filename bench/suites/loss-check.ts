@@ -28,8 +28,8 @@ export const step = 1e-4;
 const hasOracle = ({ options }: CheckedLoss) => options.compat === undefined && options.grad !== false;
 
 /**
- * Every side in float64 against the oracle on the first classes (the value, and a directional derivative by seven-point
- * differences), and at full size in its own type against float64: value, every gradient, and parameter gradients.
+ * Checks every side in float64 against the oracle on the first classes (the value, and a directional derivative by
+ * seven-point differences), and at full size in its own type against float64 (value and all gradients).
  */
 export function checkLosses(sides: readonly CheckedLoss[], views: number): void {
   for (const side of sides) {
@@ -59,7 +59,7 @@ interface Limits {
   readonly parameters: number;
 }
 
-/** The errors that a geometry's card allows; in float64, with those of the oracle and of its differences. */
+/** The errors that a geometry's card allows, in float64 plus those of the oracle and of its differences. */
 export function limitsOf(geometry: Geometry = 'hybrid'): Record<Type, Limits> {
   const { value, gradient, parameters } = geometryCard(geometry).tolerance;
   return {
@@ -76,7 +76,7 @@ export function limitsOf(geometry: Geometry = 'hybrid'): Record<Type, Limits> {
   };
 }
 
-/** Tied rows are unit rows, in float32 up to 1e-7. */
+/** Tied rows must be unit rows; those of float32 are only accurate to 1e-7. */
 function normalize({ data, cols }: Matrix): void {
   for (let at = 0; at < data.length; at += cols) {
     const length = Math.hypot(...data.subarray(at, at + cols));
@@ -89,7 +89,7 @@ function truth(options: LossOptions, views: number, by: number): number {
   const { geometry = 'hybrid', tied } = options;
   const { tauE, tauH, lambda, c } = lossSettings;
   const e = moved(options.euclidean, by, 21);
-  // The published head's output for a row, after normalizing it again.
+  // The published head: normalizes a row again, and maps it to the ball.
   const unit = (row: readonly number[]) => {
     const length = Math.hypot(...row);
     return row.map((value) => value / length);
@@ -101,7 +101,7 @@ function truth(options: LossOptions, views: number, by: number): number {
   return hybridLoss(rows, h, { geometry, views, tauE, tauH, lambda, c });
 }
 
-/** The rows as a table, each value moved `by` along the normal direction of `seed`. */
+/** The rows as a table, each moved by `by` times a normal random direction drawn from `seed`. */
 export function moved(rows: Matrix | undefined, by: number, seed: number): number[][] {
   if (rows === undefined) return [];
   const next = normal(seed);
@@ -147,7 +147,7 @@ export function within(what: string, error: number, limit: number): void {
   }
 }
 
-/** The derivative along the direction of `seed`, as {@link moved} takes it. */
+/** The derivative along the direction that {@link moved} draws from `seed`. */
 export function inner({ data }: Matrix, seed: number): number {
   const next = normal(seed);
   return dot(data, Float64Array.from(data, next));

@@ -24,7 +24,7 @@ export interface LossBars {
   readonly compiled: number;
 }
 
-/** The loss of one batch with all gradients; `reference` is untied, clean, float32. */
+/** The loss of one batch with all gradients, in every geometry. */
 export function lossSuite(shape: BatchShape, bars: LossBars, threads: number, full = false): Suite {
   const { classes, views, dim } = shape;
   const rows = classes * views;
@@ -121,9 +121,9 @@ function like(of: Matrix, options: LossOptions): Matrix {
 }
 
 /**
- * Matrix products that one call needs: the upper triangle of one Gram matrix per space for the values, and a full product
- * of the weights with the rows for the gradients. Neither the formulas on the scores nor scores that are computed again,
- * because they do not fit in scratch memory, are counted.
+ * Operations of the matrix products that one call needs: the upper triangle of one Gram matrix per space for the values,
+ * and a full product of the weights with the rows for the gradients. Excludes the formulas on the scores, and scores that
+ * are computed again because they do not fit in scratch memory.
  */
 export function lossFlops({ n, dim, heads, geometry, pass }: Labels): number {
   const spaces = geometry === 'hybrid' && heads === 'untied' ? 2 : 1;
@@ -156,7 +156,7 @@ function lossPeers(
     },
     peer('torch eager, one matrix', 'untied'),
     peer('torch.compile, one matrix', 'untied', { of: 'ratio', atLeast: bars.compiled }),
-    // Compiles for twenty seconds and was never the faster of the two; with more views, it unrolls more pairs than a
+    // Compiles for twenty seconds and was never faster than `one matrix`; with more views, it unrolls more pairs than a
     // compiler can handle.
     ...(shape.views === 2 && full
       ? [peer('torch.compile, pair blocks', 'untied', { of: 'ratio', atLeast: bars.compiled })]

@@ -16,21 +16,21 @@ interface Labeled {
   readonly labels: Int32Array;
 }
 
-/** A side with its call options, which include the numbers. */
+/** A side with its call options, and their numbers for the oracle. */
 export interface CheckedPairLoss extends OwnSide {
   readonly options: ContrastiveLossOptions & Labeled & { readonly ref?: LossReference & Labeled };
   readonly numbers: PairLossNumbers;
 }
 
-/** Rows of the oracle, which loops over all pairs. */
+/** Number of rows for the oracle, which loops over all pairs. */
 const checkedRows = 60;
 /** Every gradient, with the seed of the direction along which its rows move. */
 const seeds = { gradEuclidean: 21, gradHyperbolic: 22, gradRefEuclidean: 23, gradRefHyperbolic: 24 } as const;
 const gradients = Object.keys(seeds) as (keyof typeof seeds)[];
 
 /**
- * In float64 against the oracle on the first rows (the value, and a directional derivative by seven-point differences),
- * and at full size in its own type against float64: value and every gradient.
+ * Checks a side in float64 against the oracle on the first rows (the value, and a directional derivative by seven-point
+ * differences), and at full size in its own type against float64 (value and every gradient).
  */
 export function checkPairLoss(side: CheckedPairLoss): void {
   checkOracle(side);
@@ -80,7 +80,7 @@ interface Rows {
   readonly hyperbolic?: Matrix | undefined;
 }
 
-/** The samples, each value moved `by` along the directions of two seeds. */
+/** The samples, moved by {@link moved} in the directions of two seeds. */
 function heads({ euclidean, hyperbolic }: Rows, by: number, [ofE, ofH]: [number, number]) {
   const h = moved(hyperbolic, by, ofH);
   return moved(euclidean, by, ofE).map((e, i) => ({ e, h: h[i] ?? [] }));

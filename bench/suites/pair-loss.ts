@@ -30,7 +30,7 @@ function raggedLabels({ rows, most }: RaggedShape): Int32Array {
   return labels;
 }
 
-/** For the oracle; the losses of this suite do not have the last four. */
+/** For the oracle; the losses of this suite do not use the last four. */
 const numbers: PairLossNumbers = { ...lossSettings, alpha: 2, beta: 50, base: 0.5, margin: 0.1 };
 
 /** Pair losses of one batch with all gradients; `hybrid views` is the loss over pairs of views, for comparison. */
@@ -135,7 +135,7 @@ export function pairLossSuite(
   };
 }
 
-/** Rows of the largest batch for NT-Xent of pytorch-metric-learning, which allocates positive pairs x negative pairs several times. */
+/** Maximum rows for NT-Xent of pytorch-metric-learning, whose memory grows with positive pairs x negative pairs. */
 const mostRows = 300;
 
 function peersOf(loss: string, rows: number, about: (over: Partial<Labels>) => Labels): PeerSide[] {

@@ -36,7 +36,7 @@ function oracle({ labels: { geometry, guards } }: Checked, c: number): Formula {
 function checkDistances(side: Checked, c: number): void {
   const [xs, ys] = [ends(side.x), ends(side.y)];
   const formula = geometryOf(side, c);
-  // The first row with the first of y, the last with the last.
+  // The first row of x with the first rows of y, the last row with the last ones.
   const truth = ys.map((y, j) => formula(xs[j < corners ? 0 : 2 * corners - 1]!, y));
   const error = difference(side.probe!(), truth, 1e-3);
   const limit = allowed(typeOf(side), toleranceOf(side).value, referenceError.closedForms);
@@ -44,7 +44,7 @@ function checkDistances(side: Checked, c: number): void {
     throw new Error(`${side.name} is ${error.toExponential(1)} from the oracle (limit ${limit})`);
 }
 
-/** A formula on hyperboloid rows loses half of its digits near 0; on the corresponding ball points it does not. */
+/** Formulas on hyperboloid rows lose half of their digits at small distances; those on the same points of the ball do not. */
 function geometryOf(side: Checked, c: number): Formula {
   if (!isOnHyperboloid(side)) return oracle(side, c);
   const inBall = ([t = 0, ...x]: readonly number[]) => x.map((value) => value / (1 + Math.sqrt(c) * t));
@@ -98,7 +98,7 @@ function sum(formula: Formula, [xs, ys]: readonly number[][][]): number {
 
 type Way = (row: readonly number[], direction: readonly number[]) => number[];
 
-/** How points may move: anywhere, or along the hyperboloid, the only place where a distance is defined. */
+/** How points may move: anywhere, or only along the hyperboloid, because distances are not defined elsewhere. */
 interface Surface {
   /** Projects a moved row back onto the surface. */
   lift(row: readonly number[]): number[];

@@ -15,7 +15,7 @@ const classes = 100;
 /** The number that is the first argument of some operations. */
 const leading = 0.5;
 
-/** Matrices of arguments; the second input of a domain has other values than the first. */
+/** Matrices of arguments; a second input with the same domain has different values. */
 type Kind =
   | 'point'
   | 'other'
@@ -149,8 +149,8 @@ const checkedRows = 6;
 const step = 1e-4;
 
 /**
- * Float64 on the first rows against the oracle: values, and the derivative along a random direction by seven-point
- * differences; then float32 at full size against float64 of the same inputs. Limits are those of the cards.
+ * Checks float64 on the first rows against the oracle (values, and the derivative along a random direction by seven-point
+ * differences), then float32 at full size against float64 of the same inputs. Limits are those of the cards.
  */
 function checkRows(): void {
   const [wide, single] = [inputs('float64'), inputs('float32')];

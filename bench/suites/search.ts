@@ -87,7 +87,6 @@ export function searchSuite(
   };
 }
 
-/** The name of a suite. */
 export function searchName(k: number, queryCount: number): string {
   return `search k=${k}, ${queryCount} queries`;
 }
@@ -101,7 +100,7 @@ function everyNth({ data, rows, cols }: Matrix, count: number): Matrix {
   return matrix(out, count, cols);
 }
 
-/** Compares the first query's ranking with the oracle's; rows whose distances differ by less than both errors may come in either order. */
+/** Compares the first query's ranking with the oracle's; rows whose distances differ by less than their errors may come in either order. */
 function checkSearch(queries: Matrix, gallery: Matrix, k: number): void {
   const firstQuery = matrix(queries.data.subarray(0, queries.cols), 1, queries.cols);
   const rows = table(gallery.data, gallery.cols);
