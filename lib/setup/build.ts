@@ -20,7 +20,7 @@ const headers = join(packageRoot, 'dist/lib/headers');
 const gloo = ['', 'common', 'rendezvous', 'transport'].map((name) => join('native/torch/abi/gloo', name));
 
 /**
- * Hash of everything from which the training addon is built; the addon is rebuilt if and only if it changes.
+ * Hash of everything from which the training addon is built; `setup` rebuilds the addon if the hash changes.
  */
 export function fingerprint(libtorch: LibTorch): string {
   const hash = createHash('sha256');
@@ -162,7 +162,7 @@ export function buildProgress(jobs: number): (line: string) => [done: number, to
   };
 }
 
-/** Returns the compilers that CMake would select. */
+/** Returns the C++ compiler that CMake would select. */
 export function compilerName(): string {
   return process.env['CXX'] || 'c++';
 }

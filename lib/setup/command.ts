@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process';
 
-/** Result of a child process. */
 export interface CommandResult {
   /** Null if the program does not exist or was ended by a signal. */
   code: number | null;
+  /** The last `maxKept` characters, like `stderr`. */
   stdout: string;
-  /** The last part of the output, for error messages. */
   stderr: string;
 }
 
@@ -57,7 +56,7 @@ export function run(
   });
 }
 
-/** Returns the last non-empty output line of a failed program, for an error message. */
+/** Returns the last output line of a failed program that contains "error", or else its last non-empty line. */
 export function lastWords({ stdout, stderr }: CommandResult): string {
   const lines = `${stdout}\n${stderr}`.split('\n').filter((line) => line.trim() !== '');
   const last = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1);

@@ -25,7 +25,7 @@ export const checkoutAddon: string | undefined = installed
   ? undefined
   : join(packageRoot, 'native/torch/build/Release');
 
-/** Folder in the cache that contains one addon per libtorch and ABI. */
+/** Folder in the cache that contains one addon per libtorch version and fingerprint. */
 export const cachedAddons = (): string => addonCache(packageVersion);
 
 /** Folders where `setup` may have stored the training addon: that of a checkout, then the cache, most recently used first. */

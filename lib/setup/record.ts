@@ -83,7 +83,7 @@ function readRecord<T>(schema: z.ZodType<T>, file: string): T | undefined {
   }
 }
 
-/** @throws if the file is missing, a pipe, which would block its reader, or too large for a record */
+/** @throws Error if the file is missing, too large for a record, or not a regular file; reading a pipe would block */
 function readSmall(file: string): Buffer {
   const descriptor = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {

@@ -21,7 +21,6 @@ export interface SetupOptions {
   force?: boolean | undefined;
 }
 
-/** Result of setup. */
 export interface SetupResult {
   libtorch: LibTorch;
   addon: AddonInfo & { file: string };

@@ -1,11 +1,11 @@
 // Writes dist/lib/binary/index.js, which contains the path of every file of the core as a literal: file tracers
-// (@vercel/nft) and bundlers find only literals. It is CommonJS because the core is loaded synchronously, and
-// `import()` is not.
+// (@vercel/nft) and bundlers find only literals. It is CommonJS because the core is loaded synchronously, but
+// `import()` is asynchronous.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packageOf, platforms } from '../platforms.ts';
 
-/** Returns the name of the binary in prebuilds/<platform>/, in which node-gyp-build reads the tags. */
+/** Returns the name of the binary in prebuilds/<platform>/, with the tags that node-gyp-build reads. */
 export function prebuiltName(name: string): string {
   const { libc } = platforms[name]!;
   return libc === undefined ? 'horoball.node' : `horoball.${libc}.node`;

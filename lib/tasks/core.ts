@@ -16,7 +16,7 @@ for (const [command, what] of [
   const progressOf = buildProgress(1);
   const onLine = (line: string): void => {
     const made = progressOf(line);
-    // Nothing is compiled if a tool only checks that its own lists are up to date.
+    // Ninja numbers the check of its own inputs as step 0; it compiles nothing.
     if (made !== undefined && made[0] > 0) meter.steps(what, ...made);
   };
   const { code, stdout, stderr } = await run(process.execPath, [cmakeJs, command, '-l', 'error'], { onLine });

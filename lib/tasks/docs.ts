@@ -20,7 +20,7 @@ const out = resolve(root, process.argv[2] ?? 'docs');
 const work = join(root, 'build/docs');
 const typedoc = join(root, 'lib/tasks/docs/node_modules/typedoc/bin/typedoc');
 
-/** A page, with the path of its source in the repository, or the path that one would have. */
+/** A page, with the path of its source in the repository; a generated page has the path that a source would have. */
 interface Page {
   readonly source: string;
   readonly group: string;
@@ -78,7 +78,7 @@ const files = new Map([home, ...pages].map(({ source }) => [source, fileOf(sourc
 const titleOf = ({ markdown }: Page): string =>
   /^# (.+)$/m.exec(markdown)?.[1]?.replaceAll('`', '') ?? 'horoball';
 
-/** Links between pages and images are kept; a link to a file without a page becomes text. */
+/** Keeps images and links between pages; a link to a file without a page becomes text. */
 function linked({ source, markdown }: Page): string {
   return markdown.replaceAll(
     /(!?)\[([^\]]*)\]\(([^)\s]+)\)/g,

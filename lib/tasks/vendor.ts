@@ -1,6 +1,6 @@
 // Bundles the packages that only a few modules import, to dist/lib/vendor/ of a package, and changes the imports: zod alone
-// would add 8 MB to an installation. A checkout keeps its imports, because tsc rewrites modules one by one. Also copies
-// Node's C headers, with which `horoball setup` compiles.
+// would add 8 MB to an installation. In a checkout the imports stay as they are, because tsc would restore those of
+// each module that it compiles again. Also copies the Node-API headers, with which `horoball setup` compiles.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -100,7 +100,7 @@ async function licenseOf(name: string): Promise<string> {
   return await readFile(join(folder, file), 'utf8');
 }
 
-/** node-addon-api and node-api-headers, whose own packages also contain tools and tests. */
+/** Copies the headers of node-addon-api and node-api-headers, whose packages also contain tools and tests. */
 export async function copyHeaders(to: string): Promise<void> {
   await rm(to, { recursive: true, force: true });
   await mkdir(to, { recursive: true });

@@ -61,7 +61,7 @@ function build(compiler: string): void {
 
 const kilobytes = (bytes: number): string => `${Math.round(bytes / 1000)} kB`;
 
-/** Test files of the native binary itself (CPU levels, memory limits, raw functions), or that use no core. */
+/** Tests of the native binary itself (CPU levels, memory limits, raw functions), and tests that use no core. */
 const nativeOnly = ['bench', 'process', 'hostile', 'wrong-arguments', 'examples', 'guide', 'import-rules'];
 
 function test(): void {
