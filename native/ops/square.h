@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kStrands = 8;  // independent partial sums, which the compiler keeps in vector registers
 
-// |x|^2 as an unevaluated sum, accurate to about 1e-31.
+// |x|^2 as an unevaluated sum; accurate to about 1e-31 for float64 rows.
 struct Square {
   double high = 0, low = 0;
   HD double value() const { return high + low; }
@@ -121,7 +121,7 @@ HD double inverse_norm(const double* x, Index depth, const Square& n) {
 }
 
 // sum of sign_k (x_k - y_k)^2, where the first sign is negative; at least 0. Far from the origin nearly all of it
-// cancels, so squares of float64 are summed exactly.
+// cancels, so float64 squares are summed with compensation.
 template <class T>
 HD_LOOP double minkowski_difference(const T* x, const T* y, Index depth) {
   double high[kStrands] = {}, low[kStrands] = {};

@@ -102,8 +102,8 @@ class Contrast : ContrastPass<T, BlockMap> {
     return map_.view(pair.i) != map_.view(pair.j) && map_.first_class(pair.i) == map_.first_class(pair.j);
   }
 
-  // The weight in the loss of each term of an ordered pair of views: 1/classes, also divided by the number of pairs if the
-  // loss is a mean over them.
+  // The weight of each term in the loss: 1/classes, divided by the number of ordered pairs of views if the loss is the mean
+  // over them.
   double term_weight() const {
     const double pairs = static_cast<double>(map_.views * (map_.views - 1));
     return 1 / (static_cast<double>(map_.classes) * (args_.mean ? pairs : 1));
@@ -219,7 +219,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     if (args_.loss != nullptr) *args_.loss = total.loss * term_weight();
   }
 
-  // Means over the pairs of views. Each pair of blocks occurs once, with the samples of the earlier view as rows.
+  // Averages the statistics over pairs of views. Each pair of blocks occurs once, with the earlier view as rows.
   void report_stats() {
     const std::int64_t views = map_.views;
     each_pair_of_views([&](std::int64_t a, std::int64_t b) {
@@ -330,7 +330,7 @@ class Contrast : ContrastPass<T, BlockMap> {
   double hits_ = 0;
 
   std::int64_t rank_ = 0, ranks_ = 1;
-  std::int64_t most_classes_ = 0;        // the largest number of a rank; 0 if the loss is not divided
+  std::int64_t most_classes_ = 0;        // the largest number of classes of a rank; 0 without ranks
   bool gathered_ = true;                 // no rank has failed
   ContrastSums* rank_sums_ = nullptr;    // [rank]
   ContrastStats* rank_stats_ = nullptr;  // [rank][view][view]

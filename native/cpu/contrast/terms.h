@@ -204,7 +204,7 @@ struct Weighing {
     const PairTerms<V> p = pairs.template at<V>(i, j);
     const V w = softmax_weight(tile, softmax, p.logit, i, j);
     const std::int64_t at = i * kBlock<T> + j;
-    V product = V(T(0));  // with e, or with z
+    V product = V(T(0));  // the weight that multiplies e, or z
     if constexpr (K::kInner) {
       sums.inner = sums.inner + folded(w * p.g);
       product = K::kTied ? V(tile.scale.e_weight) * w : w;

@@ -2,8 +2,8 @@
 //
 //   G_ij = (M_ip + M_jp - M_ij)/2,   delta = max_ij ( max_k min(G_ik, G_kj) - G_ij )
 //
-// a matrix product with (max, min) in place of (+, x): O(n^3) time, O(n^2) memory, in register tiles like those
-// of frame/tiles.h. G is symmetric, so only tiles on and above the diagonal are computed.
+// The inner part is a matrix product with (max, min) in place of (+, x): O(n^3) time, O(n^2) memory, in register
+// tiles as in frame/tiles.h. G is symmetric, so only tiles on and above the diagonal are computed.
 #pragma once
 
 #include "cpu/frame/call.h"

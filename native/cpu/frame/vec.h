@@ -1,6 +1,6 @@
 // The vector of one ISA level: as many numbers as a register holds, with the operations that the kernels need.
-// Arithmetic uses the compiler's vector extensions; intrinsics appear only for instructions that those cannot
-// express.
+// Arithmetic uses the compiler's vector extensions; intrinsics are used only for instructions that compilers do
+// not generate from them.
 #pragma once
 
 #include <cstdint>

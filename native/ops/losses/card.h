@@ -31,14 +31,14 @@ struct LossInfo {
   Tolerances tolerance = kPairLossTolerances;  // on the CPU: there are no kernels for devices
 };
 
-// Parameters of the cards on losses/similarity.h, the multi-similarity and Proxy-Anchor losses.
+// Parameters of the cards derived from losses/similarity.h: the multi-similarity and Proxy-Anchor losses.
 struct SimilarityParameters {
   double alpha, beta, base, margin;
 };
 
 // The results of the forward pass for an anchor.
 struct AnchorSums {
-  double positives = 0, negatives = 0;  // how many
+  double positives = 0, negatives = 0;  // counts
   double sum = 0;                       // of the logits of the positives
   double negative_log = 0;              // log-sum-exp of the logits of the negatives
   double positive_log = 0;              // log-sum-exp of rate() times the logits of the positives

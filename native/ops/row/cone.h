@@ -39,7 +39,7 @@ HD T outward(const RowState<T>& r) {
   return with_value((r.y2 - r.x2 - r.p2) / 2, -r.px);
 }
 
-// |x| |y - x| times the sine of their angle; exactly 0 if it is within the rounding error.
+// |x| |y - x| times the sine of the angle between x and y - x; exactly 0 if it is within the rounding error.
 template <class T>
 HD T area(const RowState<T>& r, const T& out) {
   const T product = r.x2 * r.p2, square = product - out * out;

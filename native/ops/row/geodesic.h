@@ -2,8 +2,8 @@
 // with l = sqrt c d(x,y); mapped back to the ball, with a, b = 1 - c|x|^2, 1 - c|y|^2:
 //   2(A b x + B a y) / (ab + A b (2-a) + B a (2-b)),   A = sinh((1-t)l)/sinh l, B = sinh(t l)/sinh l.
 // Between its ends every term is positive; A and B are functions of u = sinh^2(l/2), smooth at coincident
-// points. Beyond the ends A b and B a would cancel for near points, so another form is used, with p = x - y,
-// A + B = cosh((2t-1)l/2)/cosh(l/2) and a - b = c(|p|^2 - 2<p,x>):
+// points. Beyond the ends A b and B a would cancel for near points, so another form is used if l < 1, with
+// p = x - y, A + B = cosh((2t-1)l/2)/cosh(l/2) and a - b = c(|p|^2 - 2<p,x>):
 //   2([(A+B)b + B(a-b)] x - B a p) / (ab + (A+B)b(2-a) + 2B(a-b)).
 #pragma once
 

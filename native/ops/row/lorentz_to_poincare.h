@@ -1,4 +1,4 @@
-// From the hyperboloid to the ball, s / (1 + sqrt c t).
+// From the hyperboloid to the ball, s / (1 + sqrt c t) for a point with time t and space s.
 #pragma once
 
 #include "../row_card.h"
