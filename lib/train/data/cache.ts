@@ -56,8 +56,8 @@ class MemoryCache implements ImageCache {
 }
 
 /**
- * A file contains `HBP3`; width, height, layout, and the CRC-32 of the header and the pixels, as 32-bit little-endian
- * integers; and the pixels. Version 1 used the fast DCT for JPEG; version 2 had no checksum.
+ * A file contains `HBP3`, four 32-bit little-endian integers (width, height, layout, and the CRC-32 of the header and the
+ * pixels), and the pixels. Version 1 used the fast DCT for JPEG; version 2 had no checksum.
  */
 const magic = Buffer.from('HBP3');
 const headerLength = 20;

@@ -20,7 +20,7 @@ export interface BatchTree {
 
 /** A tree above the classes of a split. */
 export class ClassTree {
-  /** For each class, the node numbers of its ancestors from the top, then of the class itself. */
+  /** The path to each class, as node numbers: its ancestors from the top, then the class itself. */
   readonly #paths: readonly (readonly number[])[];
   /** Number of edges from the root to an image of one of the deepest classes. */
   readonly #depth: number;

@@ -117,7 +117,7 @@ class Walk {
     return link && !this.#isLinked ? new Walk(this.ignored, this.#paths, true) : this;
   }
 
-  /** Lists a folder. Folders that were reached without a link are read only once, so only the others are counted. */
+  /** Lists a folder. Counts it only if it was reached through a link, because other folders are read only once. */
   async list(folder: string): Promise<Entry[]> {
     if (this.#isLinked) {
       const { dev, ino } = await stat(folder, { bigint: true }).catch((cause: unknown) => {
@@ -149,7 +149,7 @@ async function visit(root: string, steps: string[], found: Found[], walk: Walk):
   for (const { name, link } of folders) await visit(root, [...steps, name], found, walk.into(link));
 }
 
-/** Returns the image files of a class: those of the folder itself, then those of each subfolder, sorted by name. */
+/** Returns the image files of a class, sorted by name: first in the folder itself, then in each subfolder. */
 async function imageFiles(folder: string, entries: Entry[], depth: number, walk: Walk): Promise<string[]> {
   if (depth === 0) throw tooDeep(folder);
   countIgnored(entries, walk.ignored);

@@ -20,7 +20,7 @@ export interface CostOptions {
 
 export interface Cost {
   parameters: number;
-  /** Bytes that each rank sends per step: its embeddings to the others, and gradients. */
+  /** Bytes that each rank sends per step: embeddings, and gradients. */
   embeddingBytes: number;
   gradientBytes: number;
   /** Bytes on each rank in addition to the graph: weights, gradients, two moments and communication buckets. */

@@ -86,7 +86,7 @@ export class Embeddings implements Disposable {
 export interface LoadRunOptions {
   /** Default `cpu`; `auto` is `cuda` if libtorch can use a GPU. */
   device?: Device | 'auto' | undefined;
-  /** Precision of the backbone; default that of the run. */
+  /** Precision of the backbone; by default the precision of the run. */
   precision?: Precision | undefined;
 }
 

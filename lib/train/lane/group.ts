@@ -21,7 +21,7 @@ export interface RankPlace {
   rank: number;
   /** Number of processes in the group, over all machines. */
   size: number;
-  /** Rank and number of processes on this machine: `cuda` means the device whose index is the local rank. */
+  /** Rank among the processes on this machine, and their number. `cuda` means the device with index `localRank`. */
   localRank: number;
   localSize: number;
 }
@@ -76,7 +76,7 @@ export interface RankGroup {
   close(): Promise<void>;
 }
 
-/** The group of a process that trains alone: collectives return its own values. */
+/** The group of a process that trains alone: collectives return their arguments. */
 export const singleProcess: RankGroup = {
   place: { rank: 0, size: 1, localRank: 0, localSize: 1 },
   rank: 0,

@@ -182,7 +182,7 @@ function classesOf(
   return proxies!.rowsOf(labels as Int32Array);
 }
 
-/** One evaluation of the loss; holds the autograd graph until disposed of. */
+/** One evaluation of the loss; keeps the autograd graph until disposed of. */
 export class LossHandle extends Resource<'Loss'> {
   /** @internal */
   constructor(handle: Handle<'Loss'>) {

@@ -139,7 +139,7 @@ export interface LossValues {
   min: number;
   mean: number;
   max: number;
-  /** Fraction of rows whose largest cross-view logit is that of the positive. */
+  /** Fraction of rows whose positive has the largest cross-view logit. */
   accuracy: number;
   /** Gradients of the loss with respect to its parameters, if requested in `apply`. */
   gradParams?: { tauE: number; tauH: number; lambda: number; c: number };

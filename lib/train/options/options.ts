@@ -17,7 +17,7 @@ export type { TrainedGeometry } from './define.ts';
 
 /**
  * Every option of a run, one record each. The records are fields of classes, so that declaration files contain their types,
- * from which {@link RunConfig} is derived. Most names are those of the published code (HypMix and Hyp-ViT), so that
+ * from which {@link RunConfig} is derived. Most names come from the published code (HypMix and Hyp-ViT), so that
  * its commands run unchanged.
  */
 export interface RunOptions

@@ -20,7 +20,7 @@ import { treeTermsOf } from './tree.ts';
 /** The built-in data set, which is the default. */
 const builtIn = 'shapes';
 
-/** Defaults of the published code; for options that it does not have, those of horoball. */
+/** Defaults of the published code, and of horoball for options that the published code does not have. */
 export const publishedDefaults: Readonly<RunConfig> = defaultsFor(null);
 
 /** Defaults that differ for the built-in data set, chosen so that a run takes three minutes on two CPU cores. */

@@ -11,7 +11,7 @@ const wrappers = (
   'teacher state_dict_ema model_ema ema_state_dict state_dict model_state_dict model net weights module ' +
   'student'
 ).split(' ');
-/** Prefixes that data parallelism, compilation and wrapper modules add to every name; longer prefixes first. */
+/** Prefixes that data parallelism, compilation and wrapper modules add to every name. */
 const prefixes = [
   'teacher.backbone.',
   'module.',
@@ -41,7 +41,7 @@ const backboneParts =
 /** Chunks of blocks (DINOv2); the second number is the index of the block over all chunks. */
 const chunkedBlock = /^blocks\.\d+\.(?=\d+\.)/;
 const maxWrappers = 4;
-/** Maximum length, far above that of real names: dozens of patterns are matched against each name. */
+/** Maximum length of a name, far above real names: dozens of patterns are matched against each name. */
 const maxName = 1000;
 
 /** The weights of a checkpoint, and the keys of the wrappers around them. */

@@ -1,7 +1,7 @@
-/** The CSV lists of the data set, one per split of the classes, and one for the additional images. Each row has an image and its class. */
+/** The CSV lists of the data set: one per split of the classes, and one for additional images. A row has an image and its class. */
 import { random, shuffle } from '../../../random.ts';
 
-/** Folders of images: those of the benchmark, and those of additional sets. */
+/** Folders of the images of the benchmark and of additional sets. */
 export const parts = ['images', 'extra'] as const;
 
 /** An image of the data set. */

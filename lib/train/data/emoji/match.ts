@@ -23,7 +23,7 @@ export interface Matched {
   incomplete: number;
 }
 
-/** Returns the emoji that all sets contain, without those whose drawing repeats that of an earlier emoji. */
+/** Returns the emoji that all sets contain, except emoji that repeat the drawing of an earlier one. */
 export function matchClasses(
   emoji: readonly Emoji[],
   sets: readonly { set: EmojiSet; drawings: Drawings }[],

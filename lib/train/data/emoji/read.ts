@@ -117,7 +117,7 @@ export async function readDrawings(folder: string): Promise<Drawings> {
   return { named, codepoints: new Map(codepoints) };
 }
 
-/** Returns the drawing of an alias, whose flips and rotations apply on top of those of the original. */
+/** Returns the drawing of an alias, with its flips and rotations added to the original's. */
 function altered(original: Drawing, change: Partial<Drawing>): Drawing {
   return {
     ...original,

@@ -15,7 +15,7 @@ export interface Drawing {
   rotate: number;
 }
 
-/** Maximum length; the largest drawing of the pinned sets has 898,083 characters. */
+/** Maximum number of characters of a drawing; the largest in the pinned sets has 898,083. */
 const maxBody = 1 << 20;
 
 /** Markup that could make a renderer read a file or a network address, or that defines entities. */
