@@ -13,7 +13,7 @@ export interface SavedState {
 }
 
 /**
- * Finds the first part of a checkpoint that is missing, unexpected or different from that of a run. Checksums detect
+ * Finds the first part of a checkpoint that is missing, unexpected, or does not match a run. Checksums detect
  * damage, but not a file that was assembled from several: a missing part would silently keep its initial state.
  * @returns the first problem, phrased to follow "a checkpoint that"; null if the state is complete and consistent
  */

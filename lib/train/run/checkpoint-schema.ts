@@ -18,7 +18,7 @@ const position = z
   })
   .refine(({ step, best }) => best === null || best.step <= step, 'the best evaluation is of a later step');
 
-/** The offset is the logarithm of a ratio of finite float64 numbers, hence the limits. */
+/** The magnitude of the offset is at most the logarithm of `learn_range`, a finite float64 number. */
 const scalarState = z.looseObject({
   offset: z.number().min(-710).max(710),
   first: z.number(),

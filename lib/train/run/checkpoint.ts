@@ -260,7 +260,7 @@ export class Checkpoint {
   }
 }
 
-/** Names of the checkpoints in a run folder: the last one, and the one with the best evaluation. */
+/** Names of the checkpoints in a run folder: the last checkpoint, and the checkpoint of the best evaluation. */
 export const lastName = 'last.safetensors';
 export const bestName = 'best.safetensors';
 

@@ -28,7 +28,7 @@ export async function embedInChunks(
 }
 
 /**
- * Queues the backward pass of the loss, then that of every chunk.
+ * Queues the backward pass of the loss, then the backward pass of every chunk.
  *
  * @param isChunked - whether the run may stop before the gradients are complete
  * @param sum - armed before the backward pass that completes the gradients is queued

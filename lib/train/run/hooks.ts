@@ -51,14 +51,14 @@ export interface RunControls {
   signal?: AbortSignal | undefined;
   /** Batches of `crop` x `crop` pixels to train on instead of the data set; nothing is evaluated. */
   data?: AsyncIterable<LabeledBatch> | undefined;
-  /** The ranks that train together: batches and options are those of the whole group. */
+  /** The ranks that train together; batch size and other options apply to the whole group. */
   group: RankGroup;
 }
 
 /** Callbacks and controls of a run. */
 export interface TrainHooks extends RunListener, Omit<RunControls, 'group'> {
   /**
-   * The ranks that train together: batches and options are those of the whole group, and rank 0 alone reports and writes.
+   * The ranks that train together; batch size and other options apply to the whole group. Rank 0 alone reports and writes.
    * Default: the group that the environment variables describe, if any; null for a single process.
    */
   group?: RankGroup | null;

@@ -28,7 +28,7 @@ import { neverStops, type StopPoints } from './stop.ts';
 /** Rows of a batch, followed by rows of the cross-batch memory. */
 interface Rows extends LossInputs, Disposable {
   labels: Int32Array;
-  /** Factor of the loss: makes the gradients, summed over the ranks, those of the mean over the classes of the batch. */
+  /** Factor of the loss. With it, the ranks' gradients sum to the gradient of the mean over the classes of the batch. */
   factor: number;
 }
 
@@ -181,7 +181,7 @@ export class Learner implements Disposable {
     return Batch.from(bytes, { count: last - first, size }, model.mean, model.std, device);
   }
 
-  /** Queues a gather of all ranks' rows, unless the batch already has them or the loss compares only those of this rank. */
+  /** Queues a gather of all ranks' rows, unless the batch already has them or the loss only compares this rank's rows. */
   gather(embeddings: LossInputs, batch: StepBatch): Whole {
     const { euclidean, hyperbolic } = checkInputs('learner.gather', embeddings);
     const { labels, whole } = checkOptions('learner.gather', batch, 'batch');
@@ -199,7 +199,7 @@ export class Learner implements Disposable {
   }
 
   /**
-   * Returns the inputs of the loss: the rows of the batch, followed by those of other classes in the cross-batch memory.
+   * Returns the inputs of the loss: the rows of the batch, followed by the rows of other classes in the cross-batch memory.
    */
   compared(embeddings: LossInputs, labels: Int32Array): Rows {
     if (this.memory !== null && this.memory.size > 0) return this.memory.extend(embeddings, labels);

@@ -55,7 +55,7 @@ export class Pace {
   }
 }
 
-/** Estimates the time of pending evaluations from those of a run so far. */
+/** Estimates the time of pending evaluations from earlier evaluations of the run. */
 export class EvaluationTimes {
   readonly #due: readonly number[];
   #sum = 0;

@@ -8,7 +8,7 @@ export interface StepRow {
   step: number;
   epoch: number;
   loss: number;
-  /** Fraction of rows whose largest cross-view logit is that of the positive. */
+  /** Fraction of rows whose positive has the largest cross-view logit. */
   accuracy: number;
   /** Smallest, mean and largest cross-view logit. */
   min: number;

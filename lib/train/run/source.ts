@@ -97,7 +97,7 @@ function sizesOf({ train, test, gallery }: Dataset): Counts {
   return { train: countOf(train), test: countOf(test), ...(gallery && { gallery: countOf(gallery) }) };
 }
 
-/** Warns about alpha channels before training, because their treatment changes the training images. Checks a sample. */
+/** Warns before training if images of a sample have alpha, because its treatment changes the training images. */
 async function alphaWarnings({ train, test }: Dataset, { background }: RunConfig): Promise<string[]> {
   const { alpha, read } = await alphaIn([...train.samples, ...test.samples]);
   return alpha === 0

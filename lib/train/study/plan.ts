@@ -33,7 +33,7 @@ export interface PlanOptions {
   seeds: readonly number[];
   /** Options that are the same for all runs. */
   base?: Readonly<Partial<RunConfig>>;
-  /** Whether to add controls, which separate the effect of curvature from that of temperature. */
+  /** Whether to add controls, which separate the effects of curvature and temperature. */
   controls?: boolean;
   /** Number of random settings per geometry; null: the full grid. */
   draws?: number | null;

@@ -67,7 +67,7 @@ function during(ep: number): Pick<RunConfig, 'ep' | 'eval_ep'> {
   return { ep, eval_ep: `[${ep}]` };
 }
 
-/** Returns the options of all runs: those of the data set, overridden by the given ones as in `overrideOptions`. */
+/** Returns the options of all runs: the options for the data set, overridden by `given` as in `overrideOptions`. */
 export function mergedBase(
   ds: string,
   quick: boolean,

@@ -98,7 +98,7 @@ export function deviation(values: readonly number[]): number {
 }
 
 /**
- * Two-sided p-value of Student's t-test that paired differences have mean 0. NaN for fewer than three seeds.
+ * Two-sided p-value of Student's t-test of the hypothesis that paired differences have mean 0. NaN for fewer than three seeds.
  */
 export function pairedTest(differences: readonly number[]): number {
   const count = differences.length;

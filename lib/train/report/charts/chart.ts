@@ -16,7 +16,7 @@ export interface ChartOptions {
   title: string;
   xLabel: string;
   series: readonly Series[];
-  /** Limits of the vertical axis; by default, those of the data. */
+  /** Limits of the vertical axis; by default, the range of the data. */
   yMin?: number;
   yMax?: number;
   /** Whether values are shown as percentages. */

@@ -2,7 +2,7 @@ import { type Html, html } from '../html.ts';
 import { heatShare, inkOn } from '../run/contrast.ts';
 import { percent } from '../tables.ts';
 
-/** Returns a table of shares with darker cells for larger values; `null` and NaN are shown as a dash. */
+/** Returns a table of shares: the larger a value, the more accent color its cell has. `null` and NaN are shown as a dash. */
 export function heatMap(
   title: string,
   columns: { name: string; values: readonly (string | number)[] },

@@ -45,6 +45,6 @@ export async function galleryJpeg({ gallery }: Snapshot): Promise<Buffer | null>
   const canvas = sharp({ create: { width, height, channels: 3, background: '#fcfbf8' } });
   return await canvas
     .composite(tiles)
-    .jpeg({ quality: 85 }) // a tenth of the size of a PNG, and every byte is copied and checksummed on the main thread
+    .jpeg({ quality: 85 }) // JPEG has a tenth of the size of PNG, and the main thread copies and checksums every byte
     .toBuffer();
 }

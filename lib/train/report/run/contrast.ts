@@ -11,7 +11,7 @@ export function heatShare(heat: number): number {
   return Number((0.05 + 0.9 * heat).toFixed(2));
 }
 
-/** Returns black or white, whichever has more contrast on a heat map cell; one of them has at least 4.58:1 on any color. */
+/** Returns black or white, whichever has more contrast on a heat map cell: at least 4.58:1 on any color. */
 export function inkOn(share: number, scheme: keyof typeof schemes): '#000' | '#fff' {
   const ground = heatLuminance(share, scheme);
   return contrast(ground, 0) > contrast(ground, 1) ? '#000' : '#fff';
