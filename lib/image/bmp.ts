@@ -108,7 +108,7 @@ async function byPalette(header: Header, index: (row: number, x: number) => numb
   return { data, width, height, layout: 'rgb' };
 }
 
-/** Returns the offset of a mask's byte in a pixel; like Pillow, only whole bytes are supported. */
+/** Returns the offset of a mask's byte in a pixel. As in Pillow, a mask must be a whole byte. */
 function byteOf(mask: number): number {
   const index = [0xff, 0xff00, 0xff0000, 0xff000000].indexOf(mask);
   if (index < 0) throw unreadable(`the BMP bit mask ${mask.toString(16)} is not supported`);
@@ -159,7 +159,9 @@ async function fiveBits(bytes: Buffer, header: Header, pitch: number): Promise<P
   return { data, width, height, layout: 'rgb' };
 }
 
-/** Expands RLE8 or RLE4 to a byte per pixel, in the order of the file. Each run stays within its row, as in Pillow. */
+/**
+ * Expands RLE8 or RLE4 to one byte per pixel, in the order of the file. As in Pillow, encoded runs end with their row.
+ */
 function unpackRuns(bytes: Buffer, { width, height, compression, begin }: Header): Uint8Array {
   const nibbles = compression === 'rle4';
   const total = width * height;

@@ -38,7 +38,7 @@ export async function decode(bytes: Buffer, maxPixels: number = defaultMaxPixels
   }
 }
 
-/** Checks the size and applies the header's settings; true if the pixels remain CMYK. */
+/** Checks the size and applies the header's settings. Returns true if the pixels remain CMYK. */
 async function prepare(
   image: Sharp,
   bytes: Buffer,
@@ -60,7 +60,7 @@ async function prepare(
   return space === 'cmyk';
 }
 
-/** TIFF may have any number of channels in addition to those of its color. */
+/** A TIFF file may have any number of extra channels. */
 function layoutOf(channels: number, cmyk: boolean): Pixels['layout'] {
   const layout = (['gray', 'grayAlpha', 'rgb', cmyk ? 'cmyk' : 'rgba'] as const)[channels - 1];
   if (layout === undefined || (cmyk && layout !== 'cmyk'))

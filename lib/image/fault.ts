@@ -5,7 +5,7 @@ export const manyPixels = 89_478_485;
 export const defaultMaxPixels: number = 2 * manyPixels;
 
 /**
- * Rejects sizes that are not decoded; called before pixels are allocated.
+ * Throws for an image that is empty or too large; called before pixels are allocated.
  *
  * @throws `ERR_HOROBALL_PICTURE`
  */

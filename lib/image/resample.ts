@@ -9,7 +9,7 @@ export const layouts = ['gray', 'grayAlpha', 'rgb', 'rgba', 'cmyk'] as const;
 /** Background for alpha blending; `drop` ignores alpha, like PIL's `convert('RGB')`. */
 export const backgrounds = ['white', 'black', 'drop'] as const;
 export type Background = (typeof backgrounds)[number];
-/** The core's gray levels. */
+/** The gray level of each background in the core; -1 ignores alpha. */
 const backgroundLevels: Readonly<Record<Background, number>> = { white: 255, black: 0, drop: -1 };
 
 /** Decoded 8-bit pixels, row by row, channels interleaved. */

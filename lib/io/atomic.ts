@@ -23,7 +23,7 @@ export async function writeAtomically(path: string, write: (file: OpenFile) => P
     await rename(temporary, path);
     await syncFolder(dirname(path));
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {}); // the error may concern its folder
+    await rm(temporary, { force: true }).catch(() => {}); // an error here would hide the first one
     throw atFile(error, path); // names the file of the caller, not the temporary one
   }
 }

@@ -49,7 +49,7 @@ export class ByteReader {
     return this.#bytes.toString('utf8', start, start + length);
   }
 
-  /** Text up to the next line feed, which is skipped. */
+  /** Returns the text up to the next line feed, which is skipped. */
   line(): string {
     const end = this.#bytes.indexOf(0x0a, this.#at);
     if (end < 0) throw this.#fail('a line is not terminated');

@@ -1,10 +1,10 @@
 import { nextTurn } from '../call/next-turn.ts';
 
 /**
- * Checksums of a safetensors file, stored in its metadata: the CRC-32 of the bytes of every tensor, eight
- * hexadecimal digits each in the order of the file, and the CRC-32 of the header, computed with zeros in
- * place of its own digits. If only one of the two keys is present, the file is damaged, so no flipped bit can
- * disable the check. A file with neither is read without a check.
+ * Checksums of a safetensors file, stored in its metadata: the CRC-32 of the bytes of every tensor, eight hexadecimal
+ * digits each in the order of the file, and the CRC-32 of the header, computed with zeros in place of its own digits. A
+ * file with only one of the two keys is rejected, so a flipped bit cannot disable the check. A file with neither is
+ * read without a check.
  */
 const tensorsKey = 'horoball.crc32';
 const headerKey = 'horoball.header_crc32';
@@ -13,11 +13,11 @@ const zeros = '00000000';
 /** Bytes between two turns of the event loop: a fraction of a millisecond. */
 const slice = 1 << 19;
 
-/** Loaded on first use: a static import would cost every program a few milliseconds. */
+/** Loaded on first use: a static import takes a few milliseconds. */
 const zlib = (): typeof import('node:zlib') => process.getBuiltinModule('node:zlib');
 
 /**
- * The CRC-32 of an array's bytes, as eight hexadecimal digits.
+ * Returns the CRC-32 of an array's bytes, as eight hexadecimal digits.
  *
  * @param check - called after each turn of the event loop, in which the caller may have transferred the array
  */
@@ -76,13 +76,13 @@ export function checkHeader(
   if (tensors.length !== 8 * count || sums.length !== count || !/^[\da-f]{8}$/.test(header)) return null;
   const entry = headerEntry(header);
   const at = bytes.indexOf(entry);
-  if (at < 0) return null; // written in another way
+  if (at < 0) return null; // another program formatted the header
   const { crc32 } = zlib();
   const start = crc32(headerEntry(zeros), crc32(bytes.subarray(0, at)));
   return digits(crc32(bytes.subarray(at + entry.length), start)) === header ? { metadata, sums } : null;
 }
 
-/** Advice for a wrong checksum. A cause other than damage is a program that changes the file, but keeps this metadata. */
+/** Advice for a wrong checksum: the file is damaged, or another program changed it and kept this metadata. */
 export const checksumAdvice: string = `Use another copy. If a program other than horoball changed the file, remove ${tensorsKey} and ${headerKey} from its metadata.`;
 
 function headerEntry(sum: string): string {

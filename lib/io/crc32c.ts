@@ -5,10 +5,7 @@ const table: Uint32Array = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value;
 });
 
-/**
- * Returns the CRC-32C of bytes (iSCSI, RFC 3720), from 0 to 2^32 - 1. Node's zlib only has the
- * IEEE CRC-32.
- */
+/** Returns the CRC-32C of bytes (iSCSI, RFC 3720), from 0 to 2^32 - 1. Node's zlib has only the IEEE CRC-32. */
 export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (let i = 0; i < bytes.length; i++)

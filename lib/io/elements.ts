@@ -31,7 +31,7 @@ export type Dtype =
   | 'BOOL';
 
 interface Kind {
-  /** Element type of the bytes. */
+  /** Allocates the array into which the bytes are read. */
   readonly make: (length: number) => TensorData;
   readonly bytes: number;
   /** Converts bits to a value, for types without a typed array. */
@@ -104,7 +104,7 @@ export function shapeText(shape: readonly number[]): string {
   return shape.length > 8 ? `[${shape.slice(0, 8)},... (${shape.length} axes)]` : `[${shape}]`;
 }
 
-/** Returns the number of elements of a shape; above the safe integers if the shape is absurdly large. */
+/** Returns the number of elements of a shape; not exact above 2^53. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, side) => product * side, 1);
 }
@@ -113,8 +113,8 @@ export function elementCount(shape: readonly number[]): number {
 const slice = 1 << 16;
 
 /**
- * Converts F16 and BF16 bits to float32, which represents them exactly, and nonzero bytes of BOOL to 1, in
- * place; returns other data unchanged.
+ * Converts F16 and BF16 bits to float32, which represents them exactly. Sets nonzero bytes of BOOL to 1 in place, and
+ * returns other data unchanged.
  */
 export async function widened(dtype: Dtype, data: TensorData): Promise<TensorData> {
   if (dtype === 'BOOL') return await asBits(data as Uint8Array);

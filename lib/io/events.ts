@@ -21,7 +21,7 @@ import { naming } from './trouble.ts';
 export type { HyperParameter } from './summary.ts';
 
 export interface EventWriterOptions {
-  /** First step of a resumed run; TensorBoard discards earlier events from this step on. */
+  /** First step of a resumed run. TensorBoard discards what earlier files of the folder contain from this step on. */
   purgeStep?: number;
 }
 
@@ -67,9 +67,9 @@ const latestTime = 9_999_999_999;
 /**
  * Writes TensorBoard event files: scalars, histograms, images, text and hyperparameters.
  *
- * Methods queue an event and return immediately. Whole records are written in the background, so a killed process loses
- * at most the last seconds. Each writer creates a separate file and never changes another. A failed write rejects the
- * next {@link flush} or {@link close}.
+ * Methods queue an event and return immediately. Whole records are written in the background when an event is added and
+ * 64 KiB are pending or 5 seconds have passed; a killed process loses only pending events. Each writer creates a
+ * separate file and never changes another. A failed write rejects the next {@link flush} or {@link close}.
  *
  * Tags are nonempty strings, and steps are integers of at least 0. Invalid arguments throw a TypeError
  * `ERR_HOROBALL_TYPE` or a RangeError `ERR_HOROBALL_RANGE`; every call after {@link close} throws an Error
@@ -100,7 +100,7 @@ export class EventWriter {
    * Creates an event file in a folder, and the folder if necessary.
    *
    * @param folder - TensorBoard treats each folder as a run
-   * @throws RangeError `ERR_HOROBALL_RANGE` for an invalid `purgeStep`; the system's own errors
+   * @throws RangeError `ERR_HOROBALL_RANGE` for an invalid `purgeStep`; file system errors
    */
   static async open(folder: string, options: EventWriterOptions = {}): Promise<EventWriter> {
     const { purgeStep } = readOptions('EventWriter.open', options, ['purgeStep']);

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { openFile } from './thread-file.ts';
 
 /**
- * Creates a folder and its missing parents. Node's own `recursive` never returns in a folder that accepts no
+ * Creates a folder and its missing parents. Node's `mkdir` with `recursive` never returns in a folder that accepts no
  * entries, such as /proc.
  *
  * @throws the system's error, for example EACCES, or EEXIST if the path exists and is not a folder

@@ -13,7 +13,7 @@ const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
  * outside, and a pipe would block its reader.
  *
  * @param flags - constants of `node:fs`; default: read-only
- * @throws `ERR_HOROBALL_FORMAT` if it is not a regular file or consists almost entirely of holes; the system's own errors
+ * @throws `ERR_HOROBALL_FORMAT` if it is not a regular file or consists almost entirely of holes; file system errors
  */
 export async function openInside(path: string, flags: number = O_RDONLY): Promise<OpenFile> {
   await checkInside(path);

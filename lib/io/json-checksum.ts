@@ -1,9 +1,10 @@
 import { crc32 } from 'node:zlib';
 
 /**
- * Checksums of JSON objects that only horoball writes, as their last key. They cover the content, not its spacing, so an
- * editor or Git may change line endings. Objects without one are of earlier versions. `config.json` has no checksum: it is
- * an options file that users copy and edit, and a resumed run compares it with the checkpoint.
+ * The checksum of JSON objects that only horoball writes, stored under their last key. It covers the content but not
+ * the white space, so an editor or Git may change line endings. Objects of earlier versions have no checksum.
+ * `config.json` has no checksum: it is an options file that users copy and edit, and a resumed run compares it with the
+ * checkpoint.
  */
 const key = 'crc32';
 

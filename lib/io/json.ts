@@ -16,10 +16,10 @@ export function parsedJson(text: string, file: string): unknown {
 const maxDepth = 64;
 
 /**
- * Parses JSON from another writer, after a scan: a parser that meets 90 MB of `[` would take minutes and
- * gigabytes. Rejects repeated keys.
+ * Parses JSON that may be malicious, after a scan: `JSON.parse` alone would need minutes and gigabytes for 90 MB of
+ * `[`. Rejects repeated keys.
  *
- * @param maxValues - maximum number of commas, colons and brackets outside of strings
+ * @param maxValues - maximum number of commas, colons and opening brackets outside of strings
  * @param fail - creates the error from the problem, such as "is not JSON"
  */
 export function boundedJson(

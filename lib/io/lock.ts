@@ -9,7 +9,7 @@ import { openInside } from './inside.ts';
 import { naming } from './trouble.ts';
 
 /**
- * The holder of a lock. The token identifies it, because two callers or workers of one process can compete for the same
+ * The holder of a lock. The token distinguishes callers and workers of one process, which can compete for the same
  * lock. A killed process or worker leaves its file behind, so a lock is valid only while its thread exists.
  */
 const holderSchema = z.object({
@@ -29,7 +29,10 @@ const holderSchema = z.object({
   space: z.string().optional(),
   /** The thread and its start time: a worker can end long before its process. */
   thread: z.object({ id: z.number().int().positive(), began: z.string() }).optional(),
-  /** The holder keeps the file locked (flock), so on the same machine the kernel knows whether it still exists. */
+  /**
+   * The holder keeps the file locked (flock), so on the same machine the kernel reports whether the holder still
+   * exists.
+   */
   locked: z.literal(true).optional(),
   token: z.string().optional(),
 });
@@ -83,8 +86,8 @@ export class Lock implements AsyncDisposable {
   }
 
   /**
-   * Releases the lock, unless another holder has taken it over. Never throws, because the error would hide that of the
-   * work under the lock: a file that cannot be removed is no longer locked and counts as stale.
+   * Releases the lock, unless another holder has taken it over. Never throws, because the error would hide an error of
+   * the work under the lock. A file that cannot be removed is no longer locked and counts as stale.
    */
   async release(): Promise<void> {
     try {
@@ -96,7 +99,7 @@ export class Lock implements AsyncDisposable {
     }
   }
 
-  /** Whether the lock file is still that of this holder. */
+  /** Whether the lock file still belongs to this holder. */
   async isHeld(): Promise<boolean> {
     return (await readLockFile(this.path))?.text === this.#text;
   }
@@ -117,7 +120,7 @@ export class Lock implements AsyncDisposable {
     return holder === null ? null : describeHolder(holder, this.path)[0];
   }
 
-  /** @returns the other holder; null if this one holds it now */
+  /** @returns the other holder; null if this lock is now held */
   async #claim(): Promise<Holder | null> {
     const own = `${this.path}.${crypto.randomUUID()}`;
     let isMine = false;
@@ -128,7 +131,7 @@ export class Lock implements AsyncDisposable {
       return other;
     } finally {
       if (!isMine) this.#close();
-      await rm(own, { force: true }).catch(() => {}); // the first failure is reported
+      await rm(own, { force: true }).catch(() => {}); // an error here would hide the first one
     }
   }
 
@@ -152,7 +155,7 @@ export class Lock implements AsyncDisposable {
     }
   }
 
-  /** Links the file to the path of the lock; false if that exists. */
+  /** Links the file to the path of the lock. Returns false if that path exists. */
   async #tryLink(own: string): Promise<boolean> {
     try {
       await link(own, this.path).catch(async (error: NodeJS.ErrnoException) => {
@@ -166,7 +169,7 @@ export class Lock implements AsyncDisposable {
     }
   }
 
-  /** Creates a file that this descriptor locks before a holder is written to it. */
+  /** Creates a lock file, and locks it before the holder is written to it. */
   async #write(file: string): Promise<void> {
     const descriptor = openSync(file, 'wx');
     this.#close();
@@ -199,8 +202,8 @@ export async function lockHolder(path: string): Promise<{ holder: string; advice
 }
 
 /**
- * The holder that must be respected, if any. If the file is damaged, the kernel knows whether it is held, but not by
- * which process.
+ * Returns the holder that must be respected, if any. For a damaged file, the kernel reports whether it is locked, but
+ * not by which process.
  */
 function activeHolder(found: Found): Holder | null {
   const { holder, isLocked } = found;
@@ -223,9 +226,7 @@ function thisThread(): Holder {
   };
 }
 
-/**
- * The operating system's ID of the thread that runs this synchronous call; asynchronous calls run on pool threads.
- */
+/** Returns the operating system's ID of this thread. Synchronous, because asynchronous calls run on pool threads. */
 function threadNumber(): number | null {
   try {
     return Number(/\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self'))?.[1] ?? Number.NaN) || null;
@@ -347,7 +348,7 @@ async function readLockFile(path: string): Promise<Found | null> {
   }
 }
 
-/** See `Core`. Null if there is no core, for example during `horoball setup`. */
+/** See `Core.lockFile`. Returns null if there is no core, for example during `horoball setup`. */
 function lockFile(descriptor: number, exclusive: boolean): boolean | null {
   try {
     return core().lockFile(descriptor, exclusive);
@@ -364,7 +365,7 @@ function unlockFile(descriptor: number): void {
   }
 }
 
-/** Null if the text is truncated. Earlier versions wrote only the process ID. */
+/** Returns null for invalid text, such as a truncated file. Earlier versions wrote only the process ID. */
 function parsed(text: string): Holder | null {
   if (text.length > mostText) return null;
   try {
@@ -405,7 +406,10 @@ function isRunning({ pid, began, thread }: Holder): boolean {
   return its !== null && !its.ended && its.began === thread.began;
 }
 
-/** State of a process or thread on Linux, see proc_pid_stat(5). A killed process remains until its parent waits for it. */
+/**
+ * State of a process or thread on Linux, see proc_pid_stat(5). A killed process remains as a zombie until its parent
+ * waits for it.
+ */
 function statOf(of: string): { ended: boolean; began: string } | null {
   const text = orUndefined(() => readFileSync(`/proc/${of}/stat`, 'utf8')) ?? '';
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' '); // from the third field on

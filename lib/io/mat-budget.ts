@@ -6,11 +6,10 @@ import { damaged } from './mat-elements.ts';
 const inflateAsync = promisify(inflate);
 /** Maximum number of compressed bytes that are inflated on this thread, to at most 4 MB. */
 const maxInline = 2 ** 12;
-/** MATLAB's own files keep each variable below 2 GiB. */
+/** Maximum file size: MATLAB limits each variable of this format to 2 GiB. */
 export const maxFile: number = 2 ** 31 - 1;
 /**
- * Memory that values may take per byte of the file, in addition to `maxBytes`: a file can store a number in an eighth
- * of its size.
+ * Memory that values may take per byte of the file, in addition to `maxBytes`: a file can store a double in one byte.
  */
 const memoryFactor = 16;
 
@@ -31,7 +30,7 @@ export class MatBudget {
     try {
       const maxOutputLength = Math.min(Math.max(1, this.#inflated), maxFile);
       const options = { maxOutputLength, chunkSize };
-      // A thread costs more than a few bytes, and a file can have thousands of such elements.
+      // For a few bytes, another thread takes longer, and a file can have thousands of such elements.
       const whole =
         bytes.length <= maxInline ? inflateSync(bytes, options) : await inflateAsync(bytes, options);
       this.#inflated -= whole.length;

@@ -7,7 +7,7 @@ export interface MatNumbers {
   readonly kind: 'numbers';
   /** MATLAB's class: `double`, `uint8`, ... */
   readonly class: string;
-  /** Bytes of 0 and 1 (MATLAB's logical class). */
+  /** Whether the values are MATLAB logicals, stored as 0 and 1. */
   readonly logical: boolean;
   readonly shape: readonly number[];
   readonly real: TensorData;
@@ -34,7 +34,7 @@ export interface MatStruct {
   readonly elements: readonly ReadonlyMap<string, MatValue>[];
 }
 
-/** An array of an unsupported class, within a file that has supported ones. */
+/** An array of an unsupported class, in a file that also contains supported ones. */
 export interface MatUnsupported {
   readonly kind: 'unsupported';
   /** MATLAB's class: `sparse`, `object`, `function` or `opaque`. */

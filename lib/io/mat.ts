@@ -20,7 +20,7 @@ const numeric: Readonly<Record<number, readonly [name: string, dtype: Dtype]>> =
   14: ['int64', 'I64'],
   15: ['uint64', 'U64'],
 };
-/** Classes that are not supported, because they are not data or annotation files do not use them. */
+/** Unsupported classes: those that are not data, and those that annotation files do not use. */
 const refusedClasses: Readonly<Record<number, string>> = {
   3: 'object',
   5: 'sparse',
@@ -35,22 +35,23 @@ const headerLength = 128;
 const maxVariables = 2 ** 13;
 /** Approximate memory in JavaScript for an array, an element of a struct array, one of its fields, and a row of text. */
 const [arrayBytes, elementBytes, fieldBytes, rowBytes] = [256, 96, 32, 32];
-/** Memory charged for an empty array. It needs no memory, but a microsecond of time, and 64 MiB of them deflate to 65 kB. */
+/** Memory charged for an empty array, which takes time rather than memory: 64 MiB of empty arrays deflate to 65 kB. */
 const emptyBytes = 128;
 
 /** Options of {@link readMat}. */
 export interface ReadMatOptions {
   /**
-   * Maximum number of bytes to which all compressed variables together may inflate, and which all values may
-   * take in memory in addition to 16 times the file size; default 2^26 (64 MiB).
+   * Maximum inflated size of all compressed variables together, in bytes; default 2^26 (64 MiB). The values may take
+   * this much memory in addition to 16 times the file size.
    */
   readonly maxBytes?: number;
 }
 
 /**
  * Reads a MATLAB level 5 file (written by `save -v7` or `save -v6`): numbers, text, cells and structs, compressed or
- * not, of either byte order. Objects, functions and sparse matrices among them become values of kind `unsupported`. A
- * file that contains nothing else, level 7.3 (HDF5) and level 4 are rejected with an error that names the reason.
+ * not, of either byte order. Objects, functions and sparse matrices among them become values of kind `unsupported`.
+ * Files that contain nothing else, and files of level 7.3 (HDF5) or level 4, are rejected with an error that states the
+ * reason.
  *
  * @returns the variables by name
  * @throws Error `ERR_HOROBALL_FORMAT` if the file is damaged, contains nothing that is supported, or exceeds `maxBytes`;
@@ -97,7 +98,7 @@ async function readVariables(bytes: Buffer, budget: MatBudget): Promise<Map<stri
   return variables;
 }
 
-/** Counts the variables before any of them is read. A damaged element is reported when it is reached. */
+/** Throws for too many variables, before any of them is read. A damaged element is reported later, when it is read. */
 function checkCount(reader: ElementReader): void {
   for (let count = 1; reader.remaining >= 8; count++) {
     if (count > maxVariables) throw damaged(`it has more than ${maxVariables} variables`);
@@ -236,7 +237,8 @@ function readRows(reader: ElementReader, { shape, count, take }: Head): string[]
   const rows = shape[0]!;
   const element = reader.remaining > 0 ? reader.next() : null;
   const length = element?.bytes.length ?? 0;
-  // Without columns, the number of rows is not bounded by the data. A single wide character makes all take two bytes.
+  // Without columns, the number of rows is not bounded by the data. With one wide character, V8 stores all characters
+  // of a string in two bytes each.
   take(rowBytes * rows + 2 * length + (rows === 1 ? 0 : 8 * length));
   const text = element === null ? '' : reader.text(element);
   if (rows === 1) return [text];
@@ -257,7 +259,7 @@ function codeUnits(text: string): Uint16Array {
   return out;
 }
 
-/** Splits UTF-8 text, of which the shape counts characters, not code units. */
+/** Splits text into code points, which the shape of UTF-8 text counts. */
 function codePoints(text: string): Uint32Array {
   const out = new Uint32Array(text.length);
   let count = 0;

@@ -57,7 +57,7 @@ const maxAxes = 64;
  * Reads a .npy file (versions 1 to 3): numbers and booleans of either byte order, in C or Fortran order.
  * Objects, strings and records are rejected, never unpickled.
  *
- * @throws Error `ERR_HOROBALL_FORMAT` if the file is damaged or contains anything else; the system's own errors
+ * @throws Error `ERR_HOROBALL_FORMAT` if the file is damaged or contains anything else; file system errors
  * @example
  * const path = join(tmpdir(), 'horoball-example.npy');
  * await writeNpy(path, new Float32Array([1, 2, 3, 4]), [2, 2]);
@@ -143,7 +143,7 @@ function rowMajor(data: TensorData, shape: readonly number[], dtype: Dtype): Ten
  * Writes a .npy file (version 1, C order) atomically.
  *
  * @param shape - dimensions whose product is the length of `data`; default one dimension
- * @throws TypeError or RangeError with a code if it cannot be written; the system's own errors
+ * @throws TypeError or RangeError with a code if the array cannot be written; file system errors
  * @example
  * await writeNpy(join(tmpdir(), 'horoball-points.npy'), new Float32Array([1, 2, 3, 4]), [2, 2]);
  */

@@ -15,10 +15,10 @@ export class PickleDict extends Map<PickleKey, PickleValue> {}
 /** Base class of every value that is neither scalar nor container. */
 export abstract class PickleObject {}
 
-/** An object that consists of attributes: those that the pickle sets are kept as entries. */
+/** An object that consists of attributes, which are stored as entries. */
 export class PickleNamespace extends PickleDict {}
 
-/** Charges work that grows with the size of a value to the steps of the pickle; throws if none are left. */
+/** Counts work that grows with the size of a value as steps of the pickle; throws above the maximum number of steps. */
 export type Charge = (work: number) => void;
 
 /** A class or function that a pickle may name. `call` is horoball's own function, never one from the file. */
@@ -101,9 +101,7 @@ const executingNames = new RegExp(
   ].join('|')})(\\.|$)`,
 );
 
-/**
- * Whether a name could execute something in Python, so that a weight file has no reason to contain it.
- */
+/** Whether a name could execute something in Python. Weight files do not need such names. */
 export function executes(module: string, name: string): boolean {
   const [root = ''] = module.split('.', 1);
   if (root === 'builtins' || root === '__builtin__') return !dataBuiltins.has(name);

@@ -218,12 +218,12 @@ function setAll(machine: Machine, pairs: PickleValue[]): void {
     dict.set(machine.key(pairs[i] as PickleValue), pairs[i + 1] as PickleValue);
 }
 
-/** Weight files do not need the contents of sets and byte arrays. */
+/** Pushes an opaque value, for sets: weight files do not need their contents. */
 function makeOpaque(machine: Machine, name: string): void {
   machine.push(new PickleOpaque(name));
 }
 
-/** Decodes a signed little-endian integer of any length; a number if that is exact. */
+/** Decodes a signed little-endian integer of any length. Returns a number if it is exact, otherwise a bigint. */
 function integer(bytes: Uint8Array): number | bigint {
   if (bytes.length > maxIntegerBytes) throw refused(`an integer of ${bytes.length} bytes`);
   if (bytes.length === 0) return 0;
@@ -313,7 +313,7 @@ function pushInteger(m: Machine, bytes: Uint8Array): void {
   m.push(integer(bytes));
 }
 
-/** Charges one more step: an empty container, one byte in the file, takes far more memory than a number of one byte. */
+/** Charges one more step: an empty container takes one byte in the file, but far more memory than a number. */
 function pushContainer(m: Machine, value: PickleValue): void {
   m.charge(1);
   m.push(value);

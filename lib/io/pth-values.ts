@@ -27,14 +27,14 @@ const storageClasses: Readonly<Record<string, Dtype>> = {
   BoolStorage: 'BOOL',
   UntypedStorage: 'U8',
 };
-/** Element types that torch stores separately from an untyped storage. */
+/** Element types for which torch writes an untyped storage and, separately, the type. */
 const untypedDtypes: Readonly<Record<string, Dtype>> = {
   'torch.uint16': 'U16',
   'torch.uint32': 'U32',
   'torch.uint64': 'U64',
 };
 
-/** A run of bytes in the archive, which tensors may share. */
+/** A range of bytes in the archive, which tensors may share. */
 class PthStorage extends PickleObject {
   readonly key: string;
   readonly dtype: Dtype;
@@ -75,7 +75,7 @@ export class PthTensor extends PickleObject {
   }
 }
 
-/** The maximum number of times a tensor may repeat its storage, through strides of 0 or overlaps. */
+/** Maximum total size of the tensors, relative to the archive: strides of 0 and shared storages repeat elements. */
 export const maxRepeats = 16;
 const maxRank = 64;
 
@@ -104,9 +104,7 @@ export function torchStorages(sizeOf: (key: string) => number | undefined): (id:
 
 type Rebuild = PickleGlobal['call'];
 
-/**
- * The names that are reconstructed. Each function checks its arguments and does a bounded amount of work.
- */
+/** Returns the names that are reconstructed. Each function checks its arguments and does a bounded amount of work. */
 export function torchGlobals(budget: { bytes: number }): ReadonlyMap<string, PickleGlobal> {
   const rebuild: Rebuild = (args, charge) => rebuildTensor(args, budget, charge);
   const rebuildUntyped: Rebuild = (args, charge) => rebuildUntypedTensor(args, budget, charge);
@@ -176,8 +174,9 @@ function textKey(key: PickleValue | undefined): PickleKey {
 }
 
 /**
- * `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks, metadata)`. Every element must be inside the
- * storage. For the imaginary part of a conjugate, torch stores the values before their negation.
+ * `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks, metadata)`. Every element must be inside
+ * the storage. A negated view (the imaginary part of a conjugate) is not reconstructed, because torch stores its values
+ * without the negation.
  */
 function rebuildTensor(args: PickleValue[], budget: { bytes: number }, charge: Charge): PickleValue {
   const [storage, offset, shapeValue, stridesValue, , , metadata] = args;
@@ -200,8 +199,7 @@ function rebuildTensor(args: PickleValue[], budget: { bytes: number }, charge: C
 }
 
 /**
- * `_rebuild_tensor_v3`: the storage holds bytes, and the last argument before the metadata is the element
- * type.
+ * `_rebuild_tensor_v3`: the storage consists of bytes, and the last argument before the metadata is the element type.
  */
 function rebuildUntypedTensor(args: PickleValue[], budget: { bytes: number }, charge: Charge): PickleValue {
   const [storage, offset, shape, strides, , , type] = args;
@@ -228,8 +226,8 @@ function sizes(value: PickleValue | undefined, what: string, charge: Charge): nu
 }
 
 /**
- * The number of elements of the storage from the first to the last element of a tensor, inclusive. The tensor must not
- * be empty.
+ * Returns the number of elements of the storage from the first to the last element of a tensor, inclusive. The tensor
+ * must not be empty.
  */
 export function elementSpan(shape: readonly number[], strides: readonly number[]): number {
   return shape.reduce((last, side, axis) => last + (side - 1) * (strides[axis] as number), 1);

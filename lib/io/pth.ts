@@ -160,7 +160,7 @@ function formatError(what: string): Coded {
   return coded('ERR_HOROBALL_FORMAT', what);
 }
 
-/** Prefixes horoball's own errors with the path. Errors of the file system already name it. */
+/** Prefixes horoball's own errors with the operation and the path, and makes file system errors name the path. */
 function atPath(operation: string, error: unknown, path: string): unknown {
   if (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_HOROBALL_'))
     error.message = `[${operation}] ${path}: ${error.message}`;

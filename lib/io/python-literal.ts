@@ -1,4 +1,4 @@
-/** Parser of Python literals, such as the header of a `.npy` file. */
+/** A parsed Python literal, such as the header of a `.npy` file. */
 export type PythonLiteral = null | boolean | number | string | PythonLiteral[] | Map<string, PythonLiteral>;
 
 const maxDepth = 16;
@@ -10,7 +10,7 @@ const tokenPattern =
  * with string keys, tuples, lists, strings, integers (Python 2's `2L` too), True, False and None. Nothing is
  * evaluated.
  *
- * @throws Error without a code that describes the problem
+ * @throws Error without a code; its message describes the problem
  */
 export function parsePythonLiteral(text: string): PythonLiteral {
   const parser = new Parser(text);

@@ -16,7 +16,7 @@ const freeBytes = 2 ** 26;
  * Opens a file of unknown origin for reading. Rejects pipes and devices, which may never end, and files that consist
  * almost entirely of holes, so that the bytes on disk bound all later work.
  *
- * @throws `ERR_HOROBALL_FORMAT`, or the system's own errors
+ * @throws `ERR_HOROBALL_FORMAT`, or file system errors
  */
 export async function openRegular(path: string, operation: string): Promise<OpenFile> {
   filePath(operation, 'path', path);

@@ -65,13 +65,13 @@ const maxValues = 2 ** 19;
 const operation = 'readSafetensors';
 
 /**
- * Reads a safetensors file. The header is checked before anything is allocated: lengths, element types,
- * shapes, and that the tensors fill the file without gap or overlap. The checksums of a file that has them are verified.
+ * Reads a safetensors file. The header is checked before anything is allocated: lengths, element types, shapes, and
+ * that the tensors fill the file without gap or overlap. Checksums are verified if the file has them.
  *
  * @param options.names - read only these tensors; the others may then have unsupported element
  * types (F8_E4M3, F4, C64, ...)
  * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a valid safetensors file, or a requested tensor has an
- * unsupported type; the system's own errors
+ * unsupported type; file system errors
  * @example
  * const path = join(tmpdir(), 'horoball-example.safetensors');
  * await writeSafetensors(path, { points: { shape: [1, 2], data: new Float32Array([3, 4]) } });
@@ -175,7 +175,7 @@ function parseHeader(path: string, bytes: Buffer, dataSize: number): Header {
   const header = boundedJson(bytes, maxValues, (why) => invalidFile(path, `its header ${why}`));
   if (!isRecord(header)) throw invalidFile(path, 'its header is not a JSON object');
   const { __metadata__, ...rest } = header;
-  const metadata = __metadata__ ?? {}; // some writers put null
+  const metadata = __metadata__ ?? {}; // some programs write null
   if (!isRecord(metadata) || Object.values(metadata).some((value) => typeof value !== 'string')) {
     throw invalidFile(path, '__metadata__ is not an object of strings');
   }
@@ -233,7 +233,7 @@ function checkCoverage(path: string, entries: readonly Entry[], dataSize: number
  * @param options.metadata - strings for the header's `__metadata__`
  * @param options.checksums - add CRC-32 checksums of the header and every tensor to the metadata, which
  * {@link readSafetensors} verifies and omits; default false
- * @throws TypeError or RangeError with a code if a tensor cannot be written; the system's own errors
+ * @throws TypeError or RangeError with a code if a tensor cannot be written; file system errors
  * @example
  * const path = join(tmpdir(), 'horoball-points.safetensors');
  * await writeSafetensors(path, { points: { shape: [2, 2], data: new Float32Array(4) } });

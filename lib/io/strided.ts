@@ -1,6 +1,6 @@
 import type { TensorData } from './elements.ts';
 
-/** Strides, in elements, of a packed row-major array. */
+/** Returns the strides, in elements, of a packed row-major array. */
 export function rowMajorStrides(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length);
   let step = 1;
@@ -25,7 +25,7 @@ export function gatherStrided(
   strides: readonly number[],
   target: TensorData,
 ): void {
-  const axes = shape.flatMap((side, axis) => (side === 1 ? [] : [axis])); // 63 of size 1 would cost 63 steps per element
+  const axes = shape.flatMap((side, axis) => (side === 1 ? [] : [axis])); // axes of size 1 would only take time
   const sides = axes.map((axis) => shape[axis] as number);
   const steps = axes.map((axis) => strides[axis] as number);
   const index = new Array<number>(sides.length).fill(0);

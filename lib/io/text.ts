@@ -11,8 +11,8 @@ export const mostText: number = 2 ** 29 - 2 ** 20;
  * writes that). The mark is removed, because JSON and column names must not start with it.
  *
  * @param maxBytes - longer files are refused
- * @throws `ERR_HOROBALL_FORMAT` for a file that is too long or in another encoding, a pipe or a device, which may never end; the
- * system's own errors
+ * @throws `ERR_HOROBALL_FORMAT` for a file that is too long or in another encoding, a pipe or a device, which may never
+ * end; file system errors
  */
 export async function readText(path: string, maxBytes: number = mostText): Promise<string> {
   const bytes = await reading(path, 'readText', async (file) => {

@@ -67,7 +67,7 @@ function descriptorFile(fd: number): OpenFile {
     read: (to, offset, length, position) => readAsync(fd, to, offset, length, position),
     write: (from, offset, length) => promisify(write)(fd, from, offset, length),
     readFile: ((encoding?: 'utf8') => promisify(readFile)(fd, encoding ?? null)) as OpenFile['readFile'],
-    appendFile: (data) => promisify(writeFile)(fd, data), // at the end of the previous write
+    appendFile: (data) => promisify(writeFile)(fd, data), // continues after the previous write
     writeFile: (data) => promisify(writeFile)(fd, data),
     truncate: (length) => promisify(ftruncate)(fd, length),
     sync: () => promisify(fsync)(fd),

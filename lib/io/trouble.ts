@@ -50,7 +50,8 @@ export function reasonOf(error: unknown): string {
 }
 
 /**
- * Makes a system error name the file that the caller knows: errors of an open file name no file, and others a temporary one.
+ * Makes a system error name the caller's file: errors of an open file name no file, and other errors may name a
+ * temporary one.
  */
 export function atFile(error: unknown, path: string): unknown {
   const failed = error as NodeJS.ErrnoException;

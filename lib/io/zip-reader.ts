@@ -7,8 +7,8 @@ import type { OpenFile } from './thread-file.ts';
 const windowBytes = 2 ** 16;
 
 /**
- * yauzl's view of a file. It checks positions itself, because a position beyond 2^53 throws inside a callback, and
- * continues reads that return less than requested. The file stays open.
+ * Reads a file for yauzl. Checks positions, because a position beyond 2^53 would throw inside a callback, and continues
+ * short reads. `close` leaves the file open.
  */
 export class HandleReader extends RandomAccessReader {
   readonly #handle: OpenFile;
@@ -44,13 +44,13 @@ export class HandleReader extends RandomAccessReader {
     );
   }
 
-  /** Ends all streams without an error, before the file is closed: yauzl keeps reading after a stream is destroyed. */
+  /** Stops all streams without an error, before the file is closed: yauzl keeps reading after a stream is destroyed. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#reading.catch(() => {});
   }
 
-  /** The bytes of an entry. */
+  /** Streams a range of bytes, such as an entry. */
   override _readStreamForRange(start: number, end: number): Readable {
     return Readable.from(this.#slices(start, end));
   }
@@ -61,7 +61,7 @@ export class HandleReader extends RandomAccessReader {
 
   async *#slices(start: number, end: number): AsyncGenerator<Uint8Array> {
     for (let at = start; at < end; at += windowBytes) {
-      if (this.#isStopped) await new Promise(() => {}); // no one waits for this promise
+      if (this.#isStopped) await new Promise(() => {}); // never resolves, so the stream stops here
       const reading = this.#read(at, Math.min(windowBytes, end - at));
       this.#reading = reading;
       yield await reading;

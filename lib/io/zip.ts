@@ -51,8 +51,8 @@ export class StoredZip {
   }
 
   /**
-   * Fills `data` with the bytes of an entry, starting at byte `start`. A whole entry is checked against its CRC-32,
-   * unless that is 0, as writers store it if they did not compute it.
+   * Fills `data` with the bytes of an entry, starting at byte `start`. Verifies the CRC-32 of a whole entry, unless it
+   * is 0, which means that the writer did not compute it.
    */
   async read(name: string, start: number, data: ArrayBufferView): Promise<void> {
     const entry = this.#entries.get(name);
