@@ -103,7 +103,10 @@ function checkedOptions(given: LoadEmbedderOptions): LoadEmbedderOptions & Limit
   return { ...options, batchSize, concurrency };
 }
 
-/** A network that embeds images; `loadEmbedder` creates it. Calls may overlap: they share its thread and its limits. */
+/**
+ * A network that embeds images; `loadEmbedder` creates it. Calls may overlap; they share one thread and the limits of
+ * `loadEmbedder`.
+ */
 export class ImageEmbedder implements AsyncDisposable {
   readonly #serving: Serving;
   readonly #session: Session;
@@ -139,7 +142,9 @@ export class ImageEmbedder implements AsyncDisposable {
     return c;
   }
 
-  /** The space that the loss of the run compared: `unit` ranks by cosine, `ball` by hyperbolic distance. */
+  /**
+   * The space in which the loss of the run compared embeddings: `unit` ranks by cosine, `ball` by hyperbolic distance.
+   */
   get space(): Space {
     return this.#serving.space;
   }
@@ -158,10 +163,10 @@ export class ImageEmbedder implements AsyncDisposable {
    * Embeds images with the evaluation transform of the run, so that the network sees the same pixels as in the run's
    * evaluation.
    *
-   * @param images - paths, URLs, encoded bytes, sharp pipelines or decoded pixels, in any mixture
+   * @param images - paths, URLs, encoded bytes, sharp pipelines or decoded pixels, in any combination
    * @returns one row per image: both embeddings, or the matrix of the requested `space`
-   * @throws Error `ERR_HOROBALL_PICTURE` for an image that cannot be read (see `onUnreadable`), `ERR_HOROBALL_CLOSED` after
-   * `dispose`, `ERR_HOROBALL_NO_DECODER` if sharp is not installed; the signal's reason when it is aborted
+   * @throws Error `ERR_HOROBALL_PICTURE` for an image that cannot be read (see `onUnreadable`), `ERR_HOROBALL_CLOSED`
+   * after `dispose`, `ERR_HOROBALL_NO_DECODER` if sharp is not installed; the signal's reason if it is aborted
    */
   async embed<S extends Space = 'both'>(
     images: Iterable<ImageInput>,
@@ -198,7 +203,7 @@ export class ImageEmbedder implements AsyncDisposable {
     return (space === 'both' ? embeddingsOf(results) : results[0]!) as EmbeddedIn<S>;
   }
 
-  /** Embeds one black image, because the first call of a runtime is slower than later ones. */
+  /** Embeds one blank image, because the first call of a runtime is slower than later ones. */
   async warmUp(): Promise<void> {
     await this.#run(new Float32Array(this.#preparation.length), 1, [outputNames.unit]);
   }
@@ -262,7 +267,7 @@ export class ImageEmbedder implements AsyncDisposable {
   }
 }
 
-/** Images ready for the network. */
+/** Preprocessed images. */
 interface Batch {
   from: number;
   count: number;
@@ -279,7 +284,7 @@ function embeddingsOf([euclidean, hyperbolic]: readonly DenseMatrix<Float32Array
   return { euclidean: euclidean!, hyperbolic: hyperbolic! };
 }
 
-/** A string or a buffer is iterable too, but counts as one image. */
+/** Returns the images as an array. Throws for a single string or buffer, although both are iterable. */
 function listOf(images: Iterable<ImageInput>): ImageInput[] {
   const isList = typeof images === 'object' && images !== null && !ArrayBuffer.isView(images);
   if (!isList || typeof images[Symbol.iterator] !== 'function') {

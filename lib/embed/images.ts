@@ -54,7 +54,7 @@ export class Preparation {
       return decode(await readImageFile(path, maxPixels), maxPixels);
     }
     if (image instanceof Uint8Array) {
-      // A copy: decoders read it on other threads, and the caller may transfer or overwrite the array in the meantime.
+      // Copied, because decoders read it on other threads while the caller may transfer or overwrite the array.
       return decode(Buffer.from(image), maxPixels);
     }
     if (isObject(image) && isPipeline(image)) return await fromPipeline(image, maxPixels);

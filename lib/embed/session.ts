@@ -86,7 +86,7 @@ export class Session {
    *
    * @param data - transferred to the thread, so its buffer is detached
    * @param outputs - names of the outputs
-   * @returns their values, in that order
+   * @returns the values of the outputs, in that order
    */
   run(data: Planes, dims: readonly number[], outputs: readonly string[]): Promise<readonly Float32Array[]> {
     if (this.#state !== 'open') return Promise.reject(closed());
@@ -96,7 +96,7 @@ export class Session {
     return answer;
   }
 
-  /** Ends the thread once the current batch is done; other pending requests are rejected. */
+  /** Rejects all pending requests, and ends the thread once it has finished the batches that it has received. */
   async close(): Promise<void> {
     if (this.#state === 'open') {
       this.#state = 'closing';

@@ -13,7 +13,7 @@ export interface RawImage {
   readonly channels?: 1 | 2 | 3 | 4 | undefined;
 }
 
-/** The methods of a sharp pipeline that are used. Its output is converted to sRGB and embedded. */
+/** The methods of a sharp pipeline that `embed` calls. Its output is converted to sRGB and embedded. */
 export interface SharpPipeline {
   clone(): SharpPipeline;
   toColourspace(space: string): SharpPipeline;
@@ -48,7 +48,7 @@ export interface LoadEmbedderOptions {
   runtime?: Runtime | undefined;
   /**
    * For an exported folder, the file to load; default the most accurate one. For a run, the type in which weights are
-   * kept; default `fp32`.
+   * stored; default `fp32`.
    */
   storage?: Storage | undefined;
   /** Threads of the runtime; default all CPUs. */
@@ -57,11 +57,11 @@ export interface LoadEmbedderOptions {
   batchSize?: number | undefined;
   /** Images decoded in parallel, over all calls; default the number of CPUs. */
   concurrency?: number | undefined;
-  /** Whether to embed one black image, so that the first request is as fast as later ones; default true. */
+  /** Whether to embed one blank image, so that the first request is as fast as later ones; default true. */
   warmUp?: boolean | undefined;
-  /** Background of transparent pixels; default that of the run. `drop` ignores alpha. */
+  /** Background of transparent pixels; default: the run's. `drop` ignores alpha. */
   background?: Background | undefined;
-  /** Maximum number of pixels of an image; larger ones are rejected before they are decoded. Default that of the run. */
+  /** Maximum number of pixels of an image; larger ones are rejected before they are decoded. Default: the run's. */
   maxPixels?: number | undefined;
 }
 
@@ -69,16 +69,19 @@ export interface LoadEmbedderOptions {
 export interface EmbedOptions<S extends Space = Space> {
   /** Which embeddings to return; default `both`. */
   space?: S | undefined;
-  /** Aborting it rejects the promise with the signal's reason; images whose decoding has not started are skipped. */
+  /**
+   * Cancels the call: the promise rejects with the signal's reason, and images whose decoding has not started are
+   * skipped.
+   */
   signal?: AbortSignal | undefined;
-  /** Called after each batch with the number of images embedded so far and in total. */
+  /** Called after each batch with the number of images embedded so far and the total number. */
   onProgress?: ((done: number, total: number) => void) | undefined;
   /**
    * Called for an image that cannot be read, whose row is then filled with NaN. By default such an image rejects the
    * promise.
    */
   onUnreadable?: ((index: number, error: Error) => void) | undefined;
-  /** Default that of `loadEmbedder`. */
+  /** Default: the value given to `loadEmbedder`. */
   batchSize?: number | undefined;
   /** Images of this call decoded in parallel; default the limit of `loadEmbedder`, which all calls share. */
   concurrency?: number | undefined;

@@ -5,7 +5,7 @@ import { quoted, typeError } from '../errors.ts';
 /**
  * Returns the path of a file URL.
  *
- * @throws TypeError `ERR_HOROBALL_TYPE` for another URL
+ * @throws TypeError `ERR_HOROBALL_TYPE` for any other URL
  */
 export function pathOfUrl(operation: string, argument: string, url: URL): string {
   try {

@@ -1,7 +1,7 @@
 import type { ViTConfig } from './types.ts';
 import { gridOf, hasKeyBias, prefixTokens } from './vit.ts';
 
-/** A parameter by timm's name. */
+/** A parameter, named as in timm. */
 export interface ParameterShape {
   readonly name: string;
   readonly shape: readonly number[];
@@ -94,8 +94,8 @@ function mlp(config: Model, name: string): ParameterShape[] {
 }
 
 /**
- * Hidden width after the gate: in a packed layer, the `mlp_ratio` of timm's VisionTransformer covers both
- * halves, that of Eva only one.
+ * Returns the hidden width after the gate. In a packed layer, `mlp_ratio` counts both halves in timm's
+ * VisionTransformer, and only one in Eva.
  */
 function hiddenWidth({ embedDim, mlpRatio, mlpLayer, mlpAlign, family }: Model): number {
   const width = Math.trunc(embedDim * mlpRatio);

@@ -2,8 +2,8 @@ import { quoted, rangeError, typeError } from '../errors.ts';
 import type { ImageSize } from './types.ts';
 
 /**
- * Height and width of images.
- * @throws TypeError `ERR_HOROBALL_TYPE` if `size` is neither a number nor two
+ * Returns the height and width of images.
+ * @throws TypeError `ERR_HOROBALL_TYPE` if `size` is neither a number nor a pair
  */
 export function sides(
   size: ImageSize,
@@ -18,7 +18,7 @@ export function sides(
 }
 
 /**
- * The side of square images.
+ * Returns the side of square images.
  * @throws RangeError `ERR_HOROBALL_RANGE` for other images
  */
 export function squareSide(operation: string, size: ImageSize): number {

@@ -36,9 +36,9 @@ export interface ViTConfig {
   classToken?: boolean;
   /** Number of register tokens; 0 by default. */
   regTokens?: number;
-  /** Learned positions; true by default. */
+  /** Learned position embeddings; true by default. */
   posEmbed?: boolean;
-  /** Learned positions of the patches only, not of class and register tokens. */
+  /** Position embeddings of the patches only, not of class and register tokens. */
   noEmbedClass?: boolean;
   /** A norm before the blocks; the patch embedding then has no bias (CLIP). */
   preNorm?: boolean;
@@ -61,7 +61,7 @@ export interface ViTConfig {
   normLayer?: 'layernorm' | 'rmsnorm';
   /** `silu` by default if the MLP is gated, else `gelu`. */
   actLayer?: 'gelu' | 'gelu_tanh' | 'quick_gelu' | 'silu';
-  /** `swiglu`: gate and value are separate matrices; `swiglu_packed`: they are one. */
+  /** `swiglu`: separate matrices for gate and value; `swiglu_packed`: one matrix for both. */
   mlpLayer?: 'mlp' | 'swiglu' | 'swiglu_packed';
   /** The hidden width of `swiglu` is rounded up to a multiple of this; 0: not rounded. */
   mlpAlign?: number;
@@ -69,7 +69,9 @@ export interface ViTConfig {
   qkvFused?: boolean;
   /** Attention class of family `eva`; keys have a bias only with `rope`. `eva` by default. */
   attnType?: 'eva' | 'rope';
-  /** Rotary positions: along rows and columns (`cat`), along learned directions (`mixed`), or those of DINOv3. */
+  /**
+   * Rotary position embeddings: along rows and columns (`cat`), along learned directions (`mixed`), or those of DINOv3.
+   */
   ropeType?: 'none' | 'cat' | 'mixed' | 'dinov3';
   ropeTemperature?: number;
   ropeGridOffset?: number;

@@ -19,10 +19,7 @@ const square = z.union([
 ]);
 const dropout = only(0);
 
-/**
- * Arguments that timm's classes share. Those that are not supported here may only have the one value that changes
- * nothing.
- */
+/** Arguments that timm's classes share. An unsupported argument may only have the value that has no effect. */
 const sharedSchema = z.strictObject({
   img_size: size.optional(),
   patch_size: square.optional(),
@@ -111,7 +108,7 @@ const publishedSchema = z.looseObject({
  * Parses a description. Missing arguments are taken from its `architecture` if that is known.
  *
  * @param text - the JSON text
- * @param known - a known backbone's configuration
+ * @param known - returns the configuration of a known backbone
  * @throws `ERR_HOROBALL_OPTION` naming the invalid field
  */
 export function parseViT(text: string, known: (name: string) => ViTConfig): ViTConfig {

@@ -23,7 +23,7 @@ const so400m = { imgSize: 224, patchSize: 14, embedDim: 1152, depth: 27, numHead
 
 const dinov2 = { imgSize: 518, patchSize: 14, initValues: 1e-5, ...imageNet };
 const registers = { regTokens: 4, noEmbedClass: true };
-/** DINOv3 distributes biases of queries and values that are all 0, so timm leaves them out. */
+/** The published query and value biases of DINOv3 are all 0, so timm omits them. */
 const dinov3 = {
   imgSize: 256,
   family: 'eva',
@@ -103,7 +103,9 @@ const aliases: Readonly<Record<string, ModelName>> = {
   vit_large_patch14_reg4_dinov2: 'dinov2_vitl14_reg',
 };
 
-/** timm's names of DINOv3, which pool the mean of the patches by default. The original code reads the class token. */
+/**
+ * timm's names of the DINOv3 models. timm pools the mean of the patches by default, the original code the class token.
+ */
 const meanOfDinov3: Readonly<Record<string, ModelName>> = {
   vit_small_patch16_dinov3: 'dinov3_vits16',
   vit_base_patch16_dinov3: 'dinov3_vitb16',

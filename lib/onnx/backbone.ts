@@ -104,7 +104,7 @@ export class OnnxBackbone {
     return graph.node('Transpose', [split], { perm: [0, 2, 1, 3] });
   }
 
-  /** softmax(q k^T / sqrt(width)) v, with the heads side by side. */
+  /** softmax(q k^T / sqrt(width)) v, with the heads concatenated. */
   #attend(q: Value, k: Value, v: Value, width: number): Value {
     const graph = this.#graph;
     const keys = graph.node('Transpose', [k], { perm: [0, 1, 3, 2] });

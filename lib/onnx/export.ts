@@ -25,10 +25,10 @@ export interface Exported {
  * Writes a network as one ONNX file (opset 17), for `loadEmbedder` and any other runtime. Input `pixel_values`: N x 3 x
  * size x size, red, green and blue from 0 to 1, minus the mean, divided by the standard deviation. Outputs:
  * `image_embeds` (unit vectors, N x dim), `hyperbolic` (points of the ball, N x dim; only with a head) and
- * `pooler_output` (the backbone's feature, N x width). The metadata `horoball.embed` holds the evaluation transform.
- * Needs no libtorch. The file is written atomically.
+ * `pooler_output` (the backbone's feature, N x width). The metadata entry `horoball.embed` contains the evaluation
+ * transform. Does not need libtorch. The file is written atomically.
  *
- * @param source - a run folder, the `model.safetensors` of a run or what `saveWeights` wrote, or a backbone
+ * @param source - a run folder, the `model.safetensors` of a run, a file written by `saveWeights`, or a backbone
  * @throws Error `ERR_HOROBALL_RUN` for a folder that is not a finished run; `ERR_HOROBALL_WEIGHTS` if the
  * weights do not describe their network or lack a parameter; `ERR_HOROBALL_FORMAT` for damaged files
  */

@@ -43,8 +43,8 @@ export class OnnxGraph {
   }
 
   /**
-   * A matrix or kernel as float32. Storage of fewer bits is widened by a cast, and for int8 a multiplication by the
-   * channel's scale, which runtimes evaluate once when they load the file.
+   * Returns a matrix or kernel as float32. Smaller types are cast, and int8 is also multiplied by the channel's scale;
+   * runtimes evaluate this once, when they load the file.
    *
    * @param axis - the dimension of the output channels
    */
@@ -67,7 +67,7 @@ export class OnnxGraph {
     return this.#constant('int64', BigInt64Array.from(values, BigInt), shape);
   }
 
-  /** Returns a node with one output. */
+  /** Adds a node and returns its only output. */
   node(operator: string, inputs: readonly Value[], attributes: Record<string, Attribute> = {}): Value {
     const output = this.#name();
     this.#nodes.push(node(operator, inputs, output, attributes));

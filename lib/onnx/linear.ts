@@ -1,6 +1,6 @@
 import type { OnnxGraph, Value } from './graph.ts';
 
-/** A parameter by timm's name, as float32 values with their shape. */
+/** Returns the parameter of a timm name, as float32 values with their shape. */
 export type Weights = (name: string) => { data: ArrayLike<number>; shape: readonly number[] };
 
 /**

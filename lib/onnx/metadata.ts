@@ -45,7 +45,7 @@ interface Field {
   length: number;
 }
 
-/** Bytes of a tag and a length, each a varint of at most ten. */
+/** Bytes of a tag and a length, each a varint of at most ten bytes. */
 const headBytes = 20;
 
 /** Returns the field that begins at a position; undefined if it is invalid or reaches beyond the end. */

@@ -7,7 +7,7 @@ import { linear, type Weights } from './linear.ts';
 import { inputName, outputNames } from './serving.ts';
 import type { Storage } from './storage.ts';
 
-/** A network to export: a backbone, and the head of a trained one. */
+/** A network to export: a trained network with its head, or a backbone alone. */
 export type Exportable = NetworkConfig | Pick<NetworkConfig, 'model'>;
 
 /**
@@ -38,7 +38,7 @@ export function onnxNetwork(
 
 /**
  * Builds the operators of native/torch/head.cc. A graph cannot call the maps to the ball in native/ops/head.h, so they
- * are repeated here; the tests compare the outputs with the oracle.
+ * are repeated here; the tests compare the outputs.
  */
 function head(
   graph: OnnxGraph,

@@ -1,4 +1,4 @@
-/** Rotary positions as constants of an ONNX graph: those of native/torch/rotary.cc, in float64. */
+/** Rotary position embeddings as constants of an ONNX graph, as in native/torch/rotary.cc but computed in float64. */
 import { sides } from '../model/sides.ts';
 import { gridOf, type WholeViT } from '../model/vit.ts';
 import type { OnnxGraph, Value } from './graph.ts';
@@ -41,7 +41,7 @@ function patchesOf(model: WholeViT): (readonly [row: number, column: number])[] 
   return Array.from({ length: rows * columns }, (_, i) => [Math.floor(i / columns), i % columns] as const);
 }
 
-/** Angles of `cat` and `dinov3`: first those along one side, then those along the other. */
+/** Angles of `cat` and `dinov3`: first those along one axis, then those along the other. */
 function fixedAngles(model: WholeViT, bands: number): number[] {
   const { ropeType, ropeTemperature, ropeGridOffset, ropeGridIndexing, refFeatShape } = model;
   const grid = gridOf(model);

@@ -28,7 +28,7 @@ export interface Serving extends Transform {
   readonly dim: number;
   /** The ball's curvature is -c; null for a backbone without a head. */
   readonly c: number | null;
-  /** The space that the loss of the run compared. */
+  /** The space in which the loss of the run compared embeddings. */
   readonly space: Space;
 }
 
@@ -40,7 +40,7 @@ export const inputName = 'pixel_values';
 
 /** The outputs of an exported network, one row per image. */
 export const outputNames = {
-  /** Unit vectors of the head; without a head, those of the backbone's feature. */
+  /** Unit vectors of the head or, without a head, of the backbone's feature. */
   unit: 'image_embeds',
   /** Points of the ball; only with a head. */
   ball: 'hyperbolic',
@@ -82,7 +82,7 @@ export function checkServing(value: Readonly<Record<string, unknown>>, file: str
   return value as object as Serving;
 }
 
-/** Limits far above the sizes of any network, because memory is allocated accordingly. */
+/** Limits far above the sizes of any network. They bound the memory that is allocated. */
 const [maxSide, maxDim] = [4096, 2 ** 20];
 
 const count = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
