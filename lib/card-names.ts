@@ -4,7 +4,7 @@
 export const metrics = ['poincare', 'lorentz', 'euclidean', 'cosine', 'chordal'] as const;
 
 /**
- * The distance of two rows x and y, by name; {@link metricCard} describes each.
+ * The distance between two rows x and y, by name; {@link metricCard} describes each.
  *
  * - `poincare`: `2/sqrt(c) arsinh(sqrt(c|x-y|^2/((1-c|x|^2)(1-c|y|^2))))`
  * - `lorentz`: `2/sqrt(c) arsinh(sqrt(c <x-y,x-y>/4))`
@@ -63,8 +63,8 @@ export type ContrastiveLossName = (typeof contrastiveLosses)[number];
 export const logitParameters = ['tauE', 'tauH', 'lambda', 'c'] as const;
 
 /**
- * Defaults of the logit's parameters, and of the norm at which the head clips. As published; `hybridContrastiveLoss` requires
- * c.
+ * Published defaults of the logit's parameters, and of the norm at which the head clips. The loss functions require c, so they
+ * do not use its default.
  */
 export const logitDefaults = { tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clipR: 2.3 } as const;
 
@@ -82,9 +82,9 @@ export const headConstants = {
 } as const;
 
 /**
- * The terms of each geometry's logit: the inner product, a distance, lambda, the curvature of the distance between tied
- * heads and the norm of its gradient (0 if not constant), and the space of its points. lib/cards.ts has the full cards, which
- * need the core.
+ * The terms of each geometry's logit: the inner product, a distance, and lambda. For the distance of tied heads:
+ * whether it depends on c, and the norm of its gradient (0 if not constant). For two heads: the space of the points. The full
+ * cards in lib/cards.ts need the core.
  */
 export const geometryTerms = {
   hybrid: { inner: true, distance: true, weighted: true, curved: true, slope: 1, points: 'ball' },

@@ -34,11 +34,11 @@ function rowCallSource(): string {
   const { rowCall, shortData } = core();
   return `// Generated from native/bind/row_call.h by \`npm run ops\`: edit that file instead.
 
-/** The index of each number of a row-wise call in its array. */
+/** The index of each numeric argument of a row-wise call in the array that passes them. */
 export const rowCall = {
 ${rowCall.map((name, place) => `  ${name}: ${place},\n`).join('')}} as const;
 
-/** The length of that array if the matrices are passed as arguments. */
+/** The length of that array in calls that pass matrices as arguments. */
 export const rowNumbers: number = rowCall.job + 1;
 
 /** Where the elements of a short call begin in the core's call buffer. */
@@ -73,7 +73,7 @@ function bindingCallsSource(): string {
 // job: 0 for a synchronous call, otherwise the number by which it is canceled.
 import type { Reals } from '../matrix.ts';
 
-/** A row-major matrix for the core. A missing matrix has a shape, but no data. */
+/** A row-major matrix for the core. An omitted matrix has a shape, but no data. */
 export interface CallMatrix {
   readonly data: Reals | null;
   readonly rows: number;
@@ -85,7 +85,7 @@ export type Outcome = Promise<undefined> | undefined;
 
 type Placed = (...given: readonly (Reals | Int32Array | Uint8Array | number | boolean | null)[]) => Outcome;
 
-/** The exports of the core that take these arguments by position. */
+/** The exports of the core that take positional arguments. */
 export interface PlacedCalls {
 ${functions.map(([name]) => `  ${name}: Placed;\n`).join('')}}
 ${functions
@@ -131,7 +131,7 @@ function cardNamesSource(): string {
       .map((card) => ` * - \`${card.name}\`: \`${card.formula}\`\n`)
       .join('')} */\nexport type ${name} = (typeof ${of})[number];\n`;
   return `// Generated from the cards in native/ops/ by \`npm run ops\`: edit those instead.
-${list('metric', 'metrics', metricCards())}${type('Metric', 'metrics', 'The distance of two rows x and y, by name; {@link metricCard} describes each.', metricCards())}
+${list('metric', 'metrics', metricCards())}${type('Metric', 'metrics', 'The distance between two rows x and y, by name; {@link metricCard} describes each.', metricCards())}
 /** Whether a metric depends on c. */
 export const metricCurved = {
 ${metricCards()
@@ -145,8 +145,8 @@ export const logitParameters = [${parameters()
     .join(', ')}] as const;
 
 /**
- * Defaults of the logit's parameters, and of the norm at which the head clips. As published; \`hybridContrastiveLoss\` requires
- * c.
+ * Published defaults of the logit's parameters, and of the norm at which the head clips. The loss functions require c, so they
+ * do not use its default.
  */
 export const logitDefaults = { ${defaults()} } as const;
 
@@ -158,9 +158,9 @@ export const headConstants = {
 ${headConstants()}} as const;
 
 /**
- * The terms of each geometry's logit: the inner product, a distance, lambda, the curvature of the distance between tied
- * heads and the norm of its gradient (0 if not constant), and the space of its points. lib/cards.ts has the full cards, which
- * need the core.
+ * The terms of each geometry's logit: the inner product, a distance, and lambda. For the distance of tied heads:
+ * whether it depends on c, and the norm of its gradient (0 if not constant). For two heads: the space of the points. The full
+ * cards in lib/cards.ts need the core.
  */
 export const geometryTerms = {
 ${geometryCards().map(termsOf).join('')}} as const;

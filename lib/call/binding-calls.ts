@@ -4,7 +4,7 @@
 // job: 0 for a synchronous call, otherwise the number by which it is canceled.
 import type { Reals } from '../matrix.ts';
 
-/** A row-major matrix for the core. A missing matrix has a shape, but no data. */
+/** A row-major matrix for the core. An omitted matrix has a shape, but no data. */
 export interface CallMatrix {
   readonly data: Reals | null;
   readonly rows: number;
@@ -16,7 +16,7 @@ export type Outcome = Promise<undefined> | undefined;
 
 type Placed = (...given: readonly (Reals | Int32Array | Uint8Array | number | boolean | null)[]) => Outcome;
 
-/** The exports of the core that take these arguments by position. */
+/** The exports of the core that take positional arguments. */
 export interface PlacedCalls {
   pairwise: Placed;
   pairwiseVjp: Placed;

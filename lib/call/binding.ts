@@ -14,19 +14,19 @@ export interface Core extends PlacedCalls {
   /** Returns the arguments of {@link PlacedCalls} as JSON, from which lib/call/binding-calls.ts is generated. */
   describeCalls(): string;
   /**
-   * Version of the function tables (kAbi in native/core.h), which an addon that uses them must match; null if there are
-   * none.
+   * Version of the function tables (kAbi in native/core.h); an addon that uses the tables must have the same version.
+   * Null without function tables.
    */
   readonly abi: number | null;
-  /** The names of a row-wise call's numbers, in order; lib/row/call.ts is generated from them. */
+  /** The names of the numeric arguments of a row-wise call, in order; lib/row/call.ts is generated from them. */
   readonly rowCall: readonly string[];
   /** Index in `callBuffer` at which the elements of a short call begin. */
   readonly shortData: number;
-  /** Computes a row-wise operation from its numbers (lib/row/call.ts), three inputs and the output. */
+  /** Computes a row-wise operation from its numeric arguments (lib/row/call.ts) and three inputs. */
   row(numbers: Float64Array, ...rest: [...Three, out: Reals]): Outcome;
   /**
-   * Computes the gradients of a row-wise operation from its numbers, three inputs, the cotangent, three output gradients, and
-   * the gradients with respect to c and the card's parameter.
+   * Computes the gradients of a row-wise operation with respect to its three inputs and, in `gradScalars`, to c and the
+   * card's parameter.
    */
   rowVjp(
     numbers: Float64Array,
@@ -34,13 +34,13 @@ export interface Core extends PlacedCalls {
   ): Outcome;
   /** The array that {@link rowShort} and {@link rowVjpShort} read and write; native/bind/calls.h documents its layout. */
   readonly callBuffer: Float64Array;
-  /** Synchronous `row` for short inputs: all its numbers are in `callBuffer`. */
+  /** Synchronous `row` for short inputs; all arguments and the result are in `callBuffer`. */
   rowShort(): void;
   /** Synchronous `rowVjp` for short inputs. */
   rowVjpShort(): void;
   /** The row-wise operations as JSON; lib/row/card.ts has the type. */
   readonly rowCards: string;
-  /** The row-wise operations that make up the head, and its guards, as JSON; lib/row/card.ts has the type. */
+  /** The row-wise operations of the head, and the head's guards, as JSON; lib/row/card.ts has the type. */
   readonly headCards: string;
   /** The metrics and the geometries of the loss as JSON; lib/cards.ts has the types. */
   readonly metricCards: string;
@@ -56,12 +56,12 @@ export interface Core extends PlacedCalls {
   /** Loads a shared library by its absolute path. */
   dlopenLibrary(path: string): void;
   /**
-   * Locks an open file until it is closed. False if a conflicting lock is held, null if such locks are not
+   * Locks an open file until it is closed. Returns false if a conflicting lock is held, null if such locks are not
    * supported.
    */
   lockFile(descriptor: number, exclusive: boolean): boolean | null;
   /**
-   * Releases the lock immediately. Closing the file would not, as long as a process that is being forked shares its
+   * Releases the lock immediately. Closing the file does not release it while a forked process still has a copy of the
    * descriptor.
    */
   unlockFile(descriptor: number): void;

@@ -13,7 +13,10 @@ export interface CallOptions {
 
 /** Options of an asynchronous call. */
 export interface AsyncOptions {
-  /** Aborting it rejects the promise with the signal's reason; the work on the other thread stops at the next tile. */
+  /**
+   * Cancels the call: the promise rejects with the signal's reason, and the work on the other thread stops at the next
+   * tile.
+   */
   signal?: AbortSignal | undefined;
 }
 
@@ -69,12 +72,12 @@ export async function runAsync<R>(
 /** Maximum milliseconds of work on the main thread per turn of the event loop. */
 const turnMs = 0.5;
 
-/** Yielded where the event loop may run: it gets a turn if more than `turnMs` has passed since the last one. */
+/** Yielded where the event loop may run; it runs if more than `turnMs` has passed since its last turn. */
 export const pause: unique symbol = Symbol('pause');
 
 /**
- * Several calls in sequence. Each is yielded, executed by the runner, and its result read when the generator resumes.
- * Work between calls that may take longer than `turnMs` yields `pause` regularly (lib/call/slices.ts).
+ * Several calls in sequence. The generator yields each call, the runner executes it, and the generator then reads its
+ * result. Work between calls that may take longer than `turnMs` yields `pause` regularly (lib/call/slices.ts).
  */
 export type Steps<R> = Generator<Prepared<unknown> | typeof pause, R, void>;
 
@@ -123,7 +126,7 @@ function isSignal(signal: unknown): boolean {
   }
 }
 
-/** Adds the operation's name to the core's errors, which only have a code. */
+/** Adds the operation's name to the core's errors. */
 function named(operation: string, error: unknown): unknown {
   if (!(error instanceof Error) || error.message.startsWith('[')) return error;
   const { code } = error as Error & { code?: ErrorCode };

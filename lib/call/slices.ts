@@ -11,7 +11,7 @@ import {
 } from '../matrix.ts';
 import { pause, type Steps } from './run.ts';
 
-/** Elements between two reads of the clock: a small fraction of a millisecond at up to 50 ns per element. */
+/** Elements between two reads of the clock, at up to 50 ns per element. */
 const sliceSize = 1 << 12;
 /** Items between two reads of the clock, at up to 500 ns per item. */
 const itemsPerSlice = 1 << 9;
@@ -73,7 +73,7 @@ export function* gatherRows<T extends Reals>(
   return out;
 }
 
-/** A copy of a matrix in float64, times a number; `argument` names the matrix in errors. */
+/** Returns a float64 copy of a matrix, multiplied by `scale`; `argument` names the matrix in errors. */
 export function* widened(
   operation: string,
   argument: string,

@@ -183,9 +183,9 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 
   /**
-   * Builds an index for galleries from about 10,000 rows: `topK` then returns the same neighbors in a fraction of the
-   * time. The index takes an additional quarter of the memory of float32 rows. Rows that are added later are searched
-   * without it until `buildIndex` is called again, which keeps the centers if the gallery has less than doubled and
+   * Builds an index, for galleries of about 10,000 rows or more: `topK` then returns the same neighbors in a fraction
+   * of the time. The index takes about a quarter of the memory of float32 rows. Rows added later are searched without
+   * the index until `buildIndex` is called again; that call keeps the centers if the gallery has less than doubled and
    * `lists` is not given. Searches continue during the build. Rows with NaN and rows outside the ball are not found.
    *
    * Supports the metrics poincare (without `compat`), euclidean, chordal and cosine, on the CPU.
@@ -218,8 +218,8 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
    * Finds the nearest rows of every query, like the function `topK`; `indices` are row numbers. `topK.sync` is the synchronous
    * variant.
    *
-   * @returns flat n x k arrays, and for each query whether its neighbors are proven to be the nearest, which is always
-   * so without an index or without `probes`
+   * @returns flat n x k arrays, and for each query whether its neighbors are proven to be the nearest (always 1 without
+   * an index or without `probes`)
    * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; rejects with the signal's reason when aborted
    */
   get topK(): GallerySearch<T> {
@@ -275,11 +275,11 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 
   /**
-   * Writes the gallery atomically as a safetensors file. Of an index, only the centers and the list of
-   * each row are written; {@link load} computes the codes and every bound from the rows, so a damaged file cannot prove
-   * a wrong result.
+   * Writes the gallery atomically as a safetensors file. Of an index, only the centers and the list of each row are
+   * written. {@link load} computes the codes and all bounds from the rows, so a damaged file cannot mark a wrong result
+   * as proven.
    *
-   * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery; the system's own errors
+   * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery; file system errors
    */
   save(path: string): Promise<void> {
     return this.#exclusive('Gallery.save', async (operation) => {
@@ -308,7 +308,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
    * Reads a gallery that {@link save} wrote, in chunks, because Node.js cannot memory-map files. Computing the codes of
    * an index takes about a second per million rows.
    *
-   * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a gallery; the system's own errors
+   * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a gallery; file system errors
    */
   static async load(path: string): Promise<Gallery<Reals>> {
     const { tensors, metadata } = await readSafetensors(path);
@@ -361,7 +361,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
     this.dispose();
   }
 
-  /** Serializes changes. */
+  /** Runs changes one after another. */
   async #exclusive<R>(operation: string, work: (operation: string) => Promise<R>): Promise<R> {
     this.#checkOpen(operation);
     const result = this.#queue.then(() => {
@@ -377,7 +377,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 }
 
-/** Returns an empty gallery as described by its file's metadata, and the number of its next row. */
+/** Returns an empty gallery with the metric in the file's metadata, and the next row number. */
 function emptyOf(path: string, text: string | undefined): { gallery: Gallery<Reals>; next: number } {
   try {
     const about = boundedJson(text ?? '', maxMetadataValues, () => notAGallery(path));

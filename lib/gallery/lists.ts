@@ -1,5 +1,5 @@
 // The index of a gallery: rows in lists around centers, and 8-bit codes that bound every distance. The core builds and
-// searches it (native/cpu/lists); this file has the k-means iterations and the memory.
+// searches it (native/cpu/lists); this file runs the k-means iterations and allocates the memory.
 import { centers as coreCenters, encode as coreEncode } from '../call/binding-calls.ts';
 import { type CallOptions, pause, type Steps } from '../call/run.ts';
 import { gatherRows, inSlices, range } from '../call/slices.ts';
@@ -47,10 +47,13 @@ export interface GalleryIndex<T extends Reals> {
 /** Maximum number of lists, as in native/bind/calls.h. */
 export const mostLists: number = 2 ** 24;
 
-/** As in native/core.h: slots per block, and numbers per slot and per list. The core refuses other lengths. */
+/**
+ * Layout of the index, as in native/core.h: slots per block, and numbers per slot and per list. The core rejects arrays
+ * of other lengths.
+ */
 export const indexLayout = { blockSlots: 16, slotFacts: 4, listFacts: 4 } as const;
 const { blockSlots, slotFacts, listFacts } = indexLayout;
-/** k-means: number of iterations, and number of sampled rows per list, which suffices for a mean. */
+/** Number of k-means iterations, and of sampled rows per list: a sample suffices for a mean. */
 const iterations = 8;
 const rowsPerList = 64;
 /** Rows that are compared with the centers between two progress reports. */
@@ -65,7 +68,7 @@ export function indexSize({ centers, lists, ...arrays }: GalleryIndex<Reals>): I
   return { lists: centers.rows, rows: lists.length, bytes };
 }
 
-/** Builds the index of `rows`. If `known`, an index of the first of these rows, is given, its centers are kept. */
+/** Builds the index of `rows`. Keeps the centers of `known`, an index of the first of these rows, if given. */
 export function* buildIndex<T extends Reals>(
   operation: string,
   rows: Matrix<T>,
@@ -123,8 +126,8 @@ export function* trainCenters<T extends Reals>(
   for (let iteration = 0; iteration < rounds; ++iteration) {
     yield* assign(operation, sample, centers, call, lists, 0, progress);
     yield* moveCenters(operation, sample, centers, lists, counts, call);
-    // The native core leaves a center without rows unchanged, but WebAssembly does not copy the old centers in, so such
-    // a center is undefined: it always starts again at a random row.
+    // A center without rows is moved to a random row. Its value is undefined: the native core leaves it unchanged, but
+    // WebAssembly does not copy the old centers in.
     for (let list = 0; list < centers.rows; ++list) {
       if (counts[list] !== 0) continue;
       const from = found[Math.floor(next() * found.length)]! * rows.cols;
@@ -209,7 +212,7 @@ export function* encodeIndex<T extends Reals>(
   return index;
 }
 
-/** Indexes are only supported on the CPU, which `'auto'` selects for them. */
+/** Returns the core's number for the device. Indexes are supported only on the CPU, so `'auto'` selects it. */
 export function onCpu(operation: string, device: CallOptions['device']): number {
   const index = deviceIndex(operation, device);
   return index === -2 ? -1 : index;

@@ -1,4 +1,5 @@
-// Searches of a gallery with an index: rows that the index covers are searched by lists, rows added since then one by one.
+// Searches of a gallery with an index: rows that the index covers are searched by list, rows added later by exact
+// search.
 import { probe } from '../call/binding-calls.ts';
 import type { CallOptions, Steps } from '../call/run.ts';
 import { inSlices } from '../call/slices.ts';
@@ -35,7 +36,7 @@ export interface ProbeOptions extends CallOptions {
 /** Maximum number of neighbors of a search by lists; for more, the codes save no time. The core accepts up to 4,096. */
 export const mostListed = 1024;
 
-/** Finds the nearest rows; `index` covers the first of `rows`. */
+/** Finds the nearest rows; `index` covers the first part of `rows`. */
 export function* searchIndexed<T extends Reals>(
   operation: string,
   queries: Rows<T>,

@@ -25,8 +25,8 @@ export interface Store<T extends Reals> {
 const slice = 1 << 16;
 
 /**
- * Number of rows that are moved per slice. Each row may need a separate copy, whose overhead exceeds the cost of its
- * elements.
+ * Number of rows that are moved per slice. Each row may need a separate copy, and starting a copy takes longer than
+ * copying the elements.
  */
 const runsPerSlice = 1 << 8;
 
@@ -79,7 +79,7 @@ export function* copy(
   yield* inSlices(length, part, slice);
 }
 
-/** Returns the row with a given number, or -1. */
+/** Returns the position of the row with a given number, or -1. */
 export function find({ numbers, used }: Store<Reals>, number: number): number {
   let low = 0;
   let high = used;
@@ -138,7 +138,7 @@ export function rowsOfStore<T extends Reals>({ data, used, cols }: Store<T>): Ma
   return { data: data.subarray(0, used * cols) as T, rows: used, cols };
 }
 
-/** The rows with the given numbers; -1 if not found. */
+/** Returns the positions of the rows with the given numbers; -1 if not found. */
 export function* rowsOf(
   operation: string,
   store: Store<Reals>,
@@ -151,7 +151,7 @@ export function* rowsOf(
   return rows;
 }
 
-/** A copy of labels as a set. */
+/** Returns a copy of the labels as a set. */
 export function* labelSet(operation: string, labels: Iterable<number>): Steps<ReadonlySet<number>> {
   if (typeof labels?.[Symbol.iterator] !== 'function') {
     throw typeError(operation, 'labels', 'an iterable of integers', labels);

@@ -25,7 +25,7 @@ export interface LayerOptions {
 export interface LayerParameter<T extends Reals = Reals> {
   readonly name: string;
   readonly value: DenseMatrix<T>;
-  /** `vector`: any optimizer of vectors, such as {@link ArrayAdamW}; `ball`: a Riemannian optimizer. */
+  /** `vector`: for a Euclidean optimizer, such as {@link ArrayAdamW}; `ball`: for a Riemannian optimizer. */
   readonly space: 'vector' | 'ball';
 }
 

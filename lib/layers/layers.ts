@@ -241,7 +241,7 @@ export class ConcatPoincareLayer extends Layer {
   }
 }
 
-/** The geodesic distances of two matrices of ball points, row by row, as a layer. It has no parameters. */
+/** The geodesic distances between two matrices of ball points, row by row, as a layer without parameters. */
 export class HyperbolicDistanceLayer extends Layer {
   /** @throws TypeError or RangeError with a code for an invalid option */
   constructor(options: LayerOptions) {
@@ -269,9 +269,12 @@ export class HyperbolicDistanceLayer extends Layer {
 
 /** Options of {@link ToPoincare} and {@link FromPoincare}. */
 export interface MapOptions extends LayerOptions {
-  /** Whether c is a parameter; default false. Every step must leave it above 0. */
+  /** Whether c is a parameter; default false. Every optimizer step must leave it above 0. */
   learnC?: boolean | undefined;
-  /** Columns of a learnable base point, the parameter `x`, a tangent vector at the origin; by default the base is the origin. */
+  /**
+   * Dimension of a learnable base point, stored as the parameter `x`, a tangent vector at the origin. By default, the
+   * base point is the origin.
+   */
   dim?: number | undefined;
 }
 
@@ -341,7 +344,7 @@ export class ToPoincare extends MapLayer {
   }
 }
 
-/** Maps ball points to tangent vectors of the origin or of a learnable base point: `logmap(base, x)`. */
+/** Maps ball points to tangent vectors at the origin or at a learnable base point: `logmap(base, x)`. */
 export class FromPoincare extends MapLayer {
   /** @throws TypeError or RangeError with a code for an invalid option */
   constructor(options: MapOptions) {

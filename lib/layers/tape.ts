@@ -20,7 +20,7 @@ export interface LayerPass<T extends Reals> {
   readonly output: DenseMatrix<T>;
   /**
    * Computes all gradients. Can be called only once per pass.
-   * @param cotangent - the gradient of a loss with respect to `output`, with its shape
+   * @param cotangent - the gradient of a loss with respect to `output`, with the same shape
    */
   backward(cotangent: Rows<T>): Promise<LayerGradients<T>>;
 }
@@ -61,7 +61,7 @@ export class Tape {
 
   /**
    * Computes a row-wise operation and records it.
-   * @param own - options of this operation, which override the shared ones; a separate c is a constant
+   * @param own - options of this operation, which override the shared ones; a c given here is a constant
    */
   async apply(
     operation: object,

@@ -1,6 +1,6 @@
 // Generated from native/bind/row_call.h by `npm run ops`: edit that file instead.
 
-/** The index of each number of a row-wise call in its array. */
+/** The index of each numeric argument of a row-wise call in the array that passes them. */
 export const rowCall = {
   op: 0,
   guards: 1,
@@ -23,7 +23,7 @@ export const rowCall = {
   gradParameter: 18,
 } as const;
 
-/** The length of that array if the matrices are passed as arguments. */
+/** The length of that array in calls that pass matrices as arguments. */
 export const rowNumbers: number = rowCall.job + 1;
 
 /** Where the elements of a short call begin in the core's call buffer. */

@@ -83,7 +83,7 @@ export interface RowShape {
   readonly cols: number;
 }
 
-/** Maximum number of columns of a midpoint of no rows, which no data bounds. */
+/** Maximum number of columns of a matrix without rows, which has no data to bound them. */
 const maxEmptyCols = 2 ** 20;
 
 /** Checks that the inputs of an operation match; only the midpoint's weights may be missing. */
@@ -127,7 +127,7 @@ export function rowShape(
   }
 }
 
-/** These rows become columns, and a matrix has at least one column. */
+/** Throws for a matrix without rows: these rows become columns of the result, which has at least one. */
 function someRows(operation: string, argument: string, { rows }: Matrix): void {
   if (rows === 0) throw shapeError(operation, argument, 'at least one row', 'none');
 }

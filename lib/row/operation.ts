@@ -79,8 +79,9 @@ interface ForwardOptions<T extends Reals> extends RowOptions {
 
 interface VjpOptions extends RowOptions {
   /**
-   * One element, overwritten with the gradient with respect to c for constant inputs. Inputs that were computed
-   * with the same c (points from `expmap0`, hyperboloid rows from `poincareToLorentz`) contribute separately.
+   * An array of one element, overwritten with the gradient with respect to c, with the inputs held constant. Inputs
+   * that were computed with the same c (points from `expmap0`, hyperboloid rows from `poincareToLorentz`) contribute
+   * separately.
    */
   gradC?: Float64Array | undefined;
 }
@@ -160,7 +161,7 @@ async function runRow<R>(
   });
 }
 
-/** Prepares the operation `name` for another operation that is built on it, which errors name. */
+/** Prepares the operation `name` for the operation `caller`, which errors name. */
 export function prepareAs<T extends Reals>(
   caller: string,
   name: string,
@@ -242,7 +243,7 @@ function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): RowWo
     if (job === 0 && isShort(cotangent.length, inputs, grads)) {
       return shortVjp(call, cotangent, grads, scalars);
     }
-    // biome-ignore format: inputs and their gradients, a line each
+    // biome-ignore format: inputs and their gradients, one line each
     return core().rowVjp(
       rowNumbersOf(call, job, numbers),
       dataOf(x), dataOf(y), dataOf(u), cotangent,

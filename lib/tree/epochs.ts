@@ -17,7 +17,7 @@ export interface TreeJob {
   readonly rate: number;
   readonly part: number;
   readonly parts: number;
-  /** The number of arrivals at the barrier, and the number of times that all have arrived. */
+  /** Two counters: the threads that wait at the barrier, and the times that all of them have arrived. */
   readonly barrier: Int32Array;
 }
 

@@ -3,7 +3,7 @@ import { pause, type Steps } from '../call/run.ts';
 import { forEach, inSlices, sorted } from '../call/slices.ts';
 import { quoted, rangeError, typeError } from '../errors.ts';
 
-/** A name or a number of a node. */
+/** A node: a name or an integer. */
 export type Node = string | number;
 
 /** The relation to embed: the nodes and all pairs of related nodes. */
@@ -11,13 +11,13 @@ export interface Relation {
   readonly nodes: Node[];
   /** The distinct pairs (u, v), flattened. */
   readonly pairs: Int32Array;
-  /** Related nodes of u, sorted: `related[starts[u]]` to before `related[starts[u + 1]]`. */
+  /** Related nodes of u, sorted: `related.subarray(starts[u], starts[u + 1])`. */
   readonly starts: Int32Array;
   readonly related: Int32Array;
 }
 
 const name = 'embedTree';
-/** Maximum number of pairs, which the typed arrays of a browser, or of Node with its default memory, can hold. */
+/** Maximum number of pairs that fit in typed arrays in browsers, and in Node with its default memory. */
 const maxPairs = 1 << 27;
 
 /** Reads edges. `ancestors`: the edges lead from a node to its parents, and each node is related to all its ancestors. */
@@ -104,7 +104,7 @@ function* numbered(graph: Graph): Steps<Graph> {
   return ordered;
 }
 
-/** Counts pairs as they are found: all of them together may take far more memory than there is. */
+/** Returns a function that counts pairs as they are found, because all of them may not fit in memory. */
 function pairCounter(): (more: number) => void {
   let count = 0;
   return (more) => {
@@ -148,7 +148,7 @@ function* closure(parents: readonly Set<number>[], nodes: readonly Node[]): Step
   const found: (Int32Array | undefined)[] = Array(parents.length);
   const counted = pairCounter();
   const union = new Int32Array(parents.length);
-  const owner = new Int32Array(parents.length).fill(-1); // the last node that has it as an ancestor
+  const owner = new Int32Array(parents.length).fill(-1); // per node, the last node of which it is an ancestor
   const open = new Set<number>();
   for (let root = 0; root < parents.length; ++root) {
     const stack = [root];

@@ -1,5 +1,5 @@
 // The arithmetic of embedTree, over memory that its threads share. Points are on the hyperboloid of curvature -1, in
-// float64: `x0 = sqrt(1 + |x|^2)`. In these coordinates, distances near the boundary of the ball keep their digits. Every
+// float64: `x0 = sqrt(1 + |x|^2)`. In these coordinates, distances are accurate near the boundary of the ball. Every
 // sum has a fixed order, so that results do not depend on the number of threads.
 import { random } from '../random.ts';
 
@@ -12,7 +12,7 @@ export interface TreeState {
   /** The pairs (u, v), flattened, and the order of the pairs in this epoch. */
   readonly pairs: Int32Array;
   readonly order: Int32Array;
-  /** Sorted lists of related nodes: those of u are at `starts[u]` to `starts[u + 1]`. */
+  /** Sorted related nodes: those of u are `related.subarray(starts[u], starts[u + 1])`. */
   readonly starts: Int32Array;
   readonly related: Int32Array;
   /** Per pair of a batch: u, v and the negatives (-1: none). */

@@ -102,13 +102,13 @@ export class Instance {
     return this.#exports.short_data();
   }
 
-  /** The names of a row-wise call's numbers. */
+  /** The names of the numeric arguments of a row-wise call. */
   get rowCall(): readonly string[] {
     return this.#list((index) => this.#exports.row_call_name(index));
   }
 
   /**
-   * Runs a function on this thread. Arrays are copied to the instance, and those that it writes are copied back.
+   * Runs a function on this thread. Arrays are copied to the instance, and outputs are copied back.
    *
    * @throws Error with the codes of the native core
    */
@@ -119,7 +119,7 @@ export class Instance {
     }
     const { copies, bytes } = layOut(args, outputs);
     const exports = this.#exports;
-    // Addresses have 32 bits, and come from WebAssembly with a sign.
+    // Addresses are unsigned 32-bit integers, but WebAssembly returns signed ones.
     const base = bytes < 2 ** 32 ? exports.allocate(bytes) >>> 0 : 0;
     if (base === 0) throw outOfMemory(bytes);
     try {
@@ -211,7 +211,7 @@ export class Instance {
   }
 }
 
-/** Returns the indices of the bits that are set, of which a number has 53. */
+/** Returns the indices of the set bits of an integer of at most 53 bits. */
 function bitsOf(bits: number): ReadonlySet<number> {
   const set = new Set<number>();
   for (let index = 0; bits >= 2 ** index; ++index)
@@ -219,7 +219,7 @@ function bitsOf(bits: number): ReadonlySet<number> {
   return set;
 }
 
-/** Assigns an address to each array of a call, after the slots; the same array gets the same address twice. */
+/** Assigns an address to each array of a call, after the slots; an array that is given twice gets one address. */
 function layOut(
   args: readonly unknown[],
   outputs: ReadonlySet<number>,
@@ -252,7 +252,7 @@ export function isSame(a: Numbers, b: Numbers): boolean {
   );
 }
 
-/** Whether a value is a typed array that the core may take. */
+/** Whether a value is a typed array that the core accepts. */
 export function isNumbers(value: unknown): value is Numbers {
   return ArrayBuffer.isView(value) && (value as Numbers)[Symbol.toStringTag] in arrayKinds;
 }

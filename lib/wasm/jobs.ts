@@ -6,7 +6,7 @@ export interface WorkerPort {
   post(message: ToWorker, transfer: readonly ArrayBuffer[]): void;
   /** Notified once per call, and if the worker fails. */
   listen(onAnswer: (answer: Answer) => void, onError: (error: Error) => void): void;
-  /** Tells the worker whether it is busy: a busy worker keeps the process alive, an idle one does not. */
+  /** Marks the worker as busy or idle: a busy worker keeps the process alive, an idle one does not. */
   busy(isBusy: boolean): void;
 }
 
@@ -170,7 +170,7 @@ function copied(
 
 function copyOf(array: Numbers): Numbers {
   try {
-    // Not slice(): on shared memory, it would create a shared buffer, which cannot be transferred.
+    // Not slice(): for a Buffer, it would return a view of the caller's memory.
     const Kind = array.constructor as new (length: number) => Numbers;
     const copy = new Kind(array.length);
     (copy as Float64Array).set(array as Float64Array);
