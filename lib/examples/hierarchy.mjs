@@ -1,4 +1,4 @@
-// Embeds a small taxonomy in the Poincaré disk with nothing but the light core, and draws it.
+// Embeds a small taxonomy in the Poincaré disk with only the core of horoball, and draws it.
 //   node lib/examples/hierarchy.mjs [file.svg]
 // The loss is that of Nickel and Kiela (arXiv 1705.08039): the names nearest to each name should be its parent and its
 // children.
@@ -33,14 +33,17 @@ const linked = new Uint8Array(n * n);
 for (const [a, b] of pairs) linked[a * n + b] = linked[b * n + a] = 1;
 
 const c = 1;
-// The points start near the center, in the directions in which one would draw the tree.
+// The points start near the center, at angles in depth-first order of the tree.
 const below = (name) => [name, ...edges.filter(([parent]) => parent === name).flatMap(([, child]) => below(child))];
 const order = below(names[0]);
 const start = names.map((name) => (2 * Math.PI * order.indexOf(name)) / n);
 const points = matrix(Float64Array.from(start.flatMap((a) => [0.1 * Math.cos(a), 0.1 * Math.sin(a)])), n, 2);
 const optimizer = new RiemannianAdam(points, { c, lr: 0.02 });
 
-/** The loss, and its gradient with respect to every distance: -log softmax(-d) of each link, from both ends. */
+/**
+ * Returns the mean loss per edge, and the gradient of the total loss with respect to every distance. The loss of an
+ * edge is -log softmax(-d), from both ends.
+ */
 function lossOf(d) {
   const cotangent = new Float64Array(n * n);
   let loss = 0;
@@ -75,7 +78,7 @@ for (let i = 0; i < n; i++) {
 }
 console.log(`mean average precision of the links ${precision.toFixed(3)}`);
 
-// Moves the root to the center: adding the negative of the root to every point preserves all distances.
+// Moves the root to the center: Möbius addition of the negated root preserves all distances.
 const root = points.data.slice(0, 2).map((x) => -x);
 const seen = mobiusAdd.sync(root, points, { c }).data;
 
@@ -86,8 +89,8 @@ const arcs = pairs.map(([a, b]) => {
   const steps = Array.from({ length: 17 }, (_, i) => geodesic.sync(i / 16, row(a), row(b), { c }).data);
   return `<polyline points="${steps.map(place).join(' ')}"/>`;
 });
-// Labels of leaves point away from the center, so that they do not overlap near the rim; other labels point
-// toward it.
+// Labels of leaves point away from the center, so that they do not overlap near the rim; other labels point toward the
+// center.
 const labels = names.map((name, i) => {
   const [x, y] = row(i);
   const turn = (Math.atan2(y, x) * 180) / Math.PI;

@@ -1,5 +1,5 @@
-// The loss and its gradients for another framework's buffers: here onnxruntime's tensors, whose data are typed arrays.
-// tfjs is the same with `await tensor.data()` and `tf.tensor(gradient.data, [rows, cols])`.
+// Computes the loss and its gradients on buffers of another framework: here onnxruntime tensors, whose data is a typed
+// array. For tfjs, use `await tensor.data()` and `tf.tensor(gradient.data, [rows, cols])`.
 //   npm install onnxruntime-node && node lib/examples/loss-of-buffers.mjs
 import { hybridContrastiveLoss, matrix } from 'horoball';
 
@@ -32,8 +32,7 @@ const unit = (data) => {
 };
 unit(output.data);
 
-// No copy is made: the matrix is a view of the tensor's memory, and the memory of the gradient becomes a
-// tensor.
+// Nothing is copied: the matrix is a view of the tensor's memory, and the gradient tensor uses the gradient's memory.
 let first;
 for (let step = 0; step < 20; step++) {
   const euclidean = matrix(output.data, rows, dim);

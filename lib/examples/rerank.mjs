@@ -1,7 +1,7 @@
-// A large collection stays in the index that you have, which proposes candidates; the core ranks them exactly by the
-// hyperbolic distance. Two kinds of index (usearch's here; faiss, hnswlib and pgvector have the same two):
-// - a flat one, by inner product of toInnerProductIndex's vectors: its order is already exact;
-// - a graph (HNSW), by Euclidean distance of logmap0's vectors. Inner products do not work there, because a
+// Keeps a large collection in an existing index, which proposes candidates, and ranks the candidates exactly by
+// hyperbolic distance. Compares two types of index (here in usearch; faiss, hnswlib and pgvector also have both):
+// - a flat index, by inner product of the vectors of toInnerProductIndex: its order is already exact;
+// - a graph (HNSW), by Euclidean distance of the vectors of logmap0. Inner products do not work there, because a
 // graph compares the stored rows with each other: it would find 2% of the neighbors.
 //   npm install usearch && node lib/examples/rerank.mjs [rows]
 import { expmap0, logmap0, matrix, toInnerProductIndex, topK } from 'horoball';

@@ -1,8 +1,10 @@
-// A service that finds similar images: embeds a folder once, then answers uploads, with a small page. Needs no libtorch.
+// A web service that finds similar images: embeds a folder once, then answers uploads from a small page. Does not need
+// libtorch.
 //   npm install horoball onnxruntime-node sharp
 //   node lib/examples/similar.mjs MODEL IMAGES [port]
 // MODEL is a run folder of `npx horoball train` (or start), or a folder or file of `npx horoball export`; IMAGES is a folder
-// of images, with or without class folders. Listens on 127.0.0.1, or on HOST and for the host names in ALLOWED_HOSTS.
+// of images, with or without class folders. Listens on HOST (default 127.0.0.1) and accepts the host
+// names in ALLOWED_HOSTS.
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -22,8 +24,8 @@ if (folder === undefined || !(Number.isInteger(Number(port)) && port >= 0 && por
 const { HOST: host = '127.0.0.1', ALLOWED_HOSTS: allowed = '127.0.0.1,localhost' } = process.env;
 const largest = 20e6; // bytes of an upload
 const maxPixels = 4e7; // half a second of decoding
-const seconds = 10; // for an upload to arrive, and for an answer
-const waiting = 32; // concurrent searches; further requests are told to retry
+const seconds = 10; // time limit of an upload and of an answer
+const waiting = 32; // maximum number of concurrent searches; further requests get status 503
 
 const types = {
   '.jpg': 'image/jpeg', '.jpeg': 'image/jpeg', '.png': 'image/png', '.webp': 'image/webp', '.gif': 'image/gif',
@@ -56,7 +58,7 @@ const gallery = new Gallery(space === 'unit' ? { metric: 'cosine' } : { metric: 
 await gallery.add(matrix(data, shown.length, rows.cols));
 console.log(`${shown.length} images, ${embedder.runtime}`);
 
-/** The images that are nearest to the one in these bytes. */
+/** Returns the images nearest to an encoded image. */
 async function similar(bytes, signal) {
   const began = performance.now();
   const query = await embedder.embed([bytes], { space, signal });
@@ -121,7 +123,7 @@ async function search(request, response) {
   if (searching === waiting) throw refusal(503, 'too many searches at once; try again later');
   searching++;
   const left = new AbortController();
-  response.on('close', () => left.abort()); // nobody waits for the answer
+  response.on('close', () => left.abort()); // the client disconnected
   try {
     return await similar(await body(request), AbortSignal.any([left.signal, AbortSignal.timeout(1000 * seconds)]));
   } finally {
@@ -129,7 +131,6 @@ async function search(request, response) {
   }
 }
 
-// Pages of other sites can neither read this service through their own host name (Host) nor post to it (Origin).
 const headers = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
@@ -138,6 +139,7 @@ const headers = {
 };
 const hosts = new Set(allowed.split(',').map((name) => name.trim().toLowerCase()));
 
+/** Whether a page of another site sent a request: through its own host name (Host), or across sites (Origin). */
 function isForeign({ host = '', origin }) {
   const own = hosts.has(host.toLowerCase().replace(/:\d+$/, ''));
   return !own || (origin !== undefined && ![`http://${host}`, `https://${host}`].includes(origin));
@@ -166,7 +168,7 @@ const server = createServer(async (request, response) => {
     }
     else json(404, { error: 'not found' });
   } catch (error) {
-    if (response.destroyed) return; // the client left
+    if (response.destroyed) return; // the client disconnected
     const [status, message = error.message] = statusOf(error);
     if (status === 500) console.error(error.message);
     if (!request.complete) response.setHeader('connection', 'close'); // the rest of the upload is not read
