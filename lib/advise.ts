@@ -13,8 +13,7 @@ export interface FeatureShape {
   readonly delta: number;
   readonly interval: readonly [number, number];
   /**
-   * Mean absolute difference between the distances and those in the tree of the Gromov products, divided by the mean
-   * distance.
+   * Mean absolute difference between the distances and those of a tree fitted to them, divided by the mean distance.
    */
   readonly distortion: number;
   /**
@@ -22,9 +21,9 @@ export interface FeatureShape {
    * a star.
    */
   readonly spread: number;
-  /** Standard deviation of the distances from the mean of all rows, divided by the mean of these distances. */
+  /** Standard deviation of the rows' distances from their center, divided by the mean of these distances. */
   readonly radiusSpread: number;
-  /** The c suggested by delta, clamped to `cRange`. */
+  /** The c suggested by delta, clamped to 0.01 to 3. */
   readonly c: number;
 }
 
@@ -40,7 +39,6 @@ export interface Advice {
 const subsets = 20;
 const subsetRows = 200;
 const cRange = [0.01, 3] as const;
-/** Fixed before the trial, which would otherwise overstate the accuracy of the rule. */
 const thresholds = { delta: 0.3, spread: 0.2, radiusSpread: 0.25 } as const;
 
 /** The result of `node dist/test/advise-trial.js`: how often the rule named the geometry with the higher MAP@R on unseen classes. */
@@ -106,9 +104,9 @@ function variation(values: readonly number[]): number {
 }
 
 /**
- * Relative difference between the distances and those of a tree. In the tree, the Gromov product of two rows, with base
- * point row 0, is the largest value over all paths between them of the smallest product along the path (Gromov 1987),
- * which a maximum spanning tree yields.
+ * Returns the mean absolute difference between the distances and those of a tree, divided by the mean distance. The
+ * tree's Gromov product of two rows (base point: row 0) is the smallest product on their path in a maximum spanning
+ * tree (Gromov 1987).
  */
 function distortionOf({ data, rows }: Matrix): number {
   const distance = (i: number, j: number): number => data[i * rows + j]!;

@@ -1,7 +1,7 @@
-/** The losses of a batch, and what distinguishes some of them from the others. */
+/** The losses of a batch: their names, default parameters and special properties. */
 import { contrastiveLosses } from './card-names.ts';
 
-/** The parameters of the losses that have some, with their published defaults. */
+/** The losses that have parameters, with the published defaults. */
 export const lossParameters = {
   'multi-similarity': { alpha: 2, beta: 50, base: 0.5 },
   'proxy-anchor': { alpha: 32, beta: 32, base: 0, margin: 0.1 },
@@ -14,8 +14,8 @@ export type ParameterOf<L extends LossWithParameters> = L extends unknown
   : never;
 
 /**
- * The losses of a batch with the same number of views per class: `views`, that of `hybridContrastiveLoss`, those of
- * `contrastiveLoss`, and ProxyNCA++.
+ * Losses of a batch with the same number of views per class: `views` (the loss of `hybridContrastiveLoss`), the losses
+ * of `contrastiveLoss`, and ProxyNCA++.
  */
 export const batchLosses: readonly ['views', ...typeof contrastiveLosses, 'proxy-nca'] = [
   'views',
@@ -24,13 +24,13 @@ export const batchLosses: readonly ['views', ...typeof contrastiveLosses, 'proxy
 ];
 export type BatchLoss = (typeof batchLosses)[number];
 
-/** All parameters, as the core takes them for every loss. */
+/** All parameters; the core expects every one of them for any loss. */
 export type SimilarityNumbers = Record<ParameterOf<LossWithParameters>, number>;
 
 interface LossFacts {
-  /** Whether, in training, it has a single scale `alpha` for positives and negatives. */
+  /** Whether, in training, `alpha` scales both positives and negatives. */
   readonly oneScale?: true;
-  /** The side of `contrastiveLoss` on which it has proxies. */
+  /** Which rows of `contrastiveLoss` are proxies: the anchors or the references. */
   readonly proxies?: 'anchors' | 'references';
   /** The name of the loss in `contrastiveLoss`, if it differs. */
   readonly computedAs?: (typeof contrastiveLosses)[number];
@@ -53,7 +53,7 @@ export function parametersOf(loss: BatchLoss): Readonly<Partial<SimilarityNumber
   return (lossParameters as Partial<Record<BatchLoss, Partial<SimilarityNumbers>>>)[loss] ?? {};
 }
 
-/** Returns the default parameters of a loss, and a value for those that it does not have, which it ignores. */
+/** Returns the default parameters of a loss. Parameters that the loss does not have get a value that it ignores. */
 export function similarityNumbersOf(loss: BatchLoss): SimilarityNumbers {
   const any = { ...lossParameters['proxy-anchor'], ...lossParameters['multi-similarity'] };
   return { ...any, ...parametersOf(loss) };

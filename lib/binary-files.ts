@@ -3,8 +3,8 @@
 import { createRequire } from 'node:module';
 
 /**
- * dist/lib/binary/index.js, which contains the paths of the core's files as literals. lib/tasks/binary-index.ts writes
- * it.
+ * The exports of dist/lib/binary/index.js, which lib/tasks/binary-index.ts writes: the paths of the core's files, as
+ * literals.
  */
 export interface BinaryFiles {
   /** Paths at which this package itself may have a binary: its own build, or a prebuilt file for this platform. */
@@ -18,8 +18,8 @@ export interface BinaryFiles {
 }
 
 /**
- * Returns where the binary files are. Throws if this module was bundled into a program, because they are then not next
- * to it.
+ * Returns the paths of the binary files. Throws if this module was bundled into a program, because the files are then
+ * not next to it.
  */
 export function binaryFiles(): BinaryFiles {
   const require = createRequire(import.meta.url);

@@ -1,4 +1,4 @@
-// Node's built-in modules are loaded lazily: importing each would cost a program 0.3 to 2 ms.
+// Node's built-in modules are loaded lazily: importing one takes 0.3 to 2 ms.
 
 /** Cache folder of libtorch and, if the package's folder is read-only, of the addons. */
 export function cacheFolder(): string {

@@ -58,11 +58,11 @@ export interface GeometryCard {
   readonly inner: boolean;
   /** Whether lambda multiplies the distance. */
   readonly weighted: boolean;
-  /** The metric of the distance, whose parameter is tauH; null without a distance. */
+  /** The metric of the distance, which is divided by tauH; null without a distance. */
   readonly distance: Metric | null;
   /** The metric between the ball points of tied heads. */
   readonly tiedDistance: Metric | null;
-  /** The metric that ranks embeddings trained with it. */
+  /** The metric that ranks embeddings trained with this geometry. */
   readonly ranking: Metric;
   /** The matrices that a call reads, with two heads and with tied ones. */
   readonly reads: Reads;
@@ -139,7 +139,7 @@ export interface LossCard {
   readonly label: string;
   /** Formula of one term. */
   readonly formula: string;
-  /** Errors on the CPU, compared with float64 formulas, with temperatures from 0.05. */
+  /** Errors on the CPU, compared with float64 formulas, for temperatures of at least 0.05. */
   readonly tolerance: Tolerances;
 }
 
@@ -151,8 +151,8 @@ export function lossCards(): readonly LossCard[] {
 /** Returns the metric between the points of a call, or undefined without a distance. */
 export function distanceCard(card: GeometryCard, tied: boolean): MetricCard | undefined {
   const name = tied ? card.tiedDistance : card.distance;
-  // Not through metricCard(), which only knows the generated names: `npm run ops` reads cards that are not among them
-  // yet.
+  // Not metricCard(), which accepts only the generated names: `npm run ops` also reads cards whose names are not
+  // generated yet.
   return metricCards().find((metric) => metric.name === name);
 }
 
@@ -167,8 +167,9 @@ export function readsOf(card: GeometryCard, tied: boolean): Reads {
 }
 
 /**
- * The factor of the distance in a logit, 0 without a distance. The core has the same formula (native/ops/geometries/card.h).
- * The page with sliders embeds the source of this function, so it must not call any other function.
+ * Returns the factor of the distance in a logit, 0 without a distance. The core has the same formula
+ * (native/ops/geometries/card.h). The interactive page of a report embeds the source of this function, which must
+ * therefore not call any other function.
  */
 export function distanceWeight(
   terms: Pick<GeometryCard, 'weighted'> & { readonly distance: Metric | boolean | null },

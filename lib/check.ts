@@ -107,7 +107,10 @@ export function finite(operation: string, argument: string, value: unknown): num
   return value;
 }
 
-/** Characters of the longest path that any system accepts, that of Windows. Normalizing `../` takes quadratic time. */
+/**
+ * Maximum length of a path on Windows, the largest of any system. Longer paths are rejected early, because normalizing
+ * `../` takes quadratic time.
+ */
 const longestPath = 32_767;
 
 /** Checks that a value can be a path of the file system, and returns it. */
@@ -201,10 +204,13 @@ export function guards(operation: string, compat: Compat | undefined): number {
   return compat === undefined ? 0 : 1 + choice(operation, 'compat', compat, ['hypmix']);
 }
 
-/** As in native/bind/launch.h. libtorch's OpenMP ends the process if it cannot start as many threads as requested. */
+/**
+ * Maximum number of threads, as in native/bind/launch.h. libtorch's OpenMP ends the process if it cannot start as many
+ * threads as requested.
+ */
 export const mostThreads = 1024;
 
-/** The loss scale of float16 and its inverse are float32 factors. */
+/** Range of the float16 loss scale: the scale and its inverse are float32 factors. */
 export const lossScales: Readonly<Record<'least' | 'most', number> & { expected: string }> = {
   least: 2 ** -126,
   most: 2 ** 127,

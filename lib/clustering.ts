@@ -17,7 +17,9 @@ export interface ClusteringParameters {
   clusters?: number | undefined;
   /** Iterations per start, from 1 to 1000; default 30. */
   iterations?: number | undefined;
-  /** Number of random starts, from 1 to 1000; the one with the smallest sum of squared distances is used. Default 5. */
+  /**
+   * Number of random starts, from 1 to 1000; the result with the smallest sum of squared distances is used. Default 5.
+   */
   restarts?: number | undefined;
   /** Seed of the starts, a nonnegative integer; default 0. */
   seed?: number | undefined;
@@ -27,7 +29,10 @@ export interface ClusteringParameters {
 export interface ClusteringMetrics {
   /** Normalized mutual information, from 0 to 1: twice the mutual information, divided by the sum of both entropies. */
   nmi: number;
-  /** The cluster of each row; -1 for rows without a distance (NaN, outside the ball), which form one more cluster. */
+  /**
+   * The cluster of each row; -1 for rows without a distance (NaN, outside the ball). `nmi` treats these rows as one
+   * more cluster.
+   */
   clusters: Int32Array;
 }
 

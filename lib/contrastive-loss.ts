@@ -109,7 +109,7 @@ function* weightList(weights: ArrayLike<number>, rows: number): Steps<Float64Arr
   return copy;
 }
 
-/** The parameters of a loss. One that has no effect is refused. */
+/** Returns the parameters of a loss; throws for one that has no effect. */
 function checkParameters(
   given: LossParameters,
   loss: ContrastiveLossName,
@@ -242,7 +242,7 @@ function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<C
   return result;
 }
 
-/** Returns the unit rows of `ref.euclidean`, as {@link unitRowsOf} gives those of the anchors. */
+/** Returns the unit rows of `ref.euclidean`, like {@link unitRowsOf} for the anchors. */
 function* refUnitRows<T extends Reals>(
   { normalize, tied }: Logits<T>,
   rows: Matrix<T> | undefined,
@@ -254,17 +254,18 @@ function* refUnitRows<T extends Reals>(
 }
 
 /**
- * A contrastive loss over rows with any number of positives each, with its gradients: NT-Xent, SupCon, decoupled,
- * multi-similarity or Proxy-Anchor, between the rows of a batch or against other rows, over the logit of any geometry. It takes
- * the batches of pytorch-metric-learning, and gives the same values with `geometry: 'euclidean'` and `normalize: true`.
+ * Computes a contrastive loss, with its gradients, over rows with any number of positives each: NT-Xent, SupCon,
+ * decoupled, multi-similarity or Proxy-Anchor, between the rows of a batch or against other rows, over the logit of any
+ * geometry. Accepts the same batches as pytorch-metric-learning, and returns the same values with `geometry:
+ * 'euclidean'` and `normalize: true`.
  *
- * Memory beyond inputs and outputs grows with the number of rows and of positives in a mask, not with the number of pairs. The
- * result does not depend on the number of threads. Losses keep their digits however small they are. An anchor without positives
- * has no term, except with `multi-similarity` and `proxy-anchor`; without negatives, a term of `ntxent` is 0. A row with NaN
- * makes the loss NaN if any anchor has a term.
+ * Memory beyond inputs and outputs grows with the number of rows and of positives in a mask, not with the number of
+ * pairs. The result does not depend on the number of threads. Small losses are not lost to cancellation. An anchor
+ * without positives has no term, except with `multi-similarity` and `proxy-anchor`; without negatives, a term of
+ * `ntxent` is 0. A row with NaN makes the loss NaN if any anchor has a term.
  *
- * Both directions of a two-tower loss are two calls, with `ref` and the anchors exchanged. For two views per class, `ntxent`
- * is half of {@link hybridContrastiveLoss}.
+ * For both directions of a two-tower loss, call it twice, with `ref` and the anchors exchanged. For two views per
+ * class, `ntxent` is half of {@link hybridContrastiveLoss}.
  *
  * @returns the loss, the loss of each anchor, and gradients with respect to all rows and parameters
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; `ERR_HOROBALL_UNSUPPORTED` on a CUDA device
@@ -279,4 +280,4 @@ export const contrastiveLoss: ContrastiveLoss = Object.assign(
   <T extends Reals>(options: ContrastiveLossOptions<T> & AsyncOptions) =>
     runSteps(name, options?.signal, () => evaluate(options)),
   { sync: <T extends Reals>(options: ContrastiveLossOptions<T>) => runStepsSync(name, evaluate(options)) },
-) as ContrastiveLoss; // the overloads say which optional parts of the result are there
+) as ContrastiveLoss; // the overloads declare which optional parts the result has

@@ -92,7 +92,7 @@ function* measure(input: Matrix, given?: DeltaOptions): Steps<Delta> {
   let delta = 0;
   const relatives: number[] = [];
   for (let sample = 0; sample < samples; ++sample) {
-    asMatrix(name, 'x', rows); // its buffer may have been detached in the meantime
+    asMatrix(name, 'x', rows); // throws if its buffer was detached during a pause
     const subset = whole ? undefined : yield* draw(rows.rows, size, seed, sample);
     const distances = ready
       ? yield* submatrix(rows, subset)
@@ -187,7 +187,9 @@ function* submatrix(distances: Matrix, subset: Int32Array | undefined): Steps<Ma
   return { data: out, rows: n, cols: n };
 }
 
-/** A maximum ignores NaN, so points without a distance would look like a tree. */
+/**
+ * Throws for a distance that is not finite. A maximum ignores NaN, so points without a distance would look like a tree.
+ */
 function* checkFinite({ data }: Matrix): Steps<void> {
   yield* inSlices(data.length, (begin, end) => {
     for (let at = begin; at < end; ++at) {
@@ -217,10 +219,10 @@ export interface GromovDelta {
 }
 
 /**
- * Computes the Gromov delta, which says how tree-like a set of points or a distance matrix is, and the curvature that
- * it suggests. `G_ij = (M_ip + M_jp - M_ij) / 2` from base point p, `delta = max_ij (max_k min(G_ik, G_kj) - G_ij)`.
- * Exact for up to `size` rows; for more, an average over random subsets, with its standard error. O(n^3) time, O(n^2)
- * memory.
+ * Computes the Gromov delta, which measures how tree-like a set of points or a distance matrix is, and the curvature
+ * that it suggests. `G_ij = (M_ip + M_jp - M_ij) / 2` from base point p, `delta = max_ij (max_k min(G_ik, G_kj) -
+ * G_ij)`. Exact for up to `size` rows; for more, an average over random subsets, with its standard error. O(n^3) time,
+ * O(n^2) memory.
  *
  * Points are compared by `|x - y|` unless `metric` is given. The (max, min) product is from Fournier, Ismail, Vigneron
  * (2015), its use for embeddings from Khrulkov et al., "Hyperbolic Image Embeddings" (2020).
@@ -239,8 +241,9 @@ export const gromovDelta: GromovDelta = Object.assign(
 );
 
 /**
- * Returns the c for which a Euclidean ball with the Poincaré ball's radius `1/sqrt(c)` in `dim` dimensions has volume
- * pi: `c = (gamma(dim/2 + 1) / pi^(dim/2 - 1))^(-2/dim)`, computed from logarithms so that no dimension overflows.
+ * Returns the c for which a Euclidean ball of radius `1/sqrt(c)`, the radius of the Poincaré ball, has volume pi in
+ * `dim` dimensions: `c = (gamma(dim/2 + 1) / pi^(dim/2 - 1))^(-2/dim)`, computed from logarithms so that no dimension
+ * overflows.
  *
  * @param dim - dimension of the embeddings, 1 or more
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`

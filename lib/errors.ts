@@ -65,8 +65,8 @@ export type ErrorCode = (typeof errorCodes)[number];
 export type HoroballError = Error & { readonly code: ErrorCode };
 
 /**
- * Whether a value is an error of this package, with a `code` to branch on. Also true for errors of another copy of the package
- * and of the `error` event of a worker thread; `postMessage` does not keep the code.
+ * Whether a value is an error of this package, with a `code` to branch on. Also true for errors from another copy of
+ * the package and from the `error` event of a worker thread. Errors sent with `postMessage` lose their code.
  *
  * @example
  * try {
@@ -103,7 +103,7 @@ export function coded<E extends Error = Error>(
   return Object.assign(new Base(printable(message)), { code });
 }
 
-/** Messages quote files, whose control characters could change what a terminal shows. */
+/** Escapes control characters: messages quote files, which could otherwise change what a terminal shows. */
 function printable(message: string): string {
   return message.replace(/(?![\n\t])\p{Cc}/gu, (each) => {
     return `\\x${each.charCodeAt(0).toString(16).padStart(2, '0')}`;
@@ -169,7 +169,7 @@ export function describeList(values: readonly unknown[]): string {
   return `[${shown}${values.length > shown.length ? ',...' : ''}]`;
 }
 
-/** A proxy or a getter may throw or return anything here; the message about it must not fail. */
+/** Returns undefined if the class is unknown: a proxy or a getter may throw or return anything here. */
 function className(value: object): string | undefined {
   try {
     const name: unknown = value.constructor?.name;

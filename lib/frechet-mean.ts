@@ -36,7 +36,7 @@ export interface FrechetMeanOptions<T extends Reals = Reals> extends CallOptions
 
 /** Options of `frechetMean.vjp`. */
 export interface FrechetMeanVjpOptions<T extends Reals = Reals> extends FrechetMeanOptions<T> {
-  /** One element, overwritten with the gradient with respect to c for constant points. */
+  /** An array of one element, overwritten with the gradient with respect to c, with the points held constant. */
   gradC?: Float64Array | undefined;
 }
 
@@ -217,7 +217,7 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
-/** The inner product of row `i` of a matrix and a vector. */
+/** Returns the inner product of row `i` of a matrix and a vector. */
 function dotRow(rows: Float64Array, i: number, v: Float64Array): number {
   const at = i * v.length;
   let sum = 0;
@@ -279,7 +279,7 @@ function* solve(operation: string, { x, shares, c, call }: Checked): Steps<Solut
 
 const isEmpty = ({ total, x }: Checked): boolean => x.rows === 0 || total === 0;
 
-/** A copy of float64 results in the element type of `like`. */
+/** Returns a copy of float64 results in the element type of `like`. */
 function* narrowed<T extends Reals>(
   operation: string,
   { data: like }: Matrix<T>,
@@ -348,7 +348,7 @@ function* backward<T extends Reals>(
   );
 }
 
-/** The gradients as an array, with the properties of earlier versions. */
+/** Returns the gradients as an array that also has the deprecated properties. */
 function gradientsOf<T extends Reals>(
   x: DenseMatrix<T>,
   weights: DenseMatrix<T> | undefined,

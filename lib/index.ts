@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-// The light package: the numerical core. Never imports ./train.
+// The entry point `horoball`: the numerical core. Never imports ./train.
 export type { AsyncOptions, CallOptions } from './call/run.ts';
 export type { ContrastiveLossName } from './card-names.ts';
 export {

@@ -21,7 +21,7 @@ export interface ToInnerProductIndex {
   sync<T extends Reals>(x: Rows<T>, options: IndexOptions): DenseMatrix<T>;
 }
 
-/** Maps ball points to the hyperboloid and negates the time coordinate of queries. Errors name `toInnerProductIndex`. */
+/** Maps ball points to the hyperboloid and negates the time coordinate of queries. */
 function* lift<T extends Reals>(x: Rows<T>, given: IndexOptions): Steps<DenseMatrix<T>> {
   const { role, c, threads, device } = checkOptions(name, given, 'options', known);
   const isQuery = choice(name, 'role', role, ['query', 'gallery']) === 0;

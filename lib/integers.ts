@@ -3,7 +3,7 @@ import { inSlices } from './call/slices.ts';
 import { quoted, rangeError, shapeError, typeError } from './errors.ts';
 import { allocateArray, checkKept } from './matrix.ts';
 
-/** Returns the largest of the numbers, at least `least`. `Math.max(...numbers)` would overflow the stack at about 120,000. */
+/** Returns the maximum of `least` and the numbers. `Math.max(...numbers)` would overflow the stack at about 120,000. */
 export function largest(numbers: Iterable<number>, least: number): number {
   let most = least;
   for (const number of numbers) most = Math.max(most, number);

@@ -19,22 +19,26 @@ export type PairReduction = (typeof pairReductions)[number];
 /** Inputs of a logit, shared by the loss and `negativeWeights`. */
 export interface LogitOptions<T extends Reals = Reals> {
   /**
-   * N x D rows. Required if tied, and by geometries with an inner product (`hybrid`, `euclidean`), which is a cosine if the
-   * rows have unit length. A tied head refuses rows of another length unless `normalize` is set.
+   * N x D rows. Required if tied, and by geometries with an inner product (`hybrid`, `euclidean`), which is a cosine if
+   * the rows have unit length. A tied head rejects rows that do not have unit length, unless `normalize` is set.
    */
   euclidean?: Matrix<T> | undefined;
   /**
-   * N x D points of the ball, with the columns of `euclidean`; for `lorentz` N x (D + 1) points of the hyperboloid, time
-   * first. Required if untied, by geometries with a distance.
+   * N x D points of the ball, with as many columns as `euclidean`; for `lorentz` N x (D + 1) points of the hyperboloid,
+   * time first. Required by geometries with a distance, unless tied.
    */
   hyperbolic?: Matrix<T> | undefined;
-  /** Divide the rows of `euclidean` by their norms first; gradients are those of the given rows. Default false. */
+  /**
+   * Divide the rows of `euclidean` by their norms first; gradients are with respect to the given rows. Default false.
+   */
   normalize?: boolean | undefined;
-  /** One head for both spaces: `euclidean` holds unit rows z, and the ball points are `project(expmap0(clip(z)))`. */
+  /**
+   * One head for both spaces: `euclidean` contains unit rows z, and the ball points are `project(expmap0(clip(z)))`.
+   */
   tied?: boolean | undefined;
   /** Rows per class, 2 or more, ordered by class: row = class * views + view. */
   views?: number | undefined;
-  /** One label per row instead of that order, with equal counts. */
+  /** One label per row, for rows in any order; every label must occur equally often. */
   labels?: Labels | undefined;
   /** Default `'hybrid'`. */
   geometry?: Geometry | undefined;
@@ -42,13 +46,13 @@ export interface LogitOptions<T extends Reals = Reals> {
   tauE?: number | undefined;
   /** Temperature of the distance, > 0; default 0.2, as published. */
   tauH?: number | undefined;
-  /** Weight of the distance, >= 0; default 0.5, as published. With 0, infinite distances are ignored, too. */
+  /** Weight of the distance, >= 0; default 0.5, as published. With 0, even infinite distances are ignored. */
   lambda?: number | undefined;
   /** The curvature is -c, c > 0. Required by geometries with a curved distance, and by tied heads with any distance. */
   c?: number | undefined;
   /**
-   * Tied only: the norm at which features are clipped before expmap0, null for none. A limit of 1 or more leaves unit rows
-   * unchanged, so null, the default of `HybridLoss`, gives the same results as the default 2.3 does.
+   * Tied only: the norm at which features are clipped before expmap0, null for none. A limit of 1 or more leaves unit
+   * rows unchanged, so the default 2.3 and null, the default of `HybridLoss`, give the same results.
    */
   clipR?: number | null | undefined;
 }
@@ -57,7 +61,7 @@ export interface LogitOptions<T extends Reals = Reals> {
 interface LossCallOptions extends CallOptions {
   /** Whether to compute gradients. Default true. */
   grad?: boolean | undefined;
-  /** Use the published code's guards instead of exact arithmetic. */
+  /** Use the numerical guards of the published code instead of the exact formulas. */
   compat?: Compat | undefined;
 }
 
@@ -74,25 +78,25 @@ export interface LossOptions<T extends Reals = Reals> extends LogitOptions<T>, L
 
 /** Rows that the anchors are compared with. */
 export interface LossReference<T extends Reals = Reals> {
-  /** M x D rows, with the columns of the anchors' matrix. */
+  /** M x D rows, with as many columns as the anchors' matrix. */
   euclidean?: Matrix<T> | undefined;
   hyperbolic?: Matrix<T> | undefined;
   /** Labels of these rows, in as many columns as those of the anchors. */
   labels?: LabelColumns | undefined;
   /**
-   * Whether to compute the gradients of these rows. Default: that of `options.grad`. A memory of past batches needs
-   * none.
+   * Whether to compute the gradients of these rows; default: the value of `options.grad`. A memory of past batches does
+   * not need them.
    */
   grad?: boolean | undefined;
 }
 
-/** The parameters that {@link contrastiveLoss} has with some losses only. */
+/** The parameters of {@link contrastiveLoss} that only some losses have. */
 export interface LossParameters {
-  /** The factor of positives, > 0; default 2, and 32 for `proxy-anchor`. */
+  /** Scale of the positives' logits, > 0; default 2, and 32 for `proxy-anchor`. */
   alpha?: number | undefined;
   /**
-   * The factor of negatives, which is not the hard negative sampling of `HybridLoss` (`hardness`, formerly `beta`); > 0;
-   * default 50, and 32 for `proxy-anchor`.
+   * Scale of the negatives' logits, > 0; default 50, and 32 for `proxy-anchor`. Not the `hardness` (formerly `beta`) of
+   * hard negative sampling in `HybridLoss`.
    */
   beta?: number | undefined;
   /**
@@ -107,27 +111,30 @@ export interface LossParameters {
 /** Options of {@link contrastiveLoss} with any loss. */
 interface PairOptions<T extends Reals> extends Omit<LogitOptions<T>, 'views' | 'labels'>, LossCallOptions {
   /**
-   * Default `'ntxent'`, also called InfoNCE, or ProxyNCA++ if `ref` holds proxies. `ntxent` has one term per positive,
-   * and so has `dcl` if the anchor has negatives; the others have one per anchor. Anchors without positives have a term in
-   * `multi-similarity` and `proxy-anchor` only. The anchors of `proxy-anchor` are proxies, and `ref` is the batch: its mean over
-   * terms is the mean of the first part over the proxies with positives, plus that of the second over all proxies. As
-   * published, the logits of these two are cosines: `tauE: 1`.
+   * Default `'ntxent'`, also called InfoNCE, or ProxyNCA++ if `ref` contains proxies. `ntxent` has one term per
+   * positive, and so does `dcl` for anchors with negatives; the other losses have one term per anchor. Only
+   * `multi-similarity` and `proxy-anchor` have a term for anchors without positives; as published, their logits are
+   * cosines (`tauE: 1`). For `proxy-anchor`, the anchors are proxies and `ref` is the batch; `mean` averages its first
+   * part over the proxies with positives, and its second part over all proxies.
    */
   loss?: ContrastiveLossName | undefined;
-  /** One label per row, in any order and with any counts; or several columns: rows that share a label in any are positives. */
+  /**
+   * One label per row, in any order and with any counts; or several columns of labels: rows with the same label in any
+   * column are positives.
+   */
   labels?: LabelColumns | undefined;
   /** The positive pairs, instead of labels. */
   positives?: PositiveMask | undefined;
   /**
-   * Rows that the anchors are compared with: a memory of past batches, or the other tower of two. Without it the rows are
-   * compared with each other, except with themselves.
+   * Rows that the anchors are compared with: a memory of past batches, or the other tower of a two-tower model. Without
+   * `ref`, each row is compared with all other rows.
    */
   ref?: LossReference<T> | undefined;
   /** Weight of each anchor's terms, 0 or more; default 1. */
   weights?: ArrayLike<number> | undefined;
   /**
-   * `mean` (default): the weighted mean over all terms; `sum`: their weighted sum; `anchor-mean`: the weighted mean over the
-   * anchors that have terms, of the mean of their terms.
+   * `mean` (default): the weighted mean over all terms; `sum`: their weighted sum; `anchor-mean`: the mean of each
+   * anchor's terms, averaged with the weights over the anchors that have terms.
    */
   reduction?: PairReduction | undefined;
   /** Where to write the gradients. */
@@ -149,12 +156,12 @@ type Only<P extends keyof LossParameters> = Pick<LossParameters, P> & {
 /** A loss with its parameters. */
 type ParametrizedLoss = { [L in LossWithParameters]: { loss: L } & Only<ParameterOf<L>> }[LossWithParameters];
 
-/** A loss, and its parameters if it has some. */
+/** A loss, and its parameters if it has any. */
 export type LossChoice =
   | ParametrizedLoss
   | ({ loss?: Exclude<ContrastiveLossName, LossWithParameters> | undefined } & Only<never>);
 
-/** Options of {@link contrastiveLoss}. The loss decides which parameters there are. */
+/** Options of {@link contrastiveLoss}. The loss determines which parameters are accepted. */
 export type ContrastiveLossOptions<T extends Reals = Reals> = PairOptions<T> & LossChoice;
 
 /** The gradients of a loss. */
@@ -201,9 +208,9 @@ export interface ContrastiveLossResult<T extends Reals = Reals> extends LossGrad
 
 /** Result of {@link hybridContrastiveLoss} with `grad: false`. */
 export type LossValue = Pick<LossResult, 'loss' | 'stats'>;
-/** Result with gradients, of a tied head. */
+/** Result with gradients, for a tied head. */
 export type TiedLossResult<T extends Reals = Reals> = LossResult<T> & EuclideanGradients<T>;
-/** Result with gradients, of two heads. */
+/** Result with gradients, for two heads. */
 export type UntiedLossResult<T extends Reals = Reals> = LossResult<T> & Required<LossGradients<T>>;
 /** Options without gradients. */
 export type ValueOptions<T extends Reals = Reals> = LossOptions<T> & NoGradients;
@@ -260,7 +267,7 @@ type Options<N extends LossName, T extends Reals> = LossTypes<T>[N]['options'];
 type Result<N extends LossName, T extends Reals> = LossTypes<T>[N]['result'];
 type Value<N extends LossName> = LossTypes<Reals>[N]['value'];
 
-/** A loss function: `grad`, `tied` and the matrices decide which gradients the result has. */
+/** A loss function: `grad`, `tied` and the matrices determine which gradients the result has. */
 interface LossFunction<N extends LossName> {
   <T extends Reals>(options: Options<N, T> & NoGradients & AsyncOptions): Promise<Value<N>>;
   <T extends Reals>(

@@ -106,7 +106,7 @@ export function checkLogits<T extends Reals>(
   };
 }
 
-/** The unit rows of `euclidean`, and the norms of the given rows if they were divided by them. */
+/** The unit rows of `euclidean`, and the norms of the given rows if they were normalized. */
 interface UnitRows<T extends Reals> {
   readonly euclidean: Matrix<T> | undefined;
   readonly norms?: Float64Array;
@@ -208,7 +208,9 @@ function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T
   return result;
 }
 
-/** Output array for a head's gradient, filled with zeros if the head is given but not used by the geometry. */
+/**
+ * Returns the output array for a head's gradient, filled with zeros if the head is given but not used by the geometry.
+ */
 export function gradientFor<T extends Reals>(
   operation: string,
   argument: string,
@@ -237,14 +239,14 @@ export function parameters([tauE = 0, tauH = 0, lambda = 0, c = 0]: Iterable<num
 }
 
 /**
- * The hybrid Euclidean and hyperbolic contrastive loss of Yue et al. (WACV 2024) over all ordered pairs of
- * views, with its gradients and the published statistics from the same pass. For the pair (a, b) of views the
- * row of anchor i holds its logits with all of view b and with all others of view a; the loss is the mean of the
- * rows' cross entropies with i's sample in view b as the target.
+ * Computes the hybrid Euclidean and hyperbolic contrastive loss of Yue et al. (WACV 2024) over all ordered pairs of
+ * views, with its gradients and the published statistics from the same pass. For the pair (a, b) of views, the logits
+ * of anchor i in view a are those with all samples of view b and with all other samples of view a. The loss of the pair
+ * is the mean cross entropy over the anchors; the target of anchor i is the sample of its class in view b.
  *
- * Memory beyond inputs and outputs (and the unit rows of `normalize`) grows with the number of rows, not with its square. The
- * result does not depend on the number of threads. A row with NaN makes the loss and all gradients NaN. Losses keep their
- * digits however small they are; the loss of a single class is 0.
+ * Memory beyond inputs and outputs (and the unit rows of `normalize`) grows with the number of rows, not with its
+ * square. The result does not depend on the number of threads. A row with NaN makes the loss and all gradients NaN.
+ * Small losses are not lost to cancellation; the loss of a single class is 0.
  *
  * @returns the loss, gradients with respect to the embeddings and the parameters, and statistics
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; `ERR_HOROBALL_LABELS` names a class whose count
@@ -259,4 +261,4 @@ export const hybridContrastiveLoss: HybridContrastiveLoss = Object.assign(
   <T extends Reals>(options: LossOptions<T> & AsyncOptions) =>
     runSteps(name, options?.signal, () => evaluate(options)),
   { sync: <T extends Reals>(options: LossOptions<T>) => runStepsSync(name, evaluate(options)) },
-) as HybridContrastiveLoss; // the overloads say which optional parts of the result are there
+) as HybridContrastiveLoss; // the overloads declare which optional parts the result has

@@ -62,8 +62,8 @@ export interface HalfArray extends ArrayLike<number> {
  * Returns a row-major view of a typed array, without copying it, a float64 copy of nested arrays, or a float32 copy of
  * a Float16Array.
  *
- * @param data - `rows * cols` elements, over an ArrayBuffer or a SharedArrayBuffer of fixed length; or one row or more of
- * the same length
+ * @param data - `rows * cols` elements, over an ArrayBuffer or a SharedArrayBuffer of fixed length; or nested arrays:
+ * one or more rows of the same length
  * @param rows - 0 or more; not for nested arrays
  * @param cols - 1 or more; not for nested arrays
  * @throws TypeError `ERR_HOROBALL_TYPE`, RangeError `ERR_HOROBALL_SHAPE`
@@ -100,7 +100,7 @@ function tagOf(view: ArrayBufferView): string {
   return (view as Reals)[Symbol.toStringTag];
 }
 
-/** Each number is checked, because a typed array would turn a hole or a text into NaN. */
+/** Checks each number, because a typed array would turn holes and most strings into NaN. */
 function nested(list: NestedRows): DenseMatrix<Float64Array> {
   const rows = list.map((row, i) => {
     if (row !== null && typeof row === 'object') return row;
@@ -121,8 +121,8 @@ function nested(list: NestedRows): DenseMatrix<Float64Array> {
 }
 
 /**
- * Checks one argument and returns its shape. A typed array is one row. Each property is read once, so the value that was
- * checked is the one that is used, even if a getter returns a different value the next time.
+ * Checks one argument and returns it as a matrix. A typed array is one row. Each property is read once, so the value
+ * that was checked is the one that is used, even if a getter returns a different value the next time.
  */
 export function asMatrix<T extends Reals>(operation: string, argument: string, value: Rows<T>): Matrix<T> {
   if (ArrayBuffer.isView(value)) return asRow(operation, argument, value);
@@ -142,7 +142,10 @@ export function isRows(value: unknown): boolean {
   return ArrayBuffer.isView(value) || (value !== null && typeof value === 'object' && 'data' in value);
 }
 
-/** Returns the error for an invalid size: for `matrix`, it names the size argument, for other calls, the matrix. */
+/**
+ * Returns the error for an invalid size: it names the argument `rows` or `cols` of `matrix`, and the matrix argument of
+ * other calls.
+ */
 function sizeError(
   operation: string,
   argument: string,
@@ -317,7 +320,7 @@ export function resultMatrix<T extends Reals>(
   }
   const result = new DenseMatrix(data, rows, cols);
   checkSameType(operation, argument, like, result);
-  const { buffer } = data; // read once: the getter costs as much as a short call's arithmetic
+  const { buffer } = data; // read once: the getter takes as long as a short call's arithmetic
   for (const input of inputs) {
     if (input !== undefined && input.data.buffer === buffer && overlap(input.data, data)) {
       throw rangeError(operation, argument, 'separate memory', 'memory shared with an input');

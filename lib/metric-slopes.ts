@@ -18,8 +18,9 @@ const ones = (operation: string, count: number): Matrix<Float64Array> => ({
 });
 
 /**
- * A x N: the norm, in the metric's own space, of the gradient with respect to anchor i of its distance to row j of x
- * (N x d). Computed by the kernels, one row at a time, and therefore available for every metric; 0 for coincident points.
+ * Returns an A x N matrix of gradient norms: entry (i, j) is for the distance between anchor i and row j of x (N x d),
+ * with respect to the anchor, in the space of the metric's points. Computed by the kernels, so available for every
+ * metric; 0 for coincident points.
  */
 export function* slopesAt(
   operation: string,
@@ -46,8 +47,8 @@ export function* slopesAt(
 }
 
 /**
- * Derivatives of the distance with respect to the angle between two points of norm r, for each cosine distance. They
- * depend only on the norm and the angle, so the points are placed in a plane; 0 for coincident points.
+ * Returns the derivatives of the distance with respect to the angle between two points of norm r, for each cosine
+ * distance; 0 for coincident points. They depend only on the norm and the angle, so the points are placed in a plane.
  */
 export function* slopesByAngle(
   operation: string,
@@ -83,7 +84,7 @@ function length(points: MetricCard['points'], x: Float64Array, gradient: Float64
   const size = norm(gradient);
   if (points === 'anywhere') return size;
   if (points === 'ball') return ((1 - c * dot(x, x)) / 2) * size;
-  // With the first coordinate of the gradient raised, <x, raised> in the Minkowski product is the plain product.
+  // Raising the gradient's index negates its first coordinate, so its Minkowski product with x is dot(x, gradient).
   const along = dot(x, gradient);
   const square = dot(gradient, gradient) - 2 * gradient[0]! ** 2 + c * along * along;
   return Math.sqrt(Math.max(0, square));

@@ -11,8 +11,8 @@ let loaded: Core | undefined;
 let native: Core | undefined;
 
 /**
- * The core, loaded on first use: the native binary, or WebAssembly if none fits or `HOROBALL_WASM=1` selects it. Throws
- * `ERR_HOROBALL_NO_BINARY` if neither loads.
+ * Returns the core, loaded on first use: the native binary, or WebAssembly if none fits or `HOROBALL_WASM=1` selects
+ * it. Throws `ERR_HOROBALL_NO_BINARY` if neither loads.
  */
 export function core(): Core {
   loaded ??= load();
@@ -71,7 +71,7 @@ function usable(found: Core): Core {
   return found;
 }
 
-/** Importing Node's modules statically would cost 0.3 to 2 ms each, `fs` the most. */
+/** Importing Node's modules statically takes 0.3 to 2 ms each, `fs` the most. */
 const builtin = process.getBuiltinModule;
 
 /** Loads the core named by `HOROBALL_CORE`, a build of this package, or the binary of this platform's package. */
@@ -128,7 +128,9 @@ const adviceOfNamed = 'Set HOROBALL_CORE to a file such as core.node in @horobal
 const adviceOfBundle =
   'Install the package horoball next to the bundle, or set HOROBALL_CORE to the path of its .node file.';
 
-/** Names the package to install, which is missing after `--omit=optional` or in a node_modules from another platform. */
+/**
+ * Names the package to install. It is missing after `--omit=optional`, or if node_modules comes from another platform.
+ */
 function advice(): string {
   const build = '`npx horoball setup` builds it (requires cmake and a C++20 compiler)';
   const [usual, ...others] = packagesFor(process.platform, process.arch);

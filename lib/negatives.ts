@@ -20,8 +20,8 @@ export interface NegativeOptions extends LogitOptions, CallOptions {
 
 /**
  * Weight of each row (N) in the gradient of each anchor (A), summed over the ordered pairs of views in which the
- * anchor's view is first: a negative of the anchor's own view occurs in all V-1 pairs, one of another view in a single
- * pair. Entries of the anchor's own class are 0 (rank: -1).
+ * anchor's view is first: a negative in the anchor's view occurs in all `views - 1` pairs, one in another view in a
+ * single pair. Entries of the anchor's own class are 0 (rank: -1).
  */
 export interface NegativeWeights {
   readonly anchors: Int32Array;

@@ -1,6 +1,6 @@
 /**
- * The Euclidean norm of a vector, with the bits of `Math.hypot(...values)`: that takes one argument per element, which exceeds
- * the stack for long vectors. Neither overflows nor underflows.
+ * Returns the Euclidean norm of a vector, bit-identical to `Math.hypot(...values)`, which would overflow the stack for
+ * long vectors. The squares neither overflow nor underflow.
  */
 export function norm(values: ArrayLike<number>): number {
   let largest = 0;

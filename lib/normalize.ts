@@ -52,7 +52,10 @@ export function* unitRows<T extends Reals>(
   return { unit, norms };
 }
 
-/** Converts the gradient with respect to unit rows to that with respect to the rows before normalization. */
+/**
+ * Converts a gradient with respect to unit rows, in place, to the gradient with respect to the rows before
+ * normalization.
+ */
 export function* throughNorm(gradient: Matrix, unit: Matrix, norms: Float64Array): Steps<void> {
   const { cols } = unit;
   const some = (begin: number, end: number): void => {

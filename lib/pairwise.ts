@@ -89,9 +89,10 @@ export type PairwiseVjpOptions = MetricOptions & CallOptions & GradCOption;
 
 interface GradCOption {
   /**
-   * One element, overwritten with the gradient with respect to c for constant x and y; 0 for metrics without a c. For
-   * `lorentz` the coordinates are constants although the hyperboloid `<x,x> = -1/c` depends on c: if they were
-   * converted from ball points, add the `gradC` of `poincareToLorentz.vjp` to get the gradient that `poincare` returns.
+   * An array of one element, overwritten with the gradient with respect to c, with x and y held constant; 0 for metrics
+   * without a c. For `lorentz` the coordinates are constants although the hyperboloid `<x,x> = -1/c` depends on c: if
+   * they were converted from ball points, add the `gradC` of `poincareToLorentz.vjp` to get the gradient that
+   * `poincare` returns.
    */
   gradC?: Float64Array | undefined;
 }
@@ -219,7 +220,10 @@ function* vjpSteps<T extends Reals>(
   return [gradX];
 }
 
-/** {@link pairwiseDistance}'s vector-Jacobian product and its synchronous variant. Without y, of the distances within x. */
+/**
+ * The vector-Jacobian product of {@link pairwiseDistance}, and its synchronous variant. Without y, the distances are
+ * those within x.
+ */
 export interface PairwiseVjp {
   <T extends Reals>(
     x: Rows<T>,
@@ -268,7 +272,7 @@ export interface PairwiseDistance {
   vjp: PairwiseVjp;
 }
 
-/** Whether a second matrix was omitted: the argument in its place has the options or the cotangent. */
+/** Whether y was omitted, so that the options are one argument earlier. */
 function isOmitted(next: unknown, last: unknown): boolean {
   return (
     last === undefined && typeof next === 'object' && next !== null && !Array.isArray(next) && !isRows(next)
@@ -310,16 +314,17 @@ const vjp = Object.assign(
     sync: <T extends Reals>(...args: VjpArguments<T, PairwiseVjpOptions>) =>
       runStepsSync(vjpName, vjpSteps(...vjpOf(args))),
   },
-) as PairwiseVjp; // the overloads say how many gradients there are
+) as PairwiseVjp; // the overloads declare how many gradients are returned
 
 /**
- * Returns all distances between the rows of x (n x d) and y (m x d; default x itself): n x m, without n x m x d
- * memory. Close points keep their digits: `metricCard(metric).tolerance` states the largest relative errors.
+ * Returns all distances between the rows of x (n x d) and y (m x d; default x itself): n x m, without n x m x d memory.
+ * Distances between close points are accurate, too: `metricCard(metric).tolerance` states the largest relative errors.
  *
- * Formula: `2/sqrt(c) arsinh(sqrt u)`, `u = c |x-y|^2 / ((1-c|x|^2)(1-c|y|^2))` (Ganea, Becigneul, Hofmann 2018).
+ * Formula of `poincare`: `2/sqrt(c) arsinh(sqrt u)`, `u = c |x-y|^2 / ((1-c|x|^2)(1-c|y|^2))` (Ganea, Becigneul,
+ * Hofmann 2018).
  *
  * @param x - points; in the ball `c|x|^2 < 1` for `poincare`
- * @param y - points of the same type and columns; may be omitted
+ * @param y - points with the element type and number of columns of x; may be omitted
  * @param options - `c` is required for hyperbolic metrics: the curvature is -c
  * @returns n x m distances; 0 for coincident rows
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; rejects with the signal's reason when aborted

@@ -14,8 +14,8 @@ export interface PositiveMask {
   /** One element more than there are anchors. */
   readonly indptr: ArrayLike<number>;
   /**
-   * Rows of the references or, without them, of the batch itself: the mask must then be symmetric, and a row's pair
-   * with itself has no effect.
+   * Row numbers of the references or, without references, of the batch itself. The mask of a batch must be symmetric,
+   * and pairs of a row with itself have no effect.
    */
   readonly indices: ArrayLike<number>;
 }
@@ -145,7 +145,7 @@ function* maskedPairs(
   return { ...none, positiveCount: length, starts, positives: list };
 }
 
-/** Checks that the positives of an anchor are ascending, and those of a batch with itself symmetric. */
+/** Checks that the positives of an anchor are ascending and, without references, symmetric. */
 function checkList(
   operation: string,
   list: Int32Array,

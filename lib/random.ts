@@ -1,9 +1,9 @@
 /**
  * Seeded random numbers: sfc32 (Chris Doty-Humphrey's small fast counter generator), keyed by a hash.
  *
- * Not a dependency, because horoball needs many short streams instead of one long one, each identified by a key such as
- * (seed, epoch, slot), so that numbers do not depend on which worker draws first. sfc32 is ten lines, passes PractRand,
- * and produces the same numbers on every engine because it only uses 32-bit integer arithmetic.
+ * Each stream is identified by a key such as (seed, epoch, slot), so that numbers do not depend on which worker draws
+ * first. sfc32 is ten lines, passes PractRand, and produces the same numbers on every engine because it uses only
+ * 32-bit integer arithmetic.
  */
 
 /** A stream: each call returns a float in [0, 1) with 32 random bits. */

@@ -25,7 +25,7 @@ export interface RetrievalParameters {
 
 /** Results per query, in the order of the queries. */
 export interface QueryResults {
-  /** Rank, from 1, of the nearest row of the query's class; 0 if none of the searched rows has it. */
+  /** Rank, from 1, of the nearest row of the query's class; 0 if no searched row has that class. */
   rank: Int32Array;
   /** The nearest row, or -1. */
   nearest: Int32Array;
@@ -38,7 +38,7 @@ export interface QueryResults {
 export interface RetrievalMetrics {
   /** Share of queries with a row of their class among the k nearest, per requested k. */
   recall: Record<number, number>;
-  /** Share of the query's class among the R nearest, where R is the number of gallery rows of the class. */
+  /** Share of rows of the query's class among the R nearest, where R is the number of gallery rows of the class. */
   rPrecision: number;
   /** Mean over the first R ranks of the precision at each rank whose row has the query's class; other ranks count as 0. */
   mapAtR: number;
@@ -109,7 +109,8 @@ export function* measureBy(
     if (result.first === Infinity && relevant.counts[i]! > 0) unmatched[missing++] = i;
   });
   const deepest = Math.min(gallery.length, largest(ks, k));
-  // A large k costs many times as much as a small one, and most queries have found their class by now.
+  // A search with a large k takes many times as long, so only the queries whose class has not been found yet are
+  // searched again.
   if (deepest > k && missing > 0) {
     yield* search(unmatched.subarray(0, missing), deepest, (i, answer) => {
       const { first } = resultOf(answer, gallery, classes, classes[query[i]!]!, 1);
@@ -155,7 +156,7 @@ const answersSlice = 1 << 15;
 
 /** The result of one query. */
 interface QueryResult {
-  /** Rank, from 0, of the first row of its class; Infinity if no row of the answer has it. */
+  /** Rank, from 0, of the first row of the query's class; Infinity if the answer has no such row. */
   first: number;
   rPrecision: number;
   averagePrecision: number;
@@ -262,7 +263,7 @@ function checkKs(ks: readonly number[], max: number): readonly number[] {
   return Array.from({ length: ks.length }, (_, i) => integer(name, 'ks', ks[i], 1, max));
 }
 
-/** Gallery position of each row, or -1. */
+/** Returns the gallery position of each row, or -1. */
 function* positionsOf(gallery: Int32Array, rows: number): Steps<Int32Array> {
   const positions = new Int32Array(rows).fill(-1);
   yield* inSlices(gallery.length, (begin, end) => {

@@ -125,8 +125,9 @@ abstract class RiemannianOptimizer<T extends Reals> {
 }
 
 /**
- * Stochastic gradient descent for points of the Poincaré ball (Bonnabel 2013, arXiv 1111.5280), along the geodesic of
- * the Riemannian gradient or of a velocity that is parallel transported from step to step. Does not need libtorch.
+ * Stochastic gradient descent for points of the Poincaré ball (Bonnabel 2013, arXiv 1111.5280). Points move along
+ * geodesics against the Riemannian gradient or, with momentum, against its running sum, which is parallel transported
+ * from step to step. Does not need libtorch.
  *
  * @example
  * const points = matrix(new Float64Array([0, 0.5]), 1, 2);
@@ -151,7 +152,7 @@ export class RiemannianSGD<T extends Reals> extends RiemannianOptimizer<T> {
     return tangent;
   }
 
-  /** `velocity` (n x d). */
+  /** Returns a copy of the state: `velocity` (n x d). */
   state(): Map<string, StateEntry<T>> {
     return new Map([['velocity', entryOf(this.moment)]]);
   }
@@ -211,7 +212,7 @@ export class RiemannianAdam<T extends Reals> extends RiemannianOptimizer<T> {
     return tangent;
   }
 
-  /** `first` (n x d), `second` (n) and `steps` (1). */
+  /** Returns a copy of the state: `first` (n x d), `second` (n) and `steps` (1). */
   state(): Map<string, StateEntry> {
     return new Map<string, StateEntry>([
       ['first', entryOf(this.moment)],

@@ -23,7 +23,7 @@ export type TopKOptions = MetricOptions & SearchParameters;
 export interface SearchParameters extends CallOptions {
   /** Neighbors per query, from 1 to the number of gallery rows. */
   k: number;
-  /** For each query, the gallery row to exclude (-1: none), or `'self'`: query i is row i. */
+  /** For each query, the gallery row to exclude (-1: none), or `'self'` to exclude row i for query i. */
   exclude?: ArrayLike<number> | 'self' | undefined;
   /** One element per gallery row: rows with 0 are never returned. */
   allowed?: Uint8Array | undefined;

@@ -4,14 +4,14 @@ import { inSlices } from './call/slices.ts';
 import { quoted, rangeError, shapeError } from './errors.ts';
 import { asMatrix, checkKept, type Matrix, type Reals, type Rows } from './matrix.ts';
 
-/** Returns weights, given as one row or one column, as a column. The caller compares their number with that of its rows. */
+/** Returns weights, given as one row or one column, as a column. The caller checks their number. */
 export function weightColumn<T extends Reals>(operation: string, given: Rows<T>): Matrix<T> {
   const { data, rows, cols } = asMatrix(operation, 'weights', given);
   if (rows !== 1 && cols !== 1) throw weightsShape(operation, `${rows} x ${cols}`);
   return { data, rows: data.length, cols: 1 };
 }
 
-/** The error for weights of another number than the rows. */
+/** Returns the error for a number of weights that differs from the number of rows. */
 export function weightsShape(operation: string, got: string): Error {
   return shapeError(operation, 'weights', 'one number per row', got);
 }
