@@ -149,7 +149,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
   'train/lane/vit.test': ['model/sides', 'model/vit', 'model/vit-models'],
   'train/lane/vit-json.test': ['model/vit-json'],
   'train/run/loop.test': ['train/train'],
-  'wasm/core.test': ['wasm/instance', 'wasm/node'],
+  'wasm/core.test': ['wasm/node'],
 };
 
 /** Tests that run their subject as a separate process. */

@@ -234,8 +234,7 @@ function layOut(
       copied = { array, offset: bytes, reads: false, writes: false };
       bytes += roundUp(array.byteLength);
     }
-    copied.reads ||= !outputs.has(i);
-    copied.writes ||= outputs.has(i);
+    copied[outputs.has(i) ? 'writes' : 'reads'] = true;
     copies[i] = copied;
   }
   return { copies, bytes };

@@ -16,11 +16,6 @@ export const undetectable: readonly { file: string; text: string; reason: string
     reason: 'the job number has no effect on WebAssembly (before_job in native/wasm/arguments.h)',
   },
   {
-    file: 'lib/wasm/instance.ts',
-    text: 'if (trap !== undefined) this.#renew();',
-    reason: 'a trap leaves the instance in an unknown state, in which later calls usually still succeed',
-  },
-  {
     file: 'native/ops/square.h',
     text: 'if (!(largest < HUGE_VAL)) return NAN;',
     reason:
