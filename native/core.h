@@ -119,7 +119,7 @@ struct ContrastArgs {
   std::int64_t views = 0;
   double tau_e = 0, tau_h = 0, lambda = 0, c = 0, clip = 0;
   ConstMatrix euclidean, hyperbolic;
-  const std::int32_t* order = nullptr;  // order[class * views + view] = the row that holds it
+  const std::int32_t* order = nullptr;  // order[class * views + view] = the row of that view
   double* loss = nullptr;
   Matrix grad_euclidean, grad_hyperbolic;
   double* grad_params = nullptr;  // kLogitNumbers
@@ -180,7 +180,7 @@ struct SelectArgs {
   Matrix distances;                 // n x k
 };
 
-// An index for searches: the slots of a block, and the float32 numbers per slot and per list (cpu/lists/layout.h).
+// Sizes in an index for searches: slots per block, and float32 numbers per slot and per list (cpu/lists/layout.h).
 inline constexpr std::int64_t kSlots = 16, kSlotFacts = 4, kListFacts = 4;
 
 // Centers of lists of rows (cpu/lists/centers.h). `lists` has the list of each row; rows with any other value are ignored.
@@ -208,7 +208,7 @@ struct EncodeArgs {
   const std::int32_t* starts = nullptr;  // one per list, and the end
   std::int64_t slots = 0;
   std::int32_t* ids = nullptr;    // the row of each slot, or -1
-  std::uint8_t* codes = nullptr;  // two per slot and pair of columns, signed
+  std::uint8_t* codes = nullptr;  // signed 8-bit codes: two per slot and pair of columns
   float* facts = nullptr;         // four per slot
   float* panels = nullptr;        // the centers, padded to a multiple of 16
   float* bounds = nullptr;        // four per list
@@ -275,11 +275,11 @@ const char* loss_cards();
 // The parameters of the loss's logit and their defaults, in the order of ContrastArgs::grad_params.
 const char* logit_parameters();
 
-// The head as JSON: the names of the row-wise operations that it is composed of, in order, kUnitFloor, and the published
-// guards in the operations. The first operation takes the caller's clip as its parameter, the others take their default.
+// The head as JSON: the names of its row-wise operations, in order, kUnitFloor, and the constants of the published guards
+// (ops/hypmix.h). The parameter of the first operation is the caller's clip; the others use their defaults.
 const char* head_cards();
 
-// The lower bound of the norm by which a feature is divided to become a unit row; far below the norm of any nonzero feature.
+// A feature is normalized by the larger of its norm and this bound, which is far below the norms that occur in practice.
 inline constexpr double kUnitFloor = 1e-12;
 
 Reads reads_of(Geometry geometry, bool tied);
@@ -301,7 +301,7 @@ inline constexpr std::uint32_t kAbi = HOROBALL_ABI;
 // reported by a later call.
 struct Backend {
   std::uint32_t abi = kAbi;
-  const char* name = "";  // "baseline", "avx2", "avx512", "neon", "cuda"
+  const char* name = "";  // "baseline", "avx2", "avx512", "neon", "simd128", "cuda"
   Status (*pairwise)(const PairwiseArgs&, const Run&) = nullptr;
   Status (*pairwise_vjp)(const PairwiseVjpArgs&, const Run&) = nullptr;
   Status (*contrast)(const ContrastArgs&, const Run&) = nullptr;
