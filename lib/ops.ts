@@ -222,7 +222,7 @@ export const poincareToKlein: Operation<[x: 'rows'], Curved> = operation('poinca
 export const kleinToPoincare: Operation<[x: 'rows'], Curved> = operation('kleinToPoincare');
 
 /**
- * From the ball to the hyperboloid of curvature `-c`, with one coordinate more: first time `(1 +
+ * From the ball to the hyperboloid of curvature `-c`, with one more coordinate: first time `(1 +
  * c|x|^2) / (sqrt(c) (1 - c|x|^2))`, then space `2x / (1 - c|x|^2)`.
  *
  * @param x - n x d: ball points
@@ -232,7 +232,7 @@ export const kleinToPoincare: Operation<[x: 'rows'], Curved> = operation('kleinT
 export const poincareToLorentz: Operation<[x: 'rows'], Curved> = operation('poincareToLorentz');
 
 /**
- * From the hyperboloid of curvature `-c` (time first) to the ball, with one coordinate less: `space /
+ * From the hyperboloid of curvature `-c` (time first) to the ball, with one fewer coordinate: `space /
  * (1 + sqrt(c) time)`.
  *
  * @param x - n x (d + 1): points of the hyperboloid, time first

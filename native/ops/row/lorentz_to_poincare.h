@@ -10,7 +10,7 @@ struct LorentzToPoincare : RowCard {
   static constexpr RowInfo kInfo{
       .name = "lorentzToPoincare",
       .doc =
-          "From the hyperboloid of curvature `-c` (time first) to the ball, with one coordinate less: "
+          "From the hyperboloid of curvature `-c` (time first) to the ball, with one fewer coordinate: "
           "`space / (1 + sqrt(c) time)`.",
       .inputs = {{"x", "points of the hyperboloid, time first", RowDomain::hyperboloid}},
       .lifted_input = true,

@@ -11,7 +11,7 @@ struct PoincareToLorentz : RowCard {
   static constexpr RowInfo kInfo{
       .name = "poincareToLorentz",
       .doc =
-          "From the ball to the hyperboloid of curvature `-c`, with one coordinate more: first time `(1 + "
+          "From the ball to the hyperboloid of curvature `-c`, with one more coordinate: first time `(1 + "
           "c|x|^2) / (sqrt(c) (1 - c|x|^2))`, then space `2x / (1 - c|x|^2)`.",
       .inputs = {{"x", "ball points"}},
       .result = RowResult::lifted,
