@@ -27,14 +27,17 @@ export interface NegativeWeights {
   readonly anchors: Int32Array;
   /** A x N: the softmax probabilities of the negatives. */
   readonly p: DenseMatrix<Float64Array>;
-  /** A x N: `p` divided by its row's sum. Up to a factor per anchor, the loss has the gradient of sampling negatives from q. */
+  /**
+   * A x N: `p` divided by its row's sum. Up to a factor per anchor, the gradient of the loss is the expected gradient
+   * for a negative sampled from q.
+   */
   readonly q: DenseMatrix<Float64Array>;
   /** A x N: `p` times the norm of the inner product's tangential gradient with respect to the anchor's unit row. */
   readonly pullEuclidean: DenseMatrix<Float64Array>;
   /**
-   * A x N: `p` times the norm of the distance term's gradient. If tied, the gradient is per radian of the unit
-   * row, so this adds to `pullEuclidean`. Otherwise it is taken in the space of the metric's points: Riemannian in the ball
-   * and on the hyperboloid.
+   * A x N: `p` times the norm of the distance term's gradient. If tied, the gradient is per radian of the unit row, so
+   * it can be added to `pullEuclidean`. Otherwise it is taken in the space of the metric's points: Riemannian in the
+   * ball and on the hyperboloid.
    */
   readonly pullHyperbolic: DenseMatrix<Float64Array>;
   /** A x N: rank among the anchor's negatives by cosine, where 0 is the hardest. */

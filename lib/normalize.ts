@@ -100,7 +100,7 @@ export function* checkUnitRows(
 /** The norm of a row is `norm * scale`. The scale is a power of 2 that keeps the squares in range, usually 1. */
 function normOf(data: Reals, begin: number, cols: number): { norm: number; scale: number } {
   const sum = squares(data, begin, cols, 1);
-  // Below this, squares of single elements may have lost digits.
+  // Below this, squares of single elements may have underflowed.
   if (sum > 1e-270 && sum < Infinity) return { norm: Math.sqrt(sum), scale: 1 };
   let largest = 0;
   for (let k = begin; k < begin + cols; ++k) largest = Math.max(largest, Math.abs(data[k]!));

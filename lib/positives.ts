@@ -169,7 +169,7 @@ function checkList(
   }
 }
 
-/** Whether the part of a list from `from` to `to`, which is ascending, contains a number. */
+/** Whether the ascending part of a list from `from` to `to` contains a number. */
 function has(list: Int32Array, from: number, to: number, value: number): boolean {
   let [low, high] = [from, to];
   while (low < high) {

@@ -151,7 +151,7 @@ function inBlocks(search: Search, query: Int32Array, positions: Int32Array) {
   };
 }
 
-/** Number of ranks that are read per slice; each answer adds a fixed cost of about 16 ranks. */
+/** Number of ranks that are read per slice; each answer takes as long as about 16 more ranks. */
 const answersSlice = 1 << 15;
 
 /** The result of one query. */

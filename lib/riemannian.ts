@@ -20,19 +20,19 @@ export interface StateEntry<T extends Reals = Reals> {
 
 /** Options of {@link RiemannianSGD}. */
 export interface RiemannianSGDOptions {
-  /** The points' ball has curvature -c, c > 0. */
+  /** The curvature is -c, c > 0. */
   c: number;
-  /** Learning rate, per step. */
+  /** Learning rate, >= 0. */
   lr: number;
-  /** Momentum: the share of the previous velocity that is kept; default 0. */
+  /** Share of the previous velocity that is kept, from 0 to below 1; default 0. */
   momentum?: number;
 }
 
 /** Options of {@link RiemannianAdam}. */
 export interface RiemannianAdamOptions {
-  /** The points' ball has curvature -c, c > 0. */
+  /** The curvature is -c, c > 0. */
   c: number;
-  /** Learning rate, per step. */
+  /** Learning rate, >= 0. */
   lr: number;
   /** Decay rates of the two moments; default (0.9, 0.999). */
   betas?: readonly [number, number];

@@ -7,7 +7,7 @@ export class Slots {
     this.#free = count;
   }
 
-  /** Runs `work` once a slot is free; rejects with the signal's reason if the signal is aborted before. */
+  /** Runs `work` once a slot is free; rejects with the signal's reason if the signal is aborted before that. */
   async use<R>(signal: AbortSignal, work: () => Promise<R>): Promise<R> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));

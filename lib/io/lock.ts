@@ -21,7 +21,7 @@ const holderSchema = z.object({
     .regex(/^\P{Cc}*$/u), // error messages show it
   /** The machine's ID, if it has one: several machines may have the same host name. */
   machine: z.string().optional(),
-  /** The boot ID: no process survives a reboot, after which pids and start times occur again. */
+  /** The boot ID: pids and start times recur after a reboot, which no process survives. */
   boot: z.string().optional(),
   /** Start time of the process, if available: a later process may have the same pid. */
   began: z.string().optional(),

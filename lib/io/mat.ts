@@ -155,7 +155,9 @@ function readMatrix(outer: ElementReader, element: Element, take: Take, depth: n
   return { name, value: readValue(reader, { flags, shape, count, depth, take }) };
 }
 
-/** MATLAB limits names to 63 characters; even with namespaces, class names stay far below this bound. */
+/**
+ * Reads a name of at most 4096 bytes: MATLAB allows 63 characters, and class names with namespaces are not much longer.
+ */
 function nameOf(reader: ElementReader): string {
   const element = reader.next();
   if (element.bytes.length > 4096) throw damaged(`a name has ${element.bytes.length} bytes`);

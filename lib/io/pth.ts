@@ -21,10 +21,7 @@ import { StoredZip } from './zip.ts';
 export { PthTensor } from './pth-values.ts';
 
 const maxPickleBytes = 64 * 2 ** 20;
-/**
- * Files of torch before 1.6, or in its format, are not zip archives: they begin with a pickle of this number, in any
- * protocol.
- */
+/** Files in the format of torch before 1.6 begin with a pickle of this number; they are not zip archives. */
 const legacyMagic = Buffer.from('8a0a6cfc9c46f9206aa85019', 'hex');
 const legacyHead = 32;
 const zipMagic = Buffer.from('PK\x03\x04', 'latin1');

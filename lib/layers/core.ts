@@ -35,7 +35,7 @@ const callOptions: ReadonlySet<string> = new Set(['threads', 'device', 'signal']
 
 /**
  * The base of all layers: parameters, c, and a forward pass that returns its backward pass. Intermediate results are
- * float64, because float32 points near the boundary of the ball lose the digits of `1 - c|x|^2`.
+ * float64, because `1 - c|x|^2` is inaccurate for float32 points near the boundary of the ball.
  */
 export class LayerCore {
   readonly name: string;

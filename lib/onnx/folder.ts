@@ -98,7 +98,7 @@ function configOf({ network, serving }: OnnxSource, present: readonly Storage[])
   };
 }
 
-/** PIL's number of the bicubic filter. */
+/** PIL's number for the bicubic filter. */
 const bicubic = 3;
 
 function preprocessorOf({ serving }: OnnxSource): object {

@@ -1,6 +1,6 @@
 import type { OnnxGraph, Value } from './graph.ts';
 
-/** Returns the parameter of a timm name, as float32 values with their shape. */
+/** Returns a parameter by its name in timm, as float32 values with their shape. */
 export type Weights = (name: string) => { data: ArrayLike<number>; shape: readonly number[] };
 
 /**

@@ -234,7 +234,7 @@ export function* evaluateNodes(state: TreeState, part: number, parts: number): G
     const near = Float64Array.from(related.subarray(begin, end), (v) => all[v]!).sort();
     all[u] = Number.POSITIVE_INFINITY;
     for (let i = begin; i < end; ++i) all[related[i]!] = Number.POSITIVE_INFINITY;
-    // Number of unrelated nodes that are at most as far away as each related one.
+    // closer[i]: number of unrelated nodes whose distance is above near[i - 1] and at most near[i].
     const closer = new Float64Array(near.length);
     const last = near.at(-1)!;
     for (let v = 0; v < n; ++v) {

@@ -60,8 +60,8 @@ export function wasmCore(module: WebAssembly.Module, host: Host): Core {
 }
 
 /**
- * Returns the job number of a call: its last argument or, in a row-wise call, one of its numbers. 0 for a short call,
- * which is synchronous.
+ * Returns the job number of a call: its last argument or, in a row-wise call, one of its numeric arguments. 0 for a
+ * short call, which is synchronous.
  */
 function jobOf(args: readonly unknown[]): number {
   const last = args.at(-1);

@@ -88,7 +88,7 @@ export class Instance {
     return this.#string(this.#exports[name]());
   }
 
-  /** The array that short calls read and write. Growing memory moves it. */
+  /** The array that short calls read and write. Growing the memory detaches the previous array. */
   get callBuffer(): Float64Array {
     if (this.#callBuffer === undefined || this.#callBuffer.length === 0) {
       const { memory } = this.#exports;

@@ -4,7 +4,7 @@ import { isNumbers, isSame, type Numbers, outOfMemory, type WasmFunction } from 
 /** A worker of either Node or a browser. */
 export interface WorkerPort {
   post(message: ToWorker, transfer: readonly ArrayBuffer[]): void;
-  /** Notified once per call, and if the worker fails. */
+  /** Registers callbacks for the answer to each call, and for a failure of the worker. */
   listen(onAnswer: (answer: Answer) => void, onError: (error: Error) => void): void;
   /** Marks the worker as busy or idle: a busy worker keeps the process alive, an idle one does not. */
   busy(isBusy: boolean): void;
