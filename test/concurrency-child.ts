@@ -1,4 +1,4 @@
-// The child process of test/concurrency.test.ts: makes 64 calls of the core at the same time, in this environment or in 8
+// The child process of test/concurrency.test.ts: makes 64 calls of the core at the same time, here and then in each of 8
 // workers, aborts every other one, and prints how many results differ from those of sequential calls.
 import { Worker } from 'node:worker_threads';
 import { gromovDelta, hybridContrastiveLoss, normalize, pairwiseDistance, topK } from '../lib/index.ts';
@@ -31,7 +31,7 @@ const count = 64;
 const call = (i: number, signal?: AbortSignal): Promise<unknown> =>
   kinds[i % kinds.length]!(1 + i, { c: 0.5, ...(signal && { signal }) });
 
-/** Half of the calls are aborted: some before they begin, some while they run, some when they may have ended. */
+/** Half of the calls are aborted after different delays: before, during or after their job. */
 async function concurrently(): Promise<Concurrent> {
   const expected: string[] = [];
   for (let i = 0; i < count; i++) expected.push(JSON.stringify(await call(i), spread));

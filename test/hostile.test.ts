@@ -245,7 +245,7 @@ test('transferred and dropped memory stays valid until the promise settles', asy
 
 test('a failed allocation in the binding causes a coded error with its size', async (t) => {
   if (process.platform !== 'linux') return t.pass('prlimit is Linux only');
-  // As npm run test:asan sets it.
+  // Set by npm run test:asan.
   if (process.env['ASAN_OPTIONS'] !== undefined) return t.pass('AddressSanitizer ends the process');
   const script = `
     import { execFileSync } from 'node:child_process';
@@ -262,7 +262,7 @@ test('a failed allocation in the binding causes a coded error with its size', as
 
 test('a failed allocation of scratch memory causes a coded error with its size', async (t) => {
   if (process.platform !== 'linux') return t.pass('prlimit is Linux only');
-  // As npm run test:asan sets it.
+  // Set by npm run test:asan.
   if (process.env['ASAN_OPTIONS'] !== undefined) return t.pass('AddressSanitizer ends the process');
   const script = `
     import { execFileSync } from 'node:child_process';

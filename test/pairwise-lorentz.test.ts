@@ -16,7 +16,7 @@ test('lorentz, float32: accurate even if time coordinates nearly cancel', (t) =>
   }
 });
 
-test('lorentz, float32: accurate for near and far pairs with many columns, at the apex and far out', (t) => {
+test('lorentz, float32: accurate for near and far pairs with many columns, near the apex and far from it', (t) => {
   const c = 1;
   for (const cols of [64, 384, 1500]) {
     for (const radius of [0.1, 0.5, 0.9]) {
@@ -44,7 +44,7 @@ test('lorentz, float32: accurate for near and far pairs with many columns, at th
   }
 });
 
-test('lorentz: near pairs far out are accurate to the last digits', (t) => {
+test('lorentz: near pairs far from the apex are accurate to the last digits', (t) => {
   // Differences are multiples of 2^-40, so that their squares are exact.
   const [unit, base] = [2 ** -40, [1000, 999, 44.75]];
   for (const [time, along, across] of [

@@ -171,7 +171,7 @@ test('float32: returned distances are accurate with many columns, and in ascendi
 test("finds the rank of each query's class, however large", (t) => {
   const rows = 60;
   const x = cloud(Float64Array, rows, 6, 0.9, 23);
-  const classes = Int32Array.from({ length: rows }, (_, i) => i % (rows / 2)); // pairs of different classes
+  const classes = Int32Array.from({ length: rows }, (_, i) => i % (rows / 2)); // two rows per class
   const points = table(x.data, 6);
   const away = pairwise('poincare', points, points, 1);
   const places = away.map((row, i) => nearest(row, rows, i).findIndex((j) => classes[j] === classes[i]));

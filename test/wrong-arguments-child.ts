@@ -1,7 +1,7 @@
 // The child process of test/wrong-arguments.test.ts: `node wrong-arguments-child.js SEED SECONDS [NAME]` calls every
-// exported function, constructor, method and getter with valid arguments, one of which, or one property, is replaced by a
-// wrong value, in an order drawn from the seed. It prints each call before making it, so the last line names the call that
-// crashed or hung.
+// exported function, constructor, method and getter with valid arguments, then with one argument, or one property of an
+// argument, replaced by a wrong value. SEED determines the order. It prints each call before making it, so the last line
+// names the call that crashed or hung.
 import { writeSync } from 'node:fs';
 import { random, shuffle } from '../lib/random.ts';
 import { type Callable, callables } from './wrong-arguments.ts';

@@ -120,7 +120,7 @@ async function drained(result: unknown): Promise<unknown> {
   return result;
 }
 
-/** Ends threads and closes files that a function opened. */
+/** Closes a writer that a function opened. */
 async function closed(result: unknown): Promise<unknown> {
   if (result instanceof EventWriter) await result.close();
   return result;

@@ -71,7 +71,7 @@ for (const [ds, { make, ks, pictures }] of Object.entries(formats)) {
 
     const run = join(root, 'runs', ds, 'run');
     const { tensors, metadata } = await readSafetensors(join(run, 'emb_eval.safetensors'));
-    const tested = ds === 'Inshop' ? 4 : pictures; // the gallery of In-shop, as published
+    const tested = ds === 'Inshop' ? 4 : pictures; // of In-shop, only the gallery is saved
     t.deepEqual(tensors.get('hyperbolic')!.shape, [tested, 128]);
     t.is((JSON.parse(metadata['paths']!) as string[]).length, tested);
     const trained = await readSafetensors(join(run, 'emb_train.safetensors'));

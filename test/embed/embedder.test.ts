@@ -249,7 +249,7 @@ test('invalid sources are rejected in one sentence', async (t) => {
     await refused(cut, 'ERR_HOROBALL_FORMAT');
   }
   const broken = Buffer.from(whole);
-  broken.fill(0xff, 200, 400); // changes a byte inside the graph, but not the length
+  broken.fill(0xff, 200, 400); // changes bytes of the graph, but not the length
   await writeFile(cut, broken);
   await refused(cut, 'ERR_HOROBALL_FORMAT'); // the checksum is wrong
   await writeFile(cut, broken.subarray(0, whole.lastIndexOf('horoball.crc32') - 4)); // without the checksum
@@ -312,7 +312,7 @@ test('transferring and dropping encoded bytes during decoding does not crash', a
     const expected = String((await embedder.embed([jpeg], { space: 'unit' })).data);
     const took = performance.now() - began;
     for (let round = 0; round < 8; round++) {
-      const bytes = new Uint8Array(new ArrayBuffer(jpeg.length)); // not of a pool
+      const bytes = new Uint8Array(new ArrayBuffer(jpeg.length)); // not in Node's buffer pool
       bytes.set(jpeg);
       const done = embedder.embed([bytes], { space: 'unit' }).catch(({ message }) => ({ data: message }));
       await new Promise((resolve) => setTimeout(resolve, (took * round) / 10));

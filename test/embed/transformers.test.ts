@@ -40,7 +40,7 @@ async function load(): Promise<Transformers | null> {
   return (await import(name).catch(() => null)) as Transformers | null;
 }
 
-/** Images whose shorter side is that of the transform, so that nothing is resized; the crop is even. */
+/** Images whose shorter side is that of the transform, so that nothing is resized, with margins of whole pixels. */
 function images(side: number): { data: Uint8Array; width: number; height: number; channels: 3 }[] {
   const next = random(7);
   return [0, 8, 20].map((more) => {

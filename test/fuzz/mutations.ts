@@ -105,7 +105,7 @@ function changeJson(
   else holder[key] = structuredClone(other[name]!);
 }
 
-/** Up to three changes of values in JSON; text that is not JSON is returned unchanged. */
+/** Up to three changes of values in JSON; throws if the input is not JSON. */
 export const jsonMutations: fc.Arbitrary<Mutation> = fc
   .array(jsonChange, { minLength: 1, maxLength: 3 })
   .map((changes) => (input) => {

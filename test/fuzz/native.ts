@@ -25,7 +25,7 @@ export const functions = [
   'rowVjpShort',
 ] as const;
 
-/** Builds the fuzzer. Returns null, or the reason if no compiler can build it. */
+/** Builds the fuzzer. Returns null, or the reason if no compiler is installed. */
 export async function buildFuzzer(): Promise<string | null> {
   for (const compiler of compilers) {
     const found = await run(compiler, ['--version']).catch(() => null);

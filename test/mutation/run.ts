@@ -33,7 +33,7 @@ const timeoutMs = 15 * 60_000;
 
 type Verdict = 'found' | 'not found' | 'does not compile';
 
-/** A copy of the sources and of their build output. */
+/** Copies the sources and their build output to `tree`, and builds these parts. */
 async function copyTree(parts: ReadonlySet<Part>): Promise<void> {
   await mkdir(tree, { recursive: true });
   for (const name of [

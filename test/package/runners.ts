@@ -32,7 +32,7 @@ async function works(files: Readonly<Record<string, string>>, script: string, ar
   return stdout + stderr;
 }
 
-/** Two points of the unit disk, 2 artanh(1/2) apart, in a test of Jest or Vitest. */
+/** A test for Jest or Vitest: two points of the unit disk are 2 artanh(1/2) apart. */
 const expectation = `
   test('distance', async () => {
     const x = matrix(new Float64Array([0, 0]), 1, 2), y = matrix(new Float64Array([0.5, 0]), 1, 2);
@@ -41,7 +41,7 @@ const expectation = `
     expect(typeof readNpy).toBe('function');
   });`;
 
-test('Jest requires it', async () => {
+test('Jest loads the package with require', async () => {
   const code = `const { dist, matrix } = require('horoball');
     const { loadEmbedder } = require('horoball/embed');
     const { readNpy } = require('horoball/io');${expectation}`;
@@ -52,7 +52,7 @@ test('Jest requires it', async () => {
   ]);
 });
 
-test('Vitest imports it', async () => {
+test('Vitest loads the package with import', async () => {
   const code = `import { expect, test } from 'vitest';
     import { dist, matrix } from 'horoball';
     import { loadEmbedder } from 'horoball/embed';
@@ -85,7 +85,7 @@ for (const [module, resolution, file] of [
   ['node16', 'node16', 'oldest.mts'],
   ['esnext', 'bundler', 'oldest.ts'],
 ] as const) {
-  test(`the oldest TypeScript that is supported, ${file} with --moduleResolution ${resolution}`, async () => {
+  test(`the oldest supported TypeScript compiles ${file} with --moduleResolution ${resolution}`, async () => {
     const code = `${typed}\nexport { train } from 'horoball/train';`;
     const flags = ['--module', module, '--moduleResolution', resolution];
     await works({ [file]: code }, 'typescript-oldest/bin/tsc', [...options, ...flags, file]);

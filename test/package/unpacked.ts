@@ -14,8 +14,7 @@ export const root: string = fileURLToPath(new URL('../../../', import.meta.url))
 const require = createRequire(join(root, 'package.json'));
 
 /**
- * An empty folder in which the package and the one of this platform have been installed, as `npm install` would, but without a
- * registry.
+ * A project in which the package and that of this platform are installed as by `npm install`, but without a registry.
  */
 export interface Installed {
   /** The user's project. */
@@ -53,8 +52,7 @@ export async function install(): Promise<Installed> {
 }
 
 /**
- * Only dependencies in the manifest, so that the test notices one that is a development dependency by
- * mistake.
+ * Links only the dependencies in the manifest, so that tests fail if the package needs another development dependency.
  */
 async function linkDependencies(packaged: string): Promise<void> {
   const text = await readFile(join(packaged, 'package.json'), 'utf8');

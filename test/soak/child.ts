@@ -27,7 +27,7 @@ export interface Held {
 async function held(): Promise<Held> {
   for (let i = 0; i < 3; i++) {
     globalThis.gc!();
-    await new Promise((resolve) => setTimeout(resolve, 20)); // finalizers, and threads that end
+    await new Promise((resolve) => setTimeout(resolve, 20)); // time for finalizers and for threads to end
   }
   const { rss, external, heapUsed } = process.memoryUsage();
   const status = readFileSync('/proc/self/status', 'utf8');

@@ -1,5 +1,5 @@
 // npm run test:soak -- [share] [part...]: repeats parts of the library many times and checks that they do not leak
-// resources. `share` of the full counts, default 1. Prints a line per part, and exits with code 1 if one grew.
+// resources. `share` is a fraction of the full counts, default 1. Prints a line per part, and exits with code 1 if one grew.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';

@@ -81,7 +81,7 @@ test('results depend neither on the number of threads nor on the coordinates', a
   t.notDeepEqual(other.points, one.points);
 });
 
-/** Two nodes at distance d from the origin in different directions, and a third. */
+/** Three nodes in different directions and at different distances from the origin. */
 function stateOf(c: number): TreeState {
   const [dim, negatives] = [2, 1];
   const place = (r: number, angle: number): number[] => [

@@ -93,7 +93,7 @@ test('a canceled call is rejected immediately, and its late answer changes nothi
   const kept = jobs.run('h', writesSecond, [], 3);
   jobs.cancel(1);
   jobs.cancel(2);
-  jobs.cancel(4); // of no call
+  jobs.cancel(4); // no call has this number
   t.is((await running).code, 'ERR_HOROBALL_CANCELLED');
   t.is((await waiting).code, 'ERR_HOROBALL_CANCELLED');
   const [worker] = workers as [FakeWorker];

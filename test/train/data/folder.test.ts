@@ -19,7 +19,7 @@ test('classes and files are sorted by code point; hidden and other files are ign
     'é/1.webp': '',
     '.hidden/1.jpg': '',
     'readme.txt': '',
-  }); // prettier-ignore
+  });
   const split = await readClasses(root);
   t.deepEqual(split.classes, ['B', 'a b', 'b', 'é']);
   t.deepEqual(

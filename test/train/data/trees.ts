@@ -16,7 +16,7 @@ async function grayImage(): Promise<Buffer> {
     .toBuffer();
 }
 
-/** Four classes below CUB_200_2011, the first of each half with a gray image. */
+/** Four classes below CUB_200_2011; the first image of each is gray. */
 export async function makeCub(root: string): Promise<void> {
   const classes = [
     '001.Black_footed Albatross',

@@ -1,4 +1,4 @@
-// Writes lib/train/lane/addon.ts from the rows of train.node: `npm run ops:train`. A test checks that it is up to date.
+// Writes lib/train/lane/addon.ts from the signatures in train.node: `npm run ops:train`. A test checks that it is up to date.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { native } from '../../../lib/train/lane/native.ts';

@@ -1,6 +1,6 @@
 // node dist/test/train/run/kill.js [runs] [seed]: kills runs with SIGKILL at random moments, resumes each until it
-// ends (half of them are killed a second time), and compares their files with those of a run that was not killed, bit
-// for bit. Prints one line per run and exits with code 1 at the first difference. kill.test.ts runs it with a few runs.
+// ends (half of them are killed more than once), and compares their files with those of a run that was not killed, bit
+// for bit. Prints one line per run, and exits with code 1 if any file differs. kill.test.ts runs it with a few runs.
 
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';

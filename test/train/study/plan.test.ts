@@ -43,7 +43,7 @@ test('a random search stays within its ranges, is reproducible, and never repeat
   const drawn = plan.cells.map(({ config }) => config.t_h);
   t.true(drawn.every((value) => value >= 0.05 && value <= 0.4));
   const below = drawn.filter((value) => value < Math.sqrt(0.05 * 0.4)).length;
-  t.true(below > 3 && below < 17); // evenly spaced on a logarithmic scale
+  t.true(below > 3 && below < 17); // uniform on a logarithmic scale
   const lists = makePlan({
     axes: axes({ geometry: 'hyperbolic', t_h: '0.1,0.2,0.3' }),
     seeds: [1],

@@ -55,7 +55,7 @@ test('of a thousand runs, the tables contain all and the charts the first ones',
   const runs = Array.from({ length: 1000 }, (_, i) => {
     const run = fakeRun(`run-${i}`, { lr: (i + 1) / 1000 });
     const thumbnail = `${run.snapshot!.gallery[0]!.nearest[0]!.thumbnail}${'A'.repeat(4 * i)}`;
-    run.snapshot!.gallery[0]!.nearest[0]!.thumbnail = thumbnail; // because all neighbors differ
+    run.snapshot!.gallery[0]!.nearest[0]!.thumbnail = thumbnail; // all neighbors differ
     return run;
   });
   const page = comparisonPage(runs);
