@@ -189,7 +189,7 @@ test('dashes and underscores are interchangeable; a wrong option or value exits 
   await refused(t, data, 2, /ds: expected one of shapes, folder, csv, CUB.*, got 'birds'/, runs);
 });
 
-test('an unreadable folder, an empty class and a folder without images each give one sentence', async (t) => {
+test('a missing folder, an empty one, an empty class and a batch that is too large each give one sentence', async (t) => {
   const { root, images } = t.context;
   const runs = join(root, 'runs-refused');
   await refused(

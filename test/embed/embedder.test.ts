@@ -161,7 +161,7 @@ test('an image that cannot be read is named; with onUnreadable its row is NaN', 
   await embedder.dispose();
 });
 
-test('wrong arguments cause type errors that name the argument', async (t) => {
+test('wrong arguments cause errors that name the argument', async (t) => {
   const embedder = await loadEmbedder(t.context.run, { warmUp: false });
   const wrong: [unknown, RegExp][] = [
     ['a.jpg', /^\[embed\] images: expected an array of images, got a\.jpg/],

@@ -28,7 +28,7 @@ test('syncs a file before renaming it, and its folder after that', async (t) => 
   ]);
 });
 
-test('if any call fails, the file has the old or the new text, and the error says that it may be the old one', async (t) => {
+test('if any call fails, the error has its code, and the file has the old or the new text', async (t) => {
   await using shim = await Shim.compile();
   if (shim === null) return t.pass('no C compiler, or not Linux');
   const folder = await mkdtemp(join(tmpdir(), 'horoball-atomic-'));

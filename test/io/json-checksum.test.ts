@@ -19,6 +19,6 @@ test('accepts the content with any whitespace, and rejects changed content', (t)
   }
 });
 
-test('returns text without a checksum unchanged', (t) => {
+test('returns values without a checksum unchanged', (t) => {
   for (const value of [null, 1, 'a', [1], { a: 1 }]) t.deepEqual(withoutChecksum(value), { value });
 });

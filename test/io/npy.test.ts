@@ -24,7 +24,7 @@ interface Parts {
   claimed?: number;
 }
 
-/** A .npy file in NumPy's format. */
+/** Writes a .npy file, which may be invalid, and returns its path. */
 async function file(parts: Parts): Promise<string> {
   const { descr = "'<f4'", fortran = false, shape = '(2,)', version = 1, data = new Uint8Array(8) } = parts;
   const text =

@@ -14,7 +14,7 @@ test.before(async () => {
 test.after.always(() => rm(folder, { recursive: true, force: true }));
 const newPath = () => join(folder, `${++count}.safetensors`);
 
-/** A file with the given header and data. */
+/** Writes a file with this header and this many bytes of data, and returns its path. */
 async function file(header: unknown, dataBytes: number, claimed?: bigint): Promise<string> {
   const text = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
   const prefix = Buffer.alloc(8);

@@ -27,7 +27,7 @@ test('a CSV list may have quotes, any line endings, a byte-order mark and column
   ]);
 });
 
-test('reads the class tree from a column, from the top', async (t) => {
+test('reads the class tree from a column, with the highest ancestor first', async (t) => {
   const file = path.join(await temporary(t), 'list.csv');
   await writeFile(file, 'path,label,tree\na,x,f / g\nb,y,f\nc,x,f/g\nd,z,\ne,w,h//i/\n');
   const { train, test: unseen } = await openDataset('csv', file);
@@ -73,7 +73,7 @@ test('a list that is a pipe or a device is rejected without waiting', async (t) 
   await t.throwsAsync(openDataset('SOP', root), refused);
 });
 
-// Long ones are in test/io/hostile-files.test.ts, which bounds the time.
+// Long lists are in test/io/hostile-files.test.ts, which bounds the time.
 test('an invalid CSV list is rejected with the reason', async (t) => {
   const root = await temporary(t);
   const file = path.join(root, 'list.csv');

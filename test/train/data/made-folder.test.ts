@@ -6,7 +6,7 @@ import test from 'ava';
 import { makeFolder, readManifest } from '../../../lib/train/data/made-folder.ts';
 import { temporary, writeTree } from './support.ts';
 
-/** Of a killed process. */
+/** Part of the name of a folder that a killed process has left. */
 const dead = '0d5a2b1c-93f4-4e0e-8a70-5b6c7d8e9f00';
 const making = (manifest: object) => ({ manifestName: 'made.json', manifest, what: 'a test folder' });
 const fill = async (folder: string) => {

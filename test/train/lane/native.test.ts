@@ -49,7 +49,7 @@ test.serial('a random state is restored, and any other array is rejected', async
   t.deepEqual(await randomState(), state, 'nothing has changed');
 });
 
-test('searches run on the device of the network if the core has kernels for it', (t) => {
+test('searches run on the CPU if the network does, or if the core has no kernels for its device', (t) => {
   t.is(searchDevice('cpu'), 'cpu');
   t.is(searchDevice('cuda:99'), 'cpu');
 });

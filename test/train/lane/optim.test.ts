@@ -90,7 +90,7 @@ test('a restored state continues bit for bit', async (t) => {
   t.is((await optimizer.state()).get('step')!.data[0], 4);
 });
 
-test('an incomplete state is rejected and changes nothing', async (t) => {
+test('an incomplete state is rejected, naming the missing tensor', async (t) => {
   using model = await tinyEmbedder();
   using optimizer = new AdamW(model, options);
   const state = await optimizer.state();

@@ -40,7 +40,7 @@ const described: Record<string, [object, object]> = {
     { ...small, global_pool: 'avg' },
     { globalPool: 'avg', fcNorm: true, finalNorm: false },
   ],
-  'unless fc_norm is set': [
+  'a mean of the patches is normalized before pooling if fc_norm is false': [
     { ...small, global_pool: 'avg', fc_norm: false },
     { fcNorm: false, finalNorm: true },
   ],

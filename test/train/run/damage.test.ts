@@ -83,7 +83,7 @@ for (const [how, damage, message] of [
     /step 3 as the last step in the first \d+ bytes of .*, got step 7/,
   ],
   [
-    'of other lines',
+    'with shifted lines',
     async (log: string) => writeFile(log, ` ${await readFile(log, 'utf8')}`),
     /to end a line at byte \d+, got a partial line/,
   ],

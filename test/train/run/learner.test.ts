@@ -246,7 +246,7 @@ test.serial('a gradient of a learnable scalar that is not finite ends the run as
   t.regex(message, /gradient of t_e, t_h or hyp_c is not finite/);
 });
 
-test.serial('a stop between the chunks of a batch frees its embeddings', async (t) => {
+test.serial('a stop after the chunks of a batch frees its embeddings', async (t) => {
   using learner = await Learner.create(tinyConfig({ chunk: 3 }));
   const { handles } = memory();
   const stop = { between: async () => {}, after: () => Promise.reject(new Error('stopped')) };
@@ -254,7 +254,7 @@ test.serial('a stop between the chunks of a batch frees its embeddings', async (
   t.is(memory().handles, handles);
 });
 
-test.serial('the search for a non-finite value divides a batch into chunks', async (t) => {
+test.serial('the search for a non-finite value accepts a batch of several chunks', async (t) => {
   using learner = await Learner.create(tinyConfig({ chunk: 3 }));
   t.is(await learner.firstNotFinite(tinySamples()), null);
 });

@@ -21,7 +21,7 @@ const test = testOnImages(6);
 type Options = Partial<RunConfig>;
 const steps = (rows: StepRow[]) => ({ onStep: (row: StepRow) => void rows.push(row) });
 
-/** Random batches of `classes` classes with two images each. */
+/** Batches of `classes` classes with two generated images each. */
 async function* batches(count: number, classes = 8): AsyncGenerator<LabeledBatch> {
   const length = side * side * 3;
   for (let step = 0; step < count; step++) {
@@ -33,7 +33,7 @@ async function* batches(count: number, classes = 8): AsyncGenerator<LabeledBatch
   }
 }
 
-/** Trains on random batches. */
+/** Options of a run on custom batches. */
 const onBatches: Options = { ...tinyRun, crop: 24, resize: 24, runs: null, eval_ep: '[]' };
 
 test.serial('a run learns, is evaluated, and stores the results in its folder', async (t) => {

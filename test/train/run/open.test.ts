@@ -52,7 +52,7 @@ test.serial('resumes a run from its checkpoint, up to its number of epochs', asy
   });
 });
 
-test.serial('an error while a run opens unlocks its folder', async (t) => {
+test.serial('an error while a run is open unlocks its folder', async (t) => {
   const { root: path, runs } = t.context;
   const plan = await planRun({ ...tinyRun, path, runs, name: 'failed' });
   const failed = withRun(plan, silent, alone, async () => {

@@ -174,7 +174,7 @@ test.serial('remembered classes are additional negatives, and the run still lear
     t.true(Math.abs(chunked.rows[i]!.loss / value - 1) < networkError.orderAfterSteps, `step ${i + 1}`);
 });
 
-test.serial('passes layer-wise learning rates and decay of matrices only to the optimizer', async (t) => {
+test.serial('passes layer_decay and decayed to the optimizer', async (t) => {
   const last = async (options: Options): Promise<number> =>
     losses((await run(t.context.root, { ep: 4, weight_decay: 0.5, lr: 1e-2, ...options })).rows).at(-1)!;
   const plain = await last({});

@@ -21,11 +21,11 @@ test('reads a run folder, and counts lines that are not rows', async (t) => {
   const run = await readRun(root);
   t.deepEqual([run.name, run.config.lr, run.rows.length], ['mine', 0.25, 2]);
   t.deepEqual(run.snapshot, fakeSnapshot());
-  t.is(run.invalid!.count, 1); // the last line, as truncated by a kill
+  t.is(run.invalid!.count, 1); // not the last line, which counts as truncated by a kill
   t.regex(run.invalid!.first, /^line 2: /);
 });
 
-test('a run without metrics and drawings has no rows', async (t) => {
+test('a run without metrics and a snapshot has no rows', async (t) => {
   const root = await temporary(t);
   await writeTree(root, { 'config.json': config });
   const run = await readRun(root);

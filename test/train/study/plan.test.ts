@@ -121,7 +121,7 @@ test('the names of runs are at most 200 characters and differ', (t) => {
   );
 });
 
-test('rejects a control without a temperature', (t) => {
+test('rejects a control without a valid temperature', (t) => {
   for (const t_h of ['5e-324', '1e308'])
     try {
       const { cells } = makePlan({ axes: axes({ t_h }), seeds: [1], controls: true });

@@ -117,7 +117,7 @@ test('the prefixes of published checkpoints and the chunked blocks of DINOv2 are
     [...chunked.names.keys()],
     ['blocks.0.norm1.weight', 'blocks.1.norm1.weight', 'blocks.2.mlp.fc1.bias'],
   );
-  // Momentum encoders and students are ignored if the weights to use are in the same file.
+  // Names of a momentum encoder and of a predictor keep their prefix, so they match no parameter.
   const both = plainNames(
     ['base_encoder.norm.weight', 'momentum_encoder.norm.weight', 'predictor.0.weight'],
     false,

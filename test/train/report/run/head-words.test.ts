@@ -2,7 +2,7 @@ import test from 'ava';
 import { parseConfig } from '../../../../lib/train/options/resolve.ts';
 import { curvatureText, rankingText, tiedHeadText } from '../../../../lib/train/report/run/head-words.ts';
 
-test('says for a tied head only that both outputs have the same ranking', (t) => {
+test('says that both outputs have the same ranking if the head is tied', (t) => {
   t.regex(tiedHeadText(parseConfig({ head: 'hypmix' }))!, /same ranking/);
   t.is(tiedHeadText(parseConfig({ head: 'hyp-vit' })), null);
 });
