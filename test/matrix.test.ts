@@ -28,7 +28,7 @@ test('row and toArray reject transferred memory', async (t) => {
     t.is((await failure(call)).code, 'ERR_HOROBALL_DETACHED');
 });
 
-test('results have the methods, also those in memory of the caller', async (t) => {
+test('results have the methods of a matrix, even in memory of the caller', async (t) => {
   const points = matrix([
     [0, 0],
     [0.5, 0],

@@ -154,7 +154,7 @@ test('a cosine distance and its gradients do not depend on the scale of either r
 const transposed = (data: ArrayLike<number>) =>
   Float64Array.from({ length: 16 }, (_, i) => data[(i % 4) * 4 + Math.floor(i / 4)]!);
 
-test('normals of a plane: correct for any norm that the cards allow, never wrong beyond it', (t) => {
+test('normals of a plane are accurate for any norm that the cards allow, and give NaN or 0 beyond it', (t) => {
   const p = matrix(
     points.data.map((each) => each / 3),
     4,
@@ -189,7 +189,7 @@ test('normals of a plane: correct for any norm that the cards allow, never wrong
   }
 });
 
-test('vectors that are only multiplied: correct for any norm that the cards allow, NaN above', (t) => {
+test('vectors that are only multiplied are accurate for any norm that the cards allow, and give NaN above it', (t) => {
   for (const [name, operation] of Object.entries({ parallelTransport0, riemannianGradient })) {
     const at = (scale: number) =>
       operation.sync(

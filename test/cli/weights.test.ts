@@ -28,7 +28,7 @@ function options(path: string, weights: string): { network: string[]; run: strin
   };
 }
 
-test('train and embed accept partly matching weights only with --partial', async (t) => {
+test('train, eval and embed accept partly matching weights only with --partial', async (t) => {
   const { root, images } = t.context;
   const weights = join(root, 'partial.safetensors');
   const width = vitConfigs[tinyRun.model].embedDim;

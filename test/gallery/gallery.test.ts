@@ -57,7 +57,7 @@ test('removed rows are not found; the numbers of the others do not change', asyn
   t.deepEqual([indices[0], distances[0]], [300, 0]);
 });
 
-test('masks by labels and exclusions', async (t) => {
+test('a search can be restricted to labels, and exclude rows', async (t) => {
   using gallery = await filled();
   const { indices } = await gallery.topK(queries, { k: 30, labels: [2, 5] });
   t.true(indices.every((i) => labels[i] === 2 || labels[i] === 5));

@@ -1,4 +1,4 @@
-// Calls in workers, with workers that answer when the test says so. wasm/core.test.ts runs real ones.
+// Calls in workers, with fake workers that answer when the test says so. wasm/core.test.ts runs real ones.
 import test from 'ava';
 import { type Answer, Jobs, type ToWorker, type WorkerPort } from '../../lib/wasm/jobs.ts';
 import { failure } from '../support.ts';

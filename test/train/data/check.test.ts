@@ -6,7 +6,7 @@ import { openDataset } from '../../../lib/train/data/registry.ts';
 import { temporary } from './support.ts';
 import { makeSop } from './trees.ts';
 
-test('data check names missing images', async (t) => {
+test('data check names missing images, and truncated ones if it decodes them', async (t) => {
   const root = await temporary(t);
   await makeSop(root);
   const dataset = await openDataset('SOP', root);

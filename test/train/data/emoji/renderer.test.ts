@@ -4,7 +4,7 @@ import { Renderer } from '../../../../lib/train/data/emoji/renderer.ts';
 
 const upright = { left: 0, top: 0, width: 16, height: 16, hFlip: false, vFlip: false, rotate: 0 };
 const square = { ...upright, body: '<rect width="16" height="16" fill="#f00"/>' };
-/** Within the limits of size and references, but it takes minutes. */
+/** A drawing within the limits of size and references that takes minutes to render. */
 const endless = {
   ...upright,
   body: `<filter id="a">${'<feTurbulence baseFrequency=".5" numOctaves="9"/>'.repeat(10_000)}</filter><rect width="16" height="16" filter="url(#a)"/>`,
