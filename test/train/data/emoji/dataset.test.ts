@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { makeEmoji } from '../../../../lib/train/data/emoji/make.ts';
@@ -44,4 +44,14 @@ test('the data set is found in its folder and in the folder of all data sets', a
   const own = path.join(root, 'emoji');
   await makeEmoji(own, { from, size: 16 });
   for (const where of [root, own]) t.is((await openDataset('emoji', where)).root, own);
+});
+
+test('a list of hundreds of thousands of rows is rejected before it takes memory', async (t) => {
+  const root = await temporary(t);
+  await makeEmoji(root, { from, size: 16 });
+  await writeFile(path.join(root, 'emoji.csv'), 'a,b\n'.repeat(200_000));
+  const code = 'ERR_HOROBALL_FORMAT';
+  await t.throwsAsync(openDataset('emoji', root), { code, message: /more than 131072 rows/ });
+  await writeFile(path.join(root, 'emoji.csv'), ' '.repeat(2 ** 24 + 1));
+  await t.throwsAsync(openDataset('emoji', root), { code, message: /at most 16777216 bytes/ });
 });
