@@ -4,13 +4,15 @@ import { type Coded, coded } from '../errors.ts';
  * Maximum number of values in a horoball file: far more than the charts of a report need, and about 200 MB in memory.
  */
 const maxOwnValues = 2 ** 20;
+/** Maximum number of values in the options of a run or network, which have about a hundred. */
+export const maxOptionValues = 10_000;
 
 /**
  * Parses the JSON of a file that horoball wrote; an editor may have added a byte-order mark.
  * @throws `ERR_HOROBALL_FORMAT` naming the file
  */
-export function parsedJson(text: string, file: string): unknown {
-  return boundedJson(text.replace(/^\ufeff/, ''), maxOwnValues, (why) => damaged(file, `it ${why}`));
+export function parsedJson(text: string, file: string, maxValues: number = maxOwnValues): unknown {
+  return boundedJson(text.replace(/^\ufeff/, ''), maxValues, (why) => damaged(file, `it ${why}`));
 }
 
 const maxDepth = 64;

@@ -1,12 +1,22 @@
 import type { z } from 'zod';
 import { damaged } from './json.ts';
 
+/** An internal option of zod, which `z.validate` sets; the version of zod is pinned, and a test checks the effect. */
+const firstOnly: object = { abortEarly: true };
+
+/**
+ * Validates a value up to its first problem: a description of each of a million wrong values would take gigabytes.
+ */
+export function parsedBy<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<T> {
+  return schema.safeParse(value, firstOnly);
+}
+
 /**
  * Validates the contents of a file that horoball wrote. Unknown keys are kept.
  * @throws `ERR_HOROBALL_FORMAT` naming the file and the invalid field
  */
 export function checkedBy<T>(schema: z.ZodType<T>, value: unknown, file: string): T {
-  const result = schema.safeParse(value);
+  const result = parsedBy(schema, value);
   if (result.success) return result.data;
   const { path, message } = result.error.issues[0]!;
   const place = path.length === 0 ? 'its content' : path.join('.');

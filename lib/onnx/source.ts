@@ -10,7 +10,7 @@ import { defaultMaxPixels } from '../image/fault.ts';
 import { backgrounds } from '../image/resample.ts';
 import { shapeText } from '../io/elements.ts';
 import { checkInside, readInside } from '../io/inside.ts';
-import { damaged, parsedJson } from '../io/json.ts';
+import { damaged, maxOptionValues, parsedJson } from '../io/json.ts';
 import { checkedBy } from '../io/read-back.ts';
 import { readSafetensors } from '../io/safetensors.ts';
 import { shellWord } from '../io/shell.ts';
@@ -111,7 +111,7 @@ async function runSource(folder: string): Promise<OnnxSource> {
     geometry,
     background,
     max_pixels: maxPixels,
-  } = checkedBy(runSchema, parsedJson(text, file), file);
+  } = checkedBy(runSchema, parsedJson(text, file, maxOptionValues), file);
   const weights = join(folder, 'model.safetensors');
   await checkInside(weights);
   if (!(await exists(weights))) {
@@ -216,7 +216,11 @@ const networkSchema = z.looseObject({
 });
 
 function networkOf(text: string, file: string): NetworkConfig {
-  const { head, dim, clipR, c, compat, model } = checkedBy(networkSchema, parsedJson(text, file), file);
+  const { head, dim, clipR, c, compat, model } = checkedBy(
+    networkSchema,
+    parsedJson(text, file, maxOptionValues),
+    file,
+  );
   try {
     return { model: resolveViT(model as object as ViTConfig), head, dim, clipR, c, compat: compat ?? null };
   } catch (error) {

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { checkObject, filePath, instance } from '../../check.ts';
 import { coded, describe, quoted } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
-import { damaged, parsedJson } from '../../io/json.ts';
+import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
 import { ViT } from '../lane/backbone.ts';
 import { Embedder } from '../lane/embedder.ts';
@@ -42,7 +42,7 @@ export async function loadTrained(
 ): Promise<WeightsReport> {
   const report = await loadWeights(path, embedder, { partial: true }); // the caller reports missing parameters
   const { metadata } = await readSafetensors(path, { names: [] });
-  const saved = savedNetwork(parsedJson(metadata['horoball'] ?? '{}', path), path);
+  const saved = savedNetwork(parsedJson(metadata['horoball'] ?? '{}', path, maxOptionValues), path);
   checkSettings(path, saved, embedder);
   if (!learnableNames(config).includes('hyp_c')) checkSetting(path, 'hyp_c', saved.c, embedder.config.c);
   else if (saved.c !== undefined) embedder.setCurvature(saved.c);

@@ -4,7 +4,7 @@ import { runSteps } from '../../call/run.ts';
 import { filePath } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { readInside } from '../../io/inside.ts';
-import { damaged, parsedJson } from '../../io/json.ts';
+import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
 import type { RunConfig } from '../options/options.ts';
 import { storedConfig } from '../options/resolve.ts';
 import type { Row, RunRecord } from './record.ts';
@@ -47,7 +47,7 @@ export async function readConfig(path: string): Promise<RunConfig> {
   const file = join(filePath('readRun', 'path', path), 'config.json');
   const text = await readInside(file);
   if (text === null) throw await notARun(path);
-  const options = parsedJson(text, file);
+  const options = parsedJson(text, file, maxOptionValues);
   if (options === null || typeof options !== 'object' || Array.isArray(options))
     throw damaged(file, 'it contains no options');
   try {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { pause, type Steps } from '../../call/run.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
 import { jsonChecksumAdvice, withoutChecksum } from '../../io/json-checksum.ts';
+import { parsedBy } from '../../io/read-back.ts';
 import type {
   Baseline,
   DepthRow,
@@ -16,6 +17,9 @@ import type {
 import { trainedGeometries } from '../options/define.ts';
 import type { InvalidLines, Row } from './record.ts';
 
+/** Ends the reading of a list at its first wrong value, as a wrong type does; see `parsedBy`. */
+const abort = { abort: true };
+
 /**
  * Schemas of the files in a run folder. JSON has no NaN, so a number that was not measured is null or absent in the files
  * and NaN in memory; charts, tables and event writers omit it.
@@ -26,16 +30,25 @@ const measured = orNaN(z.number());
 const share = orNaN(
   z
     .number()
-    .min(-1e-6)
-    .max(1 + 1e-6),
+    .min(-1e-6, abort)
+    .max(1 + 1e-6, abort),
 );
-const count = z.int().min(0);
+const count = z.int(abort).min(0, abort);
 /** Maximum length of a list that a page shows. */
 const maxItems = 1000;
 const histogram = z.array(count.max(2 ** 32)).max(maxItems);
 
+/** Values by k. Zod reads a record to its end, however many keys are wrong. */
+const byK = <T>(value: z.ZodType<T>) =>
+  z
+    .custom<object>(
+      (given) => Object.keys(Object(given)).length <= maxItems,
+      `more than ${maxItems} values of k`,
+    )
+    .pipe(z.record(z.string().regex(/^\d{1,9}$/), value));
+
 const recall = z.looseObject({
-  at: z.record(z.string().regex(/^\d{1,9}$/), share),
+  at: byK(share),
   rPrecision: share.exactOptional(),
   mapAtR: share.exactOptional(),
   strict: z.array(share).max(32),
@@ -99,7 +112,7 @@ const healthRow = z.looseObject({
 const row = z.discriminatedUnion('type', [stepRow, evaluationRow, healthRow]) satisfies z.ZodType<Row>;
 
 /** Only data URIs, because a page must not load anything. */
-const dataUri = z.string().regex(/^data:image\/[a-z+.-]+;base64,[\w+/=]*$/);
+const dataUri = z.string().regex(/^data:image\/[a-z+.-]+;base64,[\w+/=]*$/, abort);
 const thumbnail = z.looseObject({ label: count, thumbnail: dataUri });
 
 const profile = z.looseObject({
@@ -112,7 +125,7 @@ const profile = z.looseObject({
   missed: share,
   byRank: z
     .looseObject({
-      hardest: z.array(z.int().min(1)),
+      hardest: z.array(z.int(abort).min(1, abort)),
       sameView: z.array(measured),
       crossView: z.array(measured),
     })
@@ -152,7 +165,7 @@ const negatives = z
 const disk = z
   .looseObject({
     c: z.number().positive(),
-    points: z.array(z.number().min(-1).max(1)),
+    points: z.array(z.number().min(-1, abort).max(1, abort)),
     labels: z.array(count),
     explained: z.tuple([share, share]),
   })
@@ -177,7 +190,7 @@ const depthRow = z.looseObject({
 
 const hierarchyFit = z.looseObject({
   nearestLca: measured,
-  recall: z.record(z.string().regex(/^\d{1,9}$/), z.array(share).max(32)),
+  recall: byK(z.array(share).max(32)),
   ndcg: share,
   spearman: measured,
   rankDistortion: measured,
@@ -300,7 +313,7 @@ function parseLine<T>(line: string, schema: z.ZodType<T>, rows: T[]): string | n
   }
   const content = withoutChecksum(value);
   if (content === null) return 'its checksum is wrong';
-  const found = schema.safeParse(content.value);
+  const found = parsedBy(schema, content.value);
   if (!found.success) return problemOf(found.error);
   rows.push(found.data);
   return null;
@@ -329,7 +342,7 @@ export function parseRows(text: string): Steps<Lines<Row>> {
 export function parseSnapshot(text: string, file: string): Snapshot {
   const content = withoutChecksum(parsedJson(text, file));
   if (content === null) throw damaged(file, jsonChecksumAdvice);
-  const found = snapshot.safeParse(content.value);
+  const found = parsedBy(snapshot, content.value);
   if (!found.success) throw damaged(file, problemOf(found.error));
   return found.data;
 }

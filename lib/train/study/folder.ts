@@ -8,6 +8,7 @@ import { leadsTo, openInside, readInside } from '../../io/inside.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
 import { jsonChecksumAdvice, jsonWithChecksum, withoutChecksum } from '../../io/json-checksum.ts';
 import { Lock, lockHolder } from '../../io/lock.ts';
+import { parsedBy } from '../../io/read-back.ts';
 import { writeText } from '../../io/text.ts';
 import type { OpenFile } from '../../io/thread-file.ts';
 import { naming } from '../../io/trouble.ts';
@@ -223,7 +224,7 @@ function parsePlan(text: string, file: string): NamedPlan {
   const content = withoutChecksum(parsedJson(text, file));
   if (content === null) throw damaged(file, jsonChecksumAdvice);
   const { value } = content;
-  const found = planSchema.safeParse(value);
+  const found = parsedBy(planSchema, value);
   if (!found.success) throw damaged(file, problemOf(found.error));
   const { cells } = namesSchema.parse(value);
   const known = optionNames.filter((name) => cells.some(({ config }) => Object.hasOwn(config, name)));

@@ -4,10 +4,12 @@ import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { readInside } from '../../io/inside.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
+import { parsedBy } from '../../io/read-back.ts';
 import { writeText } from '../../io/text.ts';
 import type { RunConfig } from '../options/options.ts';
 import { problemOf } from '../run/run-schema.ts';
 import { lockStudy, readStudy, StudyFolder } from './folder.ts';
+import { maxRuns } from './plan.ts';
 import { type Grid, grids, planReproduction, type StudyName, studyNames } from './reproduction.ts';
 import type { Study } from './results.ts';
 
@@ -32,9 +34,9 @@ const recordSchema: z.ZodType<ReproductionRecord> = z.looseObject({
   ds: z.string(),
   quick: z.boolean(),
   base: z.record(z.string(), z.unknown()),
-  asked: z.array(z.int()).min(1),
+  asked: z.array(z.int()).min(1).max(maxRuns),
   grid: z.enum(grids),
-  seeds: z.array(z.int()).min(1),
+  seeds: z.array(z.int()).min(1).max(maxRuns),
   command: z.string().max(10_000),
   machine: z.string().max(1000),
 });
@@ -48,7 +50,7 @@ const fileOf = (path: string): string => join(path, 'reproduction.json');
 export async function readRecord(path: string): Promise<ReproductionRecord | null> {
   const text = await readInside(fileOf(path));
   if (text === null) return null;
-  const found = recordSchema.safeParse(parsedJson(text, fileOf(path)));
+  const found = parsedBy(recordSchema, parsedJson(text, fileOf(path)));
   if (!found.success) throw damaged(fileOf(path), problemOf(found.error));
   return found.data;
 }

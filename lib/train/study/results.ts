@@ -7,7 +7,7 @@ import { storedConfig } from '../options/resolve.ts';
 import type { InvalidLines } from '../run/record.ts';
 import { spacesSchema } from '../run/run-schema.ts';
 import { axisNames } from './axes.ts';
-import type { Cell, StudyPlan } from './plan.ts';
+import { type Cell, maxCells, maxRuns, type StudyPlan } from './plan.ts';
 
 /** A line of results.jsonl: the result of one run of a study. */
 export interface Result {
@@ -47,8 +47,8 @@ const config = z.record(z.string(), z.unknown()).transform((options, context): R
   }
 });
 
-/** Limits, far above real studies: reports compare every pair of arms, and list all runs. */
-const [maxArms, maxRuns] = [64, 100_000];
+/** Far above real studies: reports compare every pair of arms. */
+const maxArms = 64;
 
 /** Schema of sweep.json. */
 export const planSchema: z.ZodType<StudyPlan> = z
@@ -65,9 +65,10 @@ export const planSchema: z.ZodType<StudyPlan> = z
           config,
         }),
       )
-      .min(1),
-    seeds: z.array(z.int()).min(1),
-    varied: z.array(z.enum(axisNames)),
+      .min(1)
+      .max(maxCells),
+    seeds: z.array(z.int()).min(1).max(maxRuns),
+    varied: z.array(z.enum(axisNames)).max(axisNames.length),
   })
   .refine(({ cells }) => isDistinct(cells.map(({ id }) => id)), 'two settings have the same id')
   .refine(({ seeds }) => isDistinct(seeds), 'a seed occurs twice')

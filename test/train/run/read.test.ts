@@ -40,6 +40,13 @@ for (const [name, files, path, code, message] of [
   ['no JSON', { 'config.json': '{' }, '.', 'FORMAT', /config\.json .*not JSON/],
   ['no options', { 'config.json': 'null' }, '.', 'FORMAT', /no options/],
   ['a bad option', { 'config.json': '{"lr":-1}' }, '.', 'FORMAT', /config\.json .*lr: expected/],
+  [
+    'too many options',
+    { 'config.json': JSON.stringify(Array(20_000).fill(1)) },
+    '.',
+    'FORMAT',
+    /more than 10000/,
+  ],
   ['a bad snapshot', { 'config.json': config, 'snapshot.json': '{}' }, '.', 'FORMAT', /snapshot\.json/],
 ] as [string, Record<string, string>, string, string, RegExp][]) {
   test(`${name} is rejected`, async (t) => {

@@ -41,6 +41,36 @@ test('a last line truncated by a kill is not counted as invalid', (t) => {
 });
 
 const whole = fakeSnapshot();
+const many = 500_000;
+for (const [name, change] of [
+  ['wrong types', { disk: { ...whole.disk, points: Array(many).fill('') } }],
+  ['wrong numbers', { disk: { ...whole.disk, points: Array(many).fill(2) } }],
+  ['wrong labels', { disk: { ...whole.disk, labels: Array(many).fill(-1) } }],
+  [
+    'keys',
+    {
+      baselines: [
+        {
+          name: '',
+          recall: {
+            at: { ...Array(many).fill('') },
+          },
+        },
+      ],
+    },
+  ],
+] as const) {
+  test(`a snapshot with hundreds of thousands of ${name} is rejected at the first one`, (t) => {
+    const given = text({ ...whole, ...change });
+    const [cpu, memory] = [process.cpuUsage(), process.memoryUsage().heapUsed];
+    t.throws(() => parseSnapshot(given, 'snapshot.json'), { code: 'ERR_HOROBALL_FORMAT' });
+    const { user, system } = process.cpuUsage(cpu);
+    t.true(user + system < 1e6, `${(user + system) / 1000} ms`);
+    const megabytes = (process.memoryUsage().heapUsed - memory) / 1e6;
+    t.true(megabytes < 150, `${megabytes} MB`);
+  });
+}
+
 for (const [name, change, message] of [
   ['a label without a class', { classes: [] }, /not the index of a class/],
   ['an address', { gallery: [{ query: { label: 0, thumbnail: 'http://x/' }, nearest: [] }] }, /thumbnail/],

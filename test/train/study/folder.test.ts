@@ -134,6 +134,10 @@ test('rejects a plan that is damaged, deeply nested or of another type', async (
       ...sound,
       cells: Array.from({ length: 65 }, (_, i) => ({ id: `c${i}`, arm: `a${i}`, label: '', config: {} })),
     }),
+    JSON.stringify({
+      ...sound,
+      cells: Array.from({ length: 50_000 }, (_, i) => ({ id: `c${i}`, arm: 'a', label: '', config: {} })),
+    }),
     JSON.stringify({ ...sound, seeds: [1], crc32 }),
   ]) {
     await writeFile(file, text);

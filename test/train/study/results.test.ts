@@ -1,6 +1,7 @@
 import test from 'ava';
 import { parseConfig } from '../../../lib/train/options/resolve.ts';
 import {
+  planSchema,
   recallOfCell,
   remaining,
   resultSchema,
@@ -50,4 +51,13 @@ test('the remaining runs are ordered by seed', (t) => {
 test('a duration that was not measured is NaN', (t) => {
   t.is(resultSchema.parse({ ...result, seconds: null }).seconds, Number.NaN);
   t.false(resultSchema.safeParse({ ...result, seconds: -1 }).success);
+});
+
+test('a plan of many settings is rejected before any of them is read', (t) => {
+  const cells = Array.from({ length: 200_000 }, (_, i) => ({ id: `c${i}`, arm: 'a', label: '', config: {} }));
+  const before = process.cpuUsage();
+  const { success } = planSchema.safeParse({ cells, seeds: [1], varied: [] });
+  const { user, system } = process.cpuUsage(before);
+  t.false(success);
+  t.true(user + system < 500_000, `${(user + system) / 1000} ms`);
 });

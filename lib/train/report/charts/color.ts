@@ -34,30 +34,53 @@ export function colorsOf(kinds: readonly string[]): string[] {
   return kinds.map((kind, i) => (isFirst[i] ? assigned.get(kind)! : rest[next++ % rest.length]!));
 }
 
-/**
- * Returns a color for each class: one hue per topmost ancestor (family), and one lightness per ancestor below it (genus).
- * Without a class tree, every class has its own hue.
- */
-export function classColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): string[] {
-  const lines = snapshot.classes.map((_, label) => lineage(snapshot, label));
-  // Uses a map instead of a search, because there can be thousands of classes.
-  const families = new Map<string, { hueAt: number; genera: Map<string | undefined, number> }>();
-  for (const line of lines) {
-    const name = line.at(-1)!;
-    const family = families.get(name) ?? { hueAt: families.size, genera: new Map() };
-    families.set(name, family);
-    if (!family.genera.has(line.at(-2))) family.genera.set(line.at(-2), family.genera.size);
-  }
-  return lines.map((line) => {
-    const { hueAt, genera } = families.get(line.at(-1)!)!;
-    const position = genera.size < 2 ? 0.5 : genera.get(line.at(-2))! / (genera.size - 1);
-    return color(hue(hueAt, families.size), position);
-  });
+interface Family {
+  hueAt: number;
+  /** The first genus; undefined for a class that is a family itself. Most families of a flat tree have no other. */
+  first: string | undefined;
+  /** The positions of the others, from 1. */
+  others?: Map<string | undefined, number>;
 }
 
-/** Returns one color per topmost ancestor, for the legend. */
-export function familyColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): Map<string, string> {
+/**
+ * Returns the color of each class: one hue per topmost ancestor (family), and one lightness per ancestor below it (genus).
+ * Without a class tree, every class has its own hue. A function, because a page draws few of a million classes.
+ */
+export function classColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): (label: number) => string {
+  // Uses a map instead of a search, because there can be thousands of classes.
+  const families = new Map<string, Family>();
+  snapshot.classes.forEach((_, label) => {
+    const [genus, name] = topOf(snapshot, label);
+    const family = families.get(name) ?? { hueAt: families.size, first: genus };
+    families.set(name, family);
+    if (genus === family.first) return;
+    family.others ??= new Map();
+    if (!family.others.has(genus)) family.others.set(genus, family.others.size + 1);
+  });
+  return (label) => {
+    const [genus, name] = topOf(snapshot, label);
+    const { hueAt, others } = families.get(name)!;
+    const position = others === undefined ? 0.5 : (others.get(genus) ?? 0) / others.size;
+    return color(hue(hueAt, families.size), position);
+  };
+}
+
+/** The genus, if any, and the family of a class. */
+function topOf(
+  snapshot: Pick<Snapshot, 'classes' | 'parents'>,
+  label: number,
+): [genus: string | undefined, family: string] {
+  const line = lineage(snapshot, label);
+  return [line.at(-2), line.at(-1)!];
+}
+
+/** Returns one color per topmost ancestor, for the legend; null if there are more than `most`. */
+export function familyColors(
+  snapshot: Pick<Snapshot, 'classes' | 'parents'>,
+  most: number,
+): Map<string, string> | null {
   const families = [...new Set(snapshot.classes.map((_, label) => lineage(snapshot, label).at(-1)!))];
+  if (families.length > most) return null;
   return new Map(families.map((family, i) => [family, color(hue(i, families.length), 0.5)]));
 }
 

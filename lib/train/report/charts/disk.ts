@@ -17,13 +17,13 @@ const legendMost = 16;
  */
 export function diskFigure(snapshot: Snapshot, title: string | null = null): Html {
   const { points, labels, c, explained } = snapshot.disk;
-  const colors = classColors(snapshot);
+  const colorOf = classColors(snapshot);
   const shown = [...new Set(labels)]; // only the classes that are drawn, because there can be thousands
   const names = Object.fromEntries(shown.map((label) => [label, lineage(snapshot, label)]));
   const zoom = magnification(points);
   const dots = labels.map((label, i) => {
     const [x, y] = [zoom * rim * points[2 * i]!, -zoom * rim * points[2 * i + 1]!];
-    return html`<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="3.4" data-class="${label}" fill="${colors[label]!}"/>`;
+    return html`<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="3.4" data-class="${label}" fill="${colorOf(label)}"/>`;
   });
   const size = `${labels.length} images of ${shown.length} classes after epoch ${snapshot.epoch}`;
   const lens = zoom === 1 ? '' : `, the center of the disk magnified ${threeDigits(zoom)} times`;
@@ -92,8 +92,8 @@ function inset(zoom: number): Html {
 }
 
 function legend(snapshot: Snapshot): Part {
-  const families = familyColors(snapshot);
-  if (families.size > legendMost) return null;
+  const families = familyColors(snapshot, legendMost);
+  if (families === null) return null;
   return html`<ul class="legend">${[...families].map(
     ([name, color]) => html`<li data-family="${name}"><i style="background:${color}"></i>${name}</li>`,
   )}</ul>`;
