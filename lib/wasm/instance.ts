@@ -39,6 +39,14 @@ type Text =
 /** A typed array that the core reads or writes. */
 export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
 
+/** The constructors of these arrays, by name. */
+export const constructors: Readonly<Record<string, new (values: number | Numbers) => Numbers>> = {
+  Float32Array,
+  Float64Array,
+  Int32Array,
+  Uint8Array,
+};
+
 /** A function of the core: its index, and the indices of the arguments that it writes. */
 export interface WasmFunction {
   readonly index: number;

@@ -1,5 +1,5 @@
 import { coded, type ErrorCode } from '../errors.ts';
-import { isNumbers, isSame, type Numbers, outOfMemory, type WasmFunction } from './instance.ts';
+import { constructors, isNumbers, isSame, type Numbers, outOfMemory, type WasmFunction } from './instance.ts';
 
 /** A worker of either Node or a browser. */
 export interface WorkerPort {
@@ -170,11 +170,8 @@ function copied(
 
 function copyOf(array: Numbers): Numbers {
   try {
-    // Not slice(): for a Buffer, it would return a view of the caller's memory.
-    const Kind = array.constructor as new (length: number) => Numbers;
-    const copy = new Kind(array.length);
-    (copy as Float64Array).set(array as Float64Array);
-    return copy;
+    // Not slice() and not the array's own constructor: a Buffer's would share memory or be deprecated.
+    return new constructors[array[Symbol.toStringTag]]!(array);
   } catch {
     throw outOfMemory(array.byteLength);
   }

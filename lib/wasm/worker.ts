@@ -1,6 +1,6 @@
 // The entry point of a worker in Node or a browser, which runs calls on its own instance of the core.
 import type { ErrorCode } from '../errors.ts';
-import { Instance, isNumbers, type Numbers } from './instance.ts';
+import { constructors, Instance, isNumbers, type Numbers } from './instance.ts';
 import type { Answer, Fresh, ToWorker } from './jobs.ts';
 
 /** The interface that both kinds of workers have. */
@@ -10,8 +10,6 @@ interface Port {
 interface Scope extends Port {
   onmessage: ((event: { data: ToWorker }) => void) | null;
 }
-
-const constructors = { Float32Array, Float64Array, Int32Array, Uint8Array } as const;
 
 let instance: Instance | undefined;
 
@@ -38,7 +36,7 @@ function withFresh(args: readonly unknown[]): unknown[] {
   return args.map((each) => {
     if (each === null || typeof each !== 'object' || isNumbers(each) || !('fresh' in each)) return each;
     const { fresh, length } = each as Fresh;
-    const array = made.get(each) ?? new constructors[fresh as keyof typeof constructors](length);
+    const array = made.get(each) ?? new constructors[fresh]!(length);
     made.set(each, array);
     return array;
   });

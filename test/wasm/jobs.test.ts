@@ -65,6 +65,22 @@ test('an array that is read and written is sent, whichever comes first', async (
   }
 });
 
+test('an array of a subclass is copied to a plain array', (t) => {
+  const { jobs, workers } = start(1);
+  class Own extends Float32Array {
+    constructor(...args: [number]) {
+      super(...args);
+      Object.defineProperty(this, 'constructor', { value: String });
+    }
+  }
+  const own = Own.of(1, 2);
+  const bytes = Buffer.from('ab');
+  void jobs.run('f', { index: 0, outputs: new Set() }, [own, bytes], 1);
+  const { args } = workers[0]!.calls[0]!;
+  t.deepEqual(args, [Float32Array.of(1, 2), Uint8Array.of(97, 98)]);
+  t.not((args[1] as Uint8Array).buffer, bytes.buffer);
+});
+
 test('further calls wait for one of the workers, in order', async (t) => {
   const { jobs, workers } = start(2);
   const done = ['a', 'b', 'c', 'd'].map((name, i) => jobs.run(name, writesSecond, [], i + 1));
