@@ -1,7 +1,12 @@
 /** Exit code of a program that Ctrl-C ended, by shell convention. */
-export const interruptedCode = 130;
+const interruptedCode = 130;
 /** Exit code of a program that SIGTERM ended, by shell convention. */
 export const terminatedCode = 143;
+
+let received = interruptedCode;
+
+/** Returns the exit code of a program that ends with an AbortError: that of the first Ctrl-C or SIGTERM. */
+export const abortedCode = (): number => received;
 
 /** The result of {@link interruptible}. */
 export interface Interrupt extends Disposable {
@@ -17,10 +22,9 @@ export interface Interrupt extends Disposable {
 export function interruptible(say: (text: string) => void): Interrupt {
   const controller = new AbortController();
   const names = ['SIGINT', 'SIGTERM'] as const;
-  let code = interruptedCode;
   const ask = (name: NodeJS.Signals): void => {
     stopListening();
-    if (name === 'SIGTERM') code = terminatedCode;
+    received = name === 'SIGTERM' ? terminatedCode : interruptedCode;
     say('Stopping. Press Ctrl-C again to quit immediately.');
     controller.abort();
   };
@@ -31,7 +35,7 @@ export function interruptible(say: (text: string) => void): Interrupt {
   return {
     signal: controller.signal,
     get code() {
-      return code;
+      return received;
     },
     [Symbol.dispose]: stopListening,
   };

@@ -4,7 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { troubleOf } from '../io/trouble.ts';
 import { packageVersion } from '../setup/paths.ts';
 import { addNotes, helpStyle, type Notes } from './help.ts';
-import { interruptedCode } from './interrupt.ts';
+import { abortedCode } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { outputGuard } from './streams.ts';
 
@@ -144,7 +144,7 @@ function fail(error: unknown, json: boolean): void {
   if (error instanceof Error && error.name === 'AbortError') {
     process.stderr.write('horoball: stopped\n');
     if (json) jsonLine({ type: 'error', code: 'ERR_HOROBALL_CANCELLED', message: 'stopped' });
-    process.exitCode = interruptedCode;
+    process.exitCode = abortedCode();
     return;
   }
   const message = sentenceOf(error);
