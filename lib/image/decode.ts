@@ -1,5 +1,5 @@
 import type { Sharp } from 'sharp';
-import { readJpegHeader } from '../io/jpeg-header.ts';
+import { hasMoreScans, readJpegHeader } from '../io/jpeg-header.ts';
 import { loadSharp } from '../io/sharp.ts';
 import { decodeBmp } from './bmp.ts';
 import { checkSize, defaultMaxPixels, isImageFault, unreadable } from './fault.ts';
@@ -10,6 +10,8 @@ import type { Pixels } from './resample.ts';
 
 /** The largest valid image takes a few seconds; a longer time indicates a malicious file. */
 const maxSeconds = 60;
+/** The limit of libtiff. Encoders write about ten; the time limit does not apply while libjpeg reads them. */
+const maxScans = 100;
 
 /**
  * Decodes an image off the JavaScript thread, bit-identically to PIL's `Image.open`: JPEG with the accurate integer DCT,
@@ -46,6 +48,8 @@ async function prepare(
   maxPixels: number,
 ): Promise<boolean> {
   const header = format === 'jpeg' ? readJpegHeader(bytes) : undefined;
+  if (format === 'jpeg' && hasMoreScans(bytes, maxScans))
+    throw unreadable(`it has more than ${maxScans} scans`);
   if (header !== undefined) {
     checkSize(header.width, header.height, maxPixels);
     if (header.components !== 4) return false; // avoids reading the header again in the common case

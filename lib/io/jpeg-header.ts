@@ -30,6 +30,24 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
   return undefined;
 }
 
+/**
+ * Whether a JPEG file has more than `most` scans. Each scan is a pass over all pixels, but may consist of a few bytes. As
+ * decoders do, skips bytes between segments that are no marker.
+ */
+export function hasMoreScans(bytes: Buffer, most: number): boolean {
+  let scans = 0;
+  for (let at = bytes.indexOf(0xff); at >= 0 && at + 4 <= bytes.length; at = bytes.indexOf(0xff, at)) {
+    const marker = bytes[at + 1]!;
+    if (marker === endOfImage) return false;
+    if (marker === startOfScan && ++scans > most) return true;
+    // Fill bytes, escaped bytes of a scan, and markers without a length.
+    if (marker === 0xff) at += 1;
+    else if (marker <= 1 || (marker >= 0xd0 && marker <= startOfImage)) at += 2;
+    else at += 2 + bytes.readUInt16BE(at + 2);
+  }
+  return false;
+}
+
 /** SOF0 to SOF15, except three markers in that range that have other meanings. */
 function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
