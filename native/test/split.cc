@@ -213,7 +213,7 @@ double compare(Batch<T> batch, const Starts& starts) {
 
 template <class T>
 void print(const char* type, int geometry, bool tied, horoball::Guards guards) {
-  // The boundaries of the ranks' classes. Blocks have 64 (float32) or 32 samples of a view.
+  // The boundaries of the ranks' classes. The core computes in blocks of 64 (float32) or 32 samples of a view.
   const std::vector<Starts> splits{{0, 131}, {0, 1, 131}, {0, 40, 40, 97, 131}};
   const std::vector<Shape> shapes{{2, 131, 24, 0, false}, {2, 131, 24, 9, true}, {3, 131, 17, 0, true}};
   for (const Shape& shape : shapes) {

@@ -5,8 +5,8 @@
 namespace horoball::train {
 namespace {
 
-// Concatenates the parts, detached from their graphs, to one leaf tensor. A backward pass accumulates the gradient
-// of the rows in it.
+// Detaches the parts from their graphs and concatenates them into one leaf tensor. A backward pass of the loss stores
+// the gradient of the rows in the leaf.
 void leaf(TensorResource& out, const std::vector<at::Tensor>& parts) {
   std::vector<at::Tensor> rows;
   for (const auto& part : parts) rows.push_back(part.detach());

@@ -18,7 +18,7 @@ namespace horoball::train {
 using node::Arguments;
 using node::Span;
 
-// Counts live handles and the bytes of resources. Resources share its ownership, so it may outlive the environment.
+// Counts live handles and the bytes of resources. Resources share ownership of it, so it may outlive the environment.
 struct Ledger {
   std::atomic<std::int64_t> handles = 0;
   std::atomic<std::int64_t> bytes = 0;

@@ -1,4 +1,4 @@
-// The addon's exports, one row each: a name, the operation that errors name, a callable whose parameters declare the
+// The addon's exports, one row each: a name, the operation named in errors, a callable whose parameters declare the
 // JavaScript arguments, and the names of these parameters. Arguments are read immediately, on the JavaScript thread; the
 // callable runs on the lane, unless `calls` exports it. lib/train/lane/addon.ts is generated from the same rows.
 #pragma once
@@ -33,7 +33,7 @@ struct Parameter {
 template <class P>
 inline constexpr bool kIsResource = std::derived_from<std::decay_t<P>, Resource>;
 
-// A reference to a resource is a handle; a pointer is a handle or null.
+// JavaScript passes a handle for a reference to a resource, and a handle or null for a pointer.
 template <class P>
   requires kIsResource<P>
 struct Parameter<P> {
@@ -102,7 +102,7 @@ struct Types {};
 
 template <class F>
 struct Signature : Signature<decltype(&F::operator())> {};
-// The parameters of a lambda. Those of a member function begin with a reference to its object.
+// `Lambda`: the parameters of a lambda. `Member`: those of a member function, after a reference to its object.
 template <class F, class R, class... P>
 struct Signature<R (F::*)(P...) const> {
   using Result = R;

@@ -2,12 +2,12 @@
 // 2021 (arXiv 2010.04592), without their correction for false negatives (tau+ = 0). A control for studies: it
 // tests whether weighting alone explains the effect of a geometry.
 //
-// For an anchor of view a and its positive of view b, with B classes, logits s = <x, y> / tau and the
-// K = 2 (B - 1) negatives k of the two views:
+// For an anchor of view a, its positive of view b and the negatives k of both views, 2 (B - 1) of them for B classes. The
+// logit of two embeddings x and y is s = <x, y> / tau; s+ is that of the positive, s_k that of negative k:
 //   R = sum_k exp((1 + beta) s_k) / mean_k exp(beta s_k),   loss = log(exp(s+) + R) - s+.
 // So dloss/ds_k = W ((1 + beta) softmax_k((1 + beta) s) - beta softmax_k(beta s)) with W = R / (exp(s+) + R),
-// and dloss/ds+ = -W. With beta = 0 it is the usual contrastive loss. Everything is in float64 and the whole N x N matrix is
-// stored, because a control need not be fast.
+// and dloss/ds+ = -W. With beta = 0 it is the usual contrastive loss. Everything is in float64 and the logits of all pairs
+// are stored, because a control need not be fast.
 #include "hard_negatives.h"
 
 #include <algorithm>

@@ -17,7 +17,7 @@ constexpr Seconds kInterval{0.5};
 // Once a collective has failed, a rank counts as ended after this many seconds without a report.
 constexpr double kPatienceWithBroken = 3;
 constexpr Seconds kClosing{10};
-// How long rank 0 keeps the store open, so that the other ranks can read the verdict.
+// How long rank 0 keeps the store open, so that the other ranks can read the verdict: which rank failed.
 constexpr Seconds kVerdictTime{3};
 const std::string kVerdict = "watch/verdict";
 

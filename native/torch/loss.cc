@@ -1,6 +1,6 @@
-// The contrastive losses as an autograd function over the core's table. One call computes the loss and
-// all its gradients; backward only scales them. On a CUDA device that the core has kernels for, everything
-// stays on the device and on libtorch's stream, and the host waits only when it reads the loss.
+// The contrastive losses as an autograd function: the loss over all ordered pairs of views (ContrastArgs in core.h), its
+// variant in hard_negatives.h, and the pair losses. One call computes the loss and all its gradients; backward scales them.
+// On a CUDA device that the core supports, the data stays on the device, and the host waits only when it reads the loss.
 #include "loss.h"
 
 #include <torch/torch.h>
@@ -82,7 +82,7 @@ class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
     const Target target = config.target(euclidean.device());
     const at::Device& device = target.device;
     at::Tensor e, h, grad_e, grad_h;
-    // The core needs the shapes of both, but no data of a matrix that the geometry does not use.
+    // The core needs the shape of both matrices, but the data only of those that the geometry uses.
     args.euclidean = shape_of(rows.euclidean);
     args.hyperbolic = shape_of(rows.hyperbolic);
     const Reads reads = target.backend->reads_of(args.geometry, args.tied);

@@ -34,7 +34,7 @@ struct LogitOptions {
   }
 };
 
-// Options of the loss over views, or of a pair loss over the same batch.
+// Options of the loss over views (ContrastArgs in core.h), or of a pair loss over the same batch.
 struct LossOptions : LogitOptions {
   std::string reduction;
   std::int64_t views = 0;

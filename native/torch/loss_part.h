@@ -20,7 +20,7 @@ class LossPart {
   static std::unique_ptr<LossPart> of(const Gathered& gathered, std::int64_t rows, std::int64_t views,
                                       const std::int32_t* order);
 
-  // This object must not move or be destroyed before the call has returned.
+  // `args` points to this object, which must not move or be destroyed before the core's call has returned.
   void apply_to(ContrastArgs& args) const;
   // Rethrows the error of a failed gather, if any.
   void rethrow() const;

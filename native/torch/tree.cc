@@ -30,7 +30,7 @@ class LevelFunction : public torch::autograd::Function<LevelFunction> {
     PairLossArgs args = config.args;
     const Reads reads = target.backend->reads_of(args.geometry, args.tied);
     at::Tensor e, h, grad_e, grad_h;
-    // The core needs the shapes of both, but no data of a matrix that the geometry does not use.
+    // The core needs the shape of both matrices, but the data only of those that the geometry uses.
     args.euclidean = args.hyperbolic = {nullptr, euclidean.size(0), euclidean.size(1)};
     if (reads.euclidean) {
       args.euclidean = const_matrix_of(e = rows_for_core(euclidean, target.device));

@@ -59,7 +59,7 @@ struct Call {
   std::uint64_t outputs = 0;  // the indices of the arrays that the call writes, one bit each
 };
 
-// The buffer that short calls read and write, and its number of elements.
+// The buffer of the synchronous calls on few numbers (bind/calls.h), and its number of elements.
 inline constexpr std::size_t kCallBufferLength = 256;
 std::span<double> call_buffer();
 
@@ -113,7 +113,7 @@ class Arguments {
     }
   }
 
-  // The numbers of a call in one array.
+  // The scalars of a call, which JavaScript passes as one array of `count` numbers.
   std::span<const double> numbers(std::size_t count) {
     const void* data = memory(next(), Kind::float64, static_cast<std::int64_t>(count));
     require(data != nullptr, "an array of numbers");

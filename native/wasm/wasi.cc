@@ -1,5 +1,5 @@
-// Replaces the functions that the C library would import from WASI, so that an instance needs no such imports. The core opens
-// no files: calls on files fail as not supported.
+// Replaces the functions that the C library would import from WASI, so that an instance needs no such imports. The core
+// opens no files, so calls on files fail with ENOTSUP.
 #include <cstdint>
 
 namespace {

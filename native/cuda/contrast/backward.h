@@ -49,8 +49,8 @@ struct PairSums {
   ParamSums params;
 };
 
-// Replaces g by the weights for the product with e, and s by those for the product with h; with tied heads, g by those for
-// the product with z. Writes the weights of near pairs to `near`, and returns whether this thread has any.
+// Replaces the inner products g by the weights for the product with e, and the squared differences s by those for h; with
+// tied heads, g by those for z. Writes the weights of near pairs to `near`, and returns whether this thread has near pairs.
 template <class K, class T>
 __device__ bool weigh(const Contrast<T>& k, const typename K::Card& card, std::int64_t x_tile,
                       std::int64_t y_tile, Sums<T>& g, Sums<T>& s, Sums<T>& near, PairSums<T>& totals) {

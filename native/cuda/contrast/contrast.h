@@ -73,7 +73,7 @@ class ContrastCall {
       k_.h = side(h_data, index, (K::kTied ? e_gradient_ : h_gradient_) != nullptr);
       fill_rows(call_, typename K::Preparation{args_.c}, k_.h);
     }
-    // A side that is not read is a copy of the other, because kernels read the shape from e.
+    // If the loss reads only one matrix, e and h are the same, because kernels read the shape from e.
     if constexpr (!K::kGram) k_.e = k_.h;
     if constexpr (!K::kSquared) k_.h = k_.e;
 

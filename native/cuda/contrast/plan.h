@@ -23,17 +23,17 @@ struct ViewMap {
 
 // The factors that turn sums into the loss (contrast_report) and its gradients (contrast_gradient).
 struct Shares {
-  double term;  // weight in the loss of each term of an ordered pair of views
+  double term;  // the weight of a sample's loss for one ordered pair of views
   double e_factor, h_factor;
 };
 
 template <class T>
 struct Contrast {
-  Packed<T> e, h;  // h holds z if heads are tied
+  Packed<T> e, h;  // `euclidean` and `hyperbolic` of ContrastArgs; with tied heads, h has z
   ViewMap map;
   double c;
   LogitScale<T> scale;
-  T tied_q;  // the card's quantity q of all points if heads are tied
+  T tied_q;  // with tied heads, the quantity q (ops/metric_card.h) of every point
   Shares shares;
   bool wants_stats, wants_params;
   std::int64_t forward_parts, backward_parts;
@@ -42,8 +42,8 @@ struct Contrast {
                         // of exp(logit - largest)
   std::int32_t* first;  // the lowest class that attains it
   T* positive;          // [view][slot]: the positive's logit; after contrast_finish, its probability minus 1
-  T* reference;         // [view][slot]: the weight of a negative is exp(logit - reference) for the reference
-                        // of its row, plus the same for that of its column
+  T* reference;         // [view][slot]: the weight of a negative is exp(logit - r) + exp(logit - c) for the
+                        // references r and c of its row and its column
   double *least, *sum;  // of a forward block's logits
   double *loss, *hits;  // of a tile
   double* most;         // [tile][view]
@@ -85,7 +85,7 @@ __device__ void fill_tile(Slabs<T>& slabs, const Contrast<T>& k, std::int64_t x_
     squared_differences<typename K::Difference>(slabs, k.h, x_tile, k.h, y_tile, true, s);
 }
 
-// The range [first, last) of the partners of a tile in one part.
+// The partners [first, last) of a tile in one of `parts` parts of nearly equal size.
 struct Span {
   std::int64_t first, last;
 };

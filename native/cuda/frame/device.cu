@@ -36,8 +36,8 @@ void say_driver(Status& status) {
   }
 }
 
-// Scratch memory comes from a private pool, which keeps freed memory for the next call, because the settings of the
-// device's default pool affect other libraries. Null if the device does not support pools.
+// A private pool of scratch memory that keeps freed memory for the next call; null if the device does not support pools.
+// Changing the settings of the device's default pool would affect other libraries.
 cudaMemPool_t pool_of(int device) {
   static std::mutex mutex;
   static cudaMemPool_t pools[kMaxDevices] = {};

@@ -109,7 +109,7 @@ __device__ inline void tensor_product(Slabs<float>& shared, const float* a, cons
           sum.into(total[block]);
         }
       });
-  // Converts the blocks of the warps to the quads of the threads.
+  // Redistributes the sums from the blocks of the warps to the threads, through shared memory.
   float* tile = shared.slab[0][0];
 #pragma unroll
   for (int block = 0; block < kBlocks; ++block) {
@@ -155,7 +155,7 @@ struct ChunkSums<float> {
     for (Block& each : block) wmma::fill_fragment(each, 0.0f);
   }
 
-  // Adds W R for kSlab columns of the weights, starting at `left`, and as many rows.
+  // Adds W R for kSlab columns of the weights, starting at `left`, and kSlab rows, starting at `right`.
   __device__ void add(const float* left, const float* right, bool plain) {
     constexpr int kSteps = kSlab / kStep, kPitch = kChunkPitch<float>;
     Split<WeightLeft> w[kSteps];

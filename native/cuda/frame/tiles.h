@@ -44,7 +44,7 @@ constexpr int kSlabPitch = sizeof(T) == 4 ? kSide<T> + 8 : kSide<T>;
 template <class T>
 constexpr int kChunkPitch = sizeof(T) == 4 ? kChunk<T> + 8 : kChunk<T>;
 
-// Two slabs of both factors: one in use, one being copied. In the product with weights, the rows occupy the memory of both.
+// Two slabs of both factors: one in use, one being copied. With weights, the rows occupy the memory of both factors.
 template <class T>
 struct alignas(32) Slabs {
   T slab[2][2][kSlab * kSlabPitch<T>];  // [buffer][factor]
@@ -131,7 +131,7 @@ struct ChunkSums {
     each([](int, int, T& sum) { sum = 0; });
   }
 
-  // Adds W R for kSlab columns of the weights, starting at `left`, and as many rows.
+  // Adds W R for kSlab columns of the weights, starting at `left`, and kSlab rows, starting at `right`.
   __device__ void add(const T* left, const T* right, bool) {
 #pragma unroll
     for (int k = 0; k < kSlab; ++k) {

@@ -26,7 +26,7 @@ __device__ __attribute__((noinline)) void subtract_near(const Weights<T>& weight
   });
 }
 
-// Writes the sums to row-major partial sums, rows `pitch` apart.
+// Writes one chunk of a tile's sums to the row-major matrix `to` with `pitch` columns.
 template <class T>
 __device__ void store_chunk(const ChunkSums<T>& sums, T* to, std::int64_t pitch, std::int64_t tile,
                             std::int64_t chunk) {

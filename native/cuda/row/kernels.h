@@ -123,7 +123,7 @@ __global__ void sum_columns(const double* terms, std::int64_t count, std::int64_
   if (line == 0 && j < cols) to[j] = static_cast<T>(sums[me]);
 }
 
-// ---- Matrix-vector products: h = M x, times the factor of the formula ----
+// ---- Matrix-vector products: each result is h = M x times the factor of the card ----
 
 // One warp per element of h.
 template <class T>
@@ -191,7 +191,7 @@ __global__ void matvec_matrix(const __grid_constant__ RowView<T> v, std::int64_t
   v.grads[0][at] = static_cast<T>(sum);
 }
 
-// ---- Midpoints: N times the factor of the formula, from the sum on the hyperboloid (space N, time D, weight W) ----
+// ---- Midpoints: N times the factor of the card, from the sums N (space), D (time) and W (weights) on the hyperboloid ----
 
 // The conformal factor of a point, and its derivatives with respect to |x|^2 and c.
 struct Conformal {
@@ -323,8 +323,8 @@ __global__ void planes_forward(const __grid_constant__ RowView<T> v, std::int64_
   if (lane() == 0) v.out[at] = static_cast<T>(value);
 }
 
-// One warp per row (`by_rows`) or class, the owner, and part of its partners: sums its gradients over them. `sums` is
-// [input][part][owner][coordinate].
+// One warp per owner and part of the owner's partners: sums the owner's gradients over these partners. With `by_rows`, owners
+// are rows and partners are classes, otherwise the reverse. `sums` is [input][part][owner][coordinate].
 template <class T>
 __global__ void planes_backward(const __grid_constant__ RowView<T> v, std::int64_t classes, bool by_rows,
                                 std::int64_t parts, double* sums, double* by_c) {

@@ -77,7 +77,7 @@ __device__ double warp_dot(const T* x, const U* y, std::int64_t d) {
   return warp_sum(d, [=](std::int64_t k) { return static_cast<double>(x[k]) * static_cast<double>(y[k]); });
 }
 
-// |x|^2, and 1 - c|x|^2 to the last digit.
+// |x|^2, and 1 - c|x|^2 accurate to the last digit.
 struct Norm {
   double square, inside;
 };
@@ -122,7 +122,7 @@ __device__ void measure(State& s, int op, const Vectors<T>& v, std::int64_t d) {
   }
 }
 
-// Coordinate k of a combination; `more` is its last vector, or null.
+// Coordinate k of the linear combination `mix` of the vectors of `v` and of `more`, if that is not null.
 template <class T, class U>
 __device__ double mixed(const Mix& mix, const Vectors<T>& v, const U* more, std::int64_t k) {
   double sum = mix.x * static_cast<double>(v.x[k]);

@@ -30,7 +30,7 @@ constexpr int kWarp = 32, kMostThreads = 1024, kMostShared = 8;
 // ---- One fiber ----
 
 #if defined(__x86_64__)
-// Saves the callee-saved registers on this stack and resumes the other one.
+// Saves the callee-saved registers on the current stack and its pointer in *from, then continues on the stack `to`.
 extern "C" void horoball_emulator_switch(void** from, void* to);
 asm(R"(
 .text

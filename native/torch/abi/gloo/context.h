@@ -1,5 +1,5 @@
 // Declarations of the Gloo types in c10d's ProcessGroupGloo.hpp. libtorch exports Gloo's symbols but does not ship its
-// headers; users of the process group only need pointers to these types, and the base class of its store.
+// headers. Code that uses the process group needs only pointers to these types, and the base class of GlooStore.
 #pragma once
 
 #include <chrono>
