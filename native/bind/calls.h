@@ -2,8 +2,8 @@
 // list at the end of this file has one row per function. No arithmetic here.
 //
 // Both bindings, native/node and native/wasm, compile this file with their own class `In`, which reads the arguments of one
-// call from left to right. The namespace of `In` has `launch`, which runs the work, `refuse`, which reports an error, and
-// `call_buffer_of`, which returns the buffer of short calls. `In::require` reports a failed check: the Node binding throws;
+// call from left to right. The namespace of `In` defines `launch` (runs the work), `refuse` (reports an error) and
+// `call_buffer_of` (returns the buffer of short calls). `In::require` reports a failed check: the Node binding throws;
 // the WebAssembly binding records the first error, and `launch` returns it without running the work. A call that may run
 // as a job calls `In::before_job` before it reads its arrays.
 #pragma once
@@ -68,7 +68,7 @@ inline bool consistent(const ContrastArgs& a) {
   shapes.order = nullptr;
   return check_contrast(shapes).code == Code::ok;
 }
-// The function checks its arguments itself.
+// Backend::pair_loss checks its arguments itself.
 inline bool consistent(const PairLossArgs&) { return true; }
 inline bool consistent(const SelectArgs& a) {
   return present(a.queries) && is(a.gallery, a.gallery.rows, a.queries.cols) && a.k > 0 &&
@@ -95,7 +95,7 @@ inline bool consistent(const DeltaArgs& a) {
          a.base < a.distances.rows && a.delta != nullptr && a.diameter != nullptr;
 }
 
-// Checks that read whole lists. A job runs them on the thread of its work.
+// Checks that read whole lists. A job runs them on its worker thread.
 inline bool has_valid_lists(const ContrastArgs& a) {
   return a.order == nullptr || check_contrast(a).code == Code::ok;
 }
@@ -207,7 +207,7 @@ typename In::Result finish(const In& in, const Args& args, int device, Launch ho
   }
 }
 
-// A function of the tables. Its arguments are the fields, followed by the device, the number of threads and the job.
+// A function of the backend table. Its arguments are `Fields`, followed by the device, the number of threads and the job.
 template <Name own_name, class Args, Slot<Args> slot, class... Fields>
 struct Family {
   static constexpr const char* kName = own_name.text;
@@ -289,7 +289,7 @@ class Layout {
         left_(static_cast<std::int64_t>(memory.size_bytes() / element)),
         element_(element) {}
 
-  // 0 columns mean that the matrix is not given.
+  // If `cols` is 0, the matrix is not given.
   template <class Shape>
   void take(Shape& to, double rows, double cols) {
     if (cols == 0) return;
@@ -297,7 +297,7 @@ class Layout {
     const std::int64_t count = element_count(to.rows, to.cols);
     const bool fits = count >= 0 && count <= left_;
     in_.require(fits, "matrices that fit in the memory of the call");
-    if (!fits) return;  // a binding without exceptions continues
+    if (!fits) return;  // reached if require() does not throw
     at_ += static_cast<std::size_t>(count) * element_;
     left_ -= count;
   }

@@ -1,7 +1,8 @@
 # Detects whether this libtorch supports distributed training, which requires version 2.13 or later with Gloo. CUDA devices
 # also require NCCL, its header and the CUDA headers, which come from the wheels next to torch or from the system.
 #
-#   out  horoball_group_sources, and horoball_group(target), which adds the include directories and definitions they need
+#   out  horoball_group_sources, and horoball_group(target), which adds the include directories and definitions of these
+#        sources
 set(horoball_group_sources group_stub.cc)
 if(LibTorch_VERSION VERSION_GREATER_EQUAL 2.13
    AND EXISTS "${LibTorch_INCLUDE_DIR}/torch/csrc/distributed/c10d/ProcessGroupGloo.hpp")

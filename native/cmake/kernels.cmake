@@ -1,5 +1,5 @@
-# The families, compiled once per ISA level from one source. Everything in the object of a level has internal linkage,
-# so that the linker cannot use an AVX-512 copy of a helper for the baseline.
+# The kernel families (native/README.md), compiled once per ISA level from one source file. All their code has internal
+# linkage, so that the linker cannot use an AVX-512 copy of a helper for the baseline.
 find_package(Threads REQUIRED)
 
 file(GLOB horoball_cpu_sources CONFIGURE_DEPENDS native/cpu/*/*.cc)
@@ -12,7 +12,7 @@ set(horoball_optimize $<IF:$<BOOL:${HOROBALL_SANITIZE}>,-O1,-O3>)
 set_source_files_properties(native/cpu/row/formula.cc PROPERTIES COMPILE_OPTIONS
   "${horoball_optimize};-ffp-contract=off")
 
-# Always optimized: without optimization the kernels would be unusably slow, even in a debug build of the bindings.
+# Always optimized, even if the bindings are built for debugging: without optimization the kernels are too slow to use.
 # Contraction is off, because it would change compensated sums: kernels call fused multiply-adds explicitly.
 function(horoball_level name)
   add_library(horoball_${name} OBJECT native/cpu/isa.cc)

@@ -1,4 +1,4 @@
-# horoball.wasm: the families at the level simd128, on one thread, behind the C interface of native/wasm.
+# horoball.wasm: the kernel families at ISA level simd128, single-threaded, with the C interface of native/wasm.
 set(CMAKE_POSITION_INDEPENDENT_CODE OFF)
 
 file(GLOB wasm_sources CONFIGURE_DEPENDS native/cpu/*/*.cc native/image/*.cc native/wasm/*.cc)

@@ -1,8 +1,8 @@
-// Every family at one ISA level. Compiled once per level: HOROBALL_LEVEL is its name, and the compiler flags select
+// Every kernel family at one ISA level. Compiled once per level: HOROBALL_LEVEL is its name, and the compiler flags select
 // its instruction set. Everything included here is in an unnamed namespace, and uses only those templates of the standard
 // library that are always inlined, so the object exports nothing but the table below.
 //
-// To add a family: include its header and fill its slot.
+// To add a family: include its header and fill its entry in the table.
 #include "cpu/contrast/contrast.h"
 #include "cpu/contrast/pair_loss.h"
 #include "cpu/delta/delta.h"

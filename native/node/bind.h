@@ -57,7 +57,8 @@ class Arguments {
   Napi::Env env() const { return env_; }
   Type type() const { return type_; }  // the element type of the matrices, the same in all
 
-  // The typed arrays that a job reads or writes. Throws if one is resizable or was transferred by a later getter.
+  // The typed arrays that a job reads or writes. Throws if one is resizable, or a getter of a later argument has
+  // transferred it.
   std::vector<KeptArray> keep_arrays() const {
     std::vector<KeptArray> kept;
     kept.reserve(count_ + more_.size());

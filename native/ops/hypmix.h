@@ -1,5 +1,5 @@
 // The published guards: biased denominators, clamped functions, minimum norms. Where a clamp acts, gradients
-// follow the published code: straight through for artanh and arsinh, zero for tanh, norms and the projection.
+// follow the published code: straight-through for artanh and arsinh, zero for tanh, norms and the projection.
 #pragma once
 
 #include <cmath>

@@ -79,7 +79,7 @@ HD RowState<Dual<N>> variables(const RowState<double>& s) {
   return r;
 }
 
-// The chain rule for every row card: <cotangent, result> as a function of the scalars of a row, by dual numbers.
+// Computes RowSlopes for any row card, with dual numbers.
 template <class Card>
 HD void slopes(const RowState<double>& s, const RowWeights& w, RowSlopes& out) {
   constexpr int n = vectors<Card>(), count = kVariables[n];

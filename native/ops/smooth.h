@@ -65,7 +65,7 @@ HD T artanhc(const T& z, const T& one_less_z) {
   return arsinhc(z / one_less_z) / root(one_less_z);
 }
 
-// (cosh r - sinh(r)/r) / (2 z) for z < 1, by its series.
+// (cosh r - sinh(r)/r) / (2 z) with r = sqrt z, for z < 1, by its series.
 HD double sinhc_slope(double z) {
   double sum = 0;
   for (int k = 10; k >= 1; --k) sum = (sum * z + k) / ((2 * k + 1) * (2 * k));

@@ -73,9 +73,9 @@ inline void find_largest(const T* logits, std::int64_t rows, std::int64_t column
   }
 }
 
-// With x = exp(S - (v_i + v_j)/2), exp(S - v_i) = x * rise[j] * fall[i] and exp(S - v_j) = x * rise[i] * fall[j], so
-// each pair needs one exponential. If the v of a tile differ by at most kMaxSpread, x underflows to 0 only if both
-// exponentials are below 1e-11 (far less in float64). That is negligible in sums whose largest term is 1.
+// For a logit S, v_i of its row and v_j of its column, let x = exp(S - (v_i + v_j)/2). Then exp(S - v_i) = x * rise[j] *
+// fall[i] and exp(S - v_j) = x * rise[i] * fall[j]. If the v of a tile differ by at most kMaxSpread, x underflows to 0 only if
+// both are below 1e-11 (far less in float64), which is negligible in sums whose largest term is 1.
 constexpr double kMaxSpread = 120;
 
 // exp((v - base)/2) and its inverse, for the rows or the columns of a tile.

@@ -1,9 +1,9 @@
 // Pair losses over anchors with any number of positives, forward and backward (ops/losses/card.h has the mathematics).
 //
 // For every anchor, the forward pass computes the log-sum-exp of its negatives, as contrast.h does, and sums over its
-// positives, which are in few tiles. A loss with one term per positive pair then processes those tiles again. The weight of
-// a negative pair is the sum of exp(u - reference_[anchor]) over its anchors. The backward pass is therefore the same as in
-// contrast.h, except that the weights of tiles with positives are computed in advance.
+// positives, which are in few tiles. A loss with one term per positive pair then processes those tiles again. The weight
+// of a negative pair with logit u is the sum of exp(u - reference_[i]) over its anchors i. The backward pass is therefore
+// the same as in contrast.h, except that the weights of tiles with positives are computed in advance.
 //
 // Anchors without terms, and the rows of the reference matrix, are silent: their `reference_` is +infinity, so they add
 // nothing to the weight of a pair.
@@ -251,7 +251,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
       const std::int64_t at = block * kSide + i, row = rows.index(i);
       AnchorSums& sums = sums_[at];
       sums.negatives = others - sums.positives;
-      // With a single positive its logit is used directly, so that it differs from the mean logit by exactly 0.
+      // With a single positive its logit is used directly, without the rounding error of log(exp(u)).
       sums.positive_log = sums.positives == 1 ? loss_.rate * sums.sum : log_of(positive_logs_, at);
       const AnchorTerms terms = loss_.terms(parameters_, sums);
       if (args_.losses != nullptr) args_.losses[row] = terms.count > 0 ? terms.loss / terms.count : 0;

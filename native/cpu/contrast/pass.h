@@ -10,7 +10,7 @@
 namespace horoball {
 namespace {
 
-// Adds weight (x_i - x_j) of near pairs directly, because the difference would cancel in the matrix product.
+// Adds weight * (x_i - x_j) for near pairs directly, because the difference would cancel in the matrix product.
 template <class T>
 struct NearPairs {
   const BlockRows<T>& x_rows;

@@ -32,7 +32,7 @@ inline std::int64_t block_width(std::int64_t samples) {
   return min(round_up(ceil_div(samples, wanted), Vec<T>::kLanes), kBlock<T>);
 }
 
-// Consecutive classes, divided into the same blocks in every view. `at` is the index of a block within its view.
+// Consecutive classes, divided into the same blocks in every view. The argument `at` is the index of a block within its view.
 struct ClassRange {
   std::int64_t first = 0, end = 0;
   std::int64_t width = 0;  // classes per block

@@ -28,7 +28,8 @@ inline Logit logit_of(const Args& args, double factor = 1) {
           args.clip};
 }
 
-// A tile of pairs with pitch kBlock: inner products g of e, squared differences s of h (of z if heads are tied).
+// A tile of pairs with pitch kBlock: inner products g of the unit rows e, and squared differences s of the points h (of the
+// unit rows z if heads are tied).
 template <class T>
 struct PairTile {
   const Prepared<T>& x;
@@ -48,8 +49,8 @@ static_assert(kUnscale * (std::uint64_t{1} << kScaleShift / 2) * (std::uint64_t{
 template <class T>
 constexpr T kLeastScaled = static_cast<T>(sizeof(T) == 4 ? 0x1p-36 : 0x1p-932);
 
-// The weight of pair (i, j) is exp(S - row_log[i]) + exp(S - column_log[j]), and row_miss[i] + column_miss[j] for a
-// positive pair on the diagonal.
+// The weight of pair (i, j) with logit S is exp(S - row_log[i]) + exp(S - column_log[j]), and row_miss[i] +
+// column_miss[j] for a positive pair on the diagonal.
 template <class T>
 struct Softmax {
   const T* row_log;
@@ -236,7 +237,7 @@ struct Weighing {
     return d.far;
   }
 
-  // Stops before padding columns: an overflow turns their weights into NaN too, but they have no row.
+  // Skips padding columns, which have no row: after an overflow their weights are NaN and would be reported.
   template <class V>
   [[gnu::noinline]] void report_near(V pull, V far, std::int64_t i, std::int64_t j) const {
     T pulls[V::kLanes], kept[V::kLanes];

@@ -1,6 +1,6 @@
-// The rows of a loss and the tiles between two blocks of them: inner products of e, squared differences of h. Data of
-// size O(N D) (rows packed for the product) or O(N^2) (tiles) is kept if it fits in a fixed budget, and otherwise
-// recomputed for each tile.
+// The rows of a loss and the tiles between two blocks of them: inner products of the unit rows e, and squared differences
+// of the points h. Data of size O(N D) (rows packed for the product) or O(N^2) (tiles) is kept if it fits in a fixed
+// budget, and otherwise recomputed for each tile.
 #pragma once
 
 #include "cpu/contrast/terms.h"
@@ -9,8 +9,8 @@
 namespace horoball {
 namespace {
 
-// Maximum bytes of packed rows, of tiles that the backward pass reads again, and of all workers (at least one always runs).
-// All other scratch memory is linear in N. 28 MiB are enough for the float32 tiles of 2,600 rows in two matrices.
+// Maximum bytes of packed rows, of tiles that the backward pass reads again, and of all workers (there is always at least
+// one). All other scratch memory is linear in N. 28 MiB are enough for the float32 tiles of 2,600 rows in two matrices.
 constexpr std::size_t kPackedBudget = 20u << 20, kTileBudget = 28u << 20, kWorkerBudget = 28u << 20;
 
 // One of the two sets of rows, e or h (or z, which serves as both). `data` and `gradient` have one entry per group of the map.

@@ -12,8 +12,8 @@ namespace {
 template <class T>
 constexpr std::int64_t kBlock = sizeof(T) == 4 ? 144 : 96;
 
-// The rows of a block as the right factor of a product: `pitch` is the depth rounded up to whole vectors, padded
-// with 0.
+// The rows of a block as the right factor of a product: `pitch` is the depth rounded up to whole
+// vectors, and the padding is 0.
 template <class T>
 struct RightSide {
   const T* rows;

@@ -1,5 +1,5 @@
-// The frame of a call: scratch memory, dispatch over element types and metric cards, cancellation, and the status
-// that it returns.
+// Shared by the calls of all families: scratch memory, dispatch over element types and metric cards, cancellation, and
+// the returned status.
 #pragma once
 
 #include <cstdio>

@@ -1,5 +1,5 @@
 // The metric, geometry and loss cards as JSON (names, formulas, parameters and tolerances come from here only), lookups
-// of a card by its index, and the checks of the arguments of both losses.
+// of a card by its index, and the checks of the arguments of contrast() and pair_loss().
 #include "ops/geometries/cards.h"
 #include "core.h"
 #include "cpu/frame/json.h"

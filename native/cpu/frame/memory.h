@@ -9,9 +9,9 @@ namespace horoball {
 
 inline constexpr std::size_t kAlignment = 64;
 
-// Asks the system to back a large array with huge pages, before it is filled. The first touch of a page costs more than
-// most kernels need for its elements, and huge pages need one per 2 MB instead of one per 4 kB. Smaller arrays, and
-// systems without huge pages, are left alone.
+// Asks Linux to back an array of 4 MiB or more with huge pages, before it is filled: the page faults of
+// 4 KiB pages take longer than most kernels need for the elements. Does nothing for smaller arrays, or on other
+// systems.
 void prefer_huge_pages(void* data, std::uint64_t bytes);
 
 // An owned block of bytes, aligned to a cache line, not cleared. `data` is null if the allocation failed.

@@ -1,4 +1,4 @@
-// A pool of worker threads that outlives the calls. Plain functions, so that it is compiled once and not for
+// A pool of worker threads that outlives the calls. No templates, so that it is compiled once and not for
 // each ISA level.
 #pragma once
 

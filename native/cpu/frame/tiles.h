@@ -15,7 +15,7 @@ namespace {
 constexpr int kTileRows = 8;  // of 32 registers: 24 sums, 3 vectors of B and a broadcast
 constexpr int kTileVectors = 3;
 #elif defined(__aarch64__)
-// 18 of 32 registers: 8 rows would not divide the 6 float64 columns, and 4 would leave too many registers unused.
+// 18 sums in 32 registers: more rows would not divide the 6 columns of a float64 tile (see the assertion below).
 constexpr int kTileRows = 6;
 constexpr int kTileVectors = 3;
 #elif defined(__AVX2__)

@@ -53,8 +53,8 @@ class Encode {
     return finite;
   }
 
-  // Assigns a slot to each row, in ascending order within a list. A row without a list is added to the first, so that every
-  // row that a search can return has a slot. Returns whether all rows fit.
+  // Assigns a slot to each row that a search can return, in ascending order within a list. A row without a list is added to
+  // the first list. Returns whether all these rows fit.
   bool place() {
     const std::int64_t lists = args_.centers.rows;
     for (std::int64_t list = 0; list < lists; ++list) next_[list] = args_.starts[list];

@@ -1,6 +1,6 @@
 // Rows divided into lists, each with a center, and stored as 8-bit codes of their differences from that center.
 //
-// A row x (divided by its norm if the metric compares directions) is center + scale code + r, with |r| <= error.
+// A row x (divided by its norm if the metric compares directions) is center + scale * code + r, with |r| <= error.
 // The slots of a list are whole blocks of 16. A block stores the codes of its rows by pairs of coordinates, so that
 // each lane adds up the inner product of one row. Four floats per slot are stored separately.
 //
@@ -17,7 +17,8 @@
 namespace horoball {
 namespace {
 
-// Per slot: the scale of its code, |scale code|^2, the error, and a lower bound of the factor of s in the rank.
+// Per slot: the scale of its code, |scale * code|^2, the error, and a lower bound of the weight w in the rank w |q - x|^2 of
+// its row x for a query q.
 enum SlotFact { kScale, kSize, kError, kWeight };
 static_assert(kWeight + 1 == kSlotFacts);
 // Per list: the largest distance and the largest Euclidean distance from the center to a row, the smallest weight of a
@@ -39,7 +40,7 @@ inline std::int64_t panel_at(std::int64_t list, std::int64_t k, std::int64_t dep
   return (list / kSlots * depth + k) * kSlots + list % kSlots;
 }
 
-// Whether lists can bound the metric of a card: its rank must be s times a factor of the row.
+// Whether lists can bound the metric of a card: its rank must be the squared difference times a weight of the row.
 template <class Card>
 constexpr bool kListed = Card::kRows != Rows::minkowski && (Card::kBounded || !Card::kInfo.curved);
 

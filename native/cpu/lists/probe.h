@@ -58,7 +58,7 @@ class Probe {
     float error = 0;  // of rounding the query to float32
     Nearest<T> nearest;
     std::int64_t count = 0;                                   // of candidates
-    float within = static_cast<float>(__builtin_huge_val());  // bound of the ranks
+    float within = static_cast<float>(__builtin_huge_val());  // bound of the k-th rank
     float reach = static_cast<float>(__builtin_huge_val());   // the distance at that rank
   };
 
@@ -299,7 +299,7 @@ class Probe {
     search.count = kept;
   }
 
-  // Ranks the candidates by their distance.
+  // Adds the candidates to `nearest`, with their distances in float64.
   void rank_candidates(Search& search) const {
     keep_possible(search);
     sort_nearest(search.scratch.found, search.count);

@@ -1,9 +1,9 @@
 // Bounds of the ranks of a list's rows, computed from their codes for one query and one block of 16 rows at a time.
 //
-// With the query q = center + beta code_q + r_q, a row at slot j has
-//   | |q - x| - |beta code_q - scale_j code_j| | <= |r_q| + error_j,
-// and |beta code_q - scale_j code_j|^2 follows from three exact integers: |code_q|^2, |code_j|^2 and <code_q, code_j>.
-// The float32 error of this square is less than 2^-20 of |beta code_q|^2 + |scale_j code_j|^2.
+// For the query q = center + beta * code_q + r_q and the row x of slot j,
+//   | |q - x| - |beta * code_q - scale_j * code_j| | <= |r_q| + error_j,
+// and |beta * code_q - scale_j * code_j|^2 follows from three exact integers: |code_q|^2, |code_j|^2 and <code_q, code_j>.
+// The float32 error of this square is less than 2^-20 (|beta * code_q|^2 + |scale_j * code_j|^2).
 #pragma once
 
 #include "cpu/frame/shorts.h"
@@ -18,8 +18,8 @@ constexpr int kBlockVectors = static_cast<int>(kSlots) / Vec<float>::kLanes;
 struct Residual {
   const std::int16_t* code;
   float beta;   // the scale of the code
-  float size;   // |beta code|^2
-  float error;  // bound of |difference - beta code|
+  float size;   // |beta * code|^2
+  float error;  // bound of |difference - beta * code|
 };
 
 // Splits `difference` into a code and a remainder, whose norm is added to `error`. `scratch` and `code` have `padded`

@@ -1,6 +1,7 @@
-// Gradients of sum(cotangent * distance). Each tile of pairs becomes a tile of weights W = cotangent * pull, and the
-// gradient is one more matrix product: dX_i = (sum_j W_ij + cotangent_ij lift_ij) x_i - (W Y)_i, and the same
-// for Y. Near pairs would cancel there, so they are left out of the product and W (x - y) is added directly.
+// Gradients of sum(cotangent * distance). Each tile of pairs becomes a tile of weights W = cotangent * pull (Slope in
+// ops/metric_card.h defines pull and lift), and the gradient is one more matrix product:
+// dX_i = (sum_j W_ij + cotangent_ij lift_ij) x_i - (W Y)_i, and the same for Y. Near pairs would cancel there, so they are
+// left out of the product and W (x - y) is added directly.
 #pragma once
 
 #include "cpu/frame/schedule.h"

@@ -48,7 +48,7 @@ Status matvec(const MatvecCall<T>& call, const Run& run) {
   return enough.load() ? status : no_memory();
 }
 
-// Writes the gradient with respect to h to `by_h` and, if wanted, that with respect to x. `work` has out + in doubles.
+// Writes the gradient with respect to h to `by_h` and, if wanted, the gradient with respect to x. `work` has out + in doubles.
 template <class T>
 void matvec_vjp_row(const MatvecCall<T>& call, std::int64_t i, double* by_h, double* work, double* by_c) {
   double *h = work, *by_x = work + call.out;

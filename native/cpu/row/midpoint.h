@@ -1,5 +1,5 @@
-// Midpoints of all rows. Each point adds to the sum on the hyperboloid: space N = sum w lambda x, time
-// D = sum w (lambda - 1); the formula gives the coefficient of N from |N|^2, D and W = sum w.
+// Midpoints of all rows. Each point x with weight w and conformal factor lambda adds to the sum on the hyperboloid: space
+// N = sum w lambda x, time D = sum w (lambda - 1). The formula gives the coefficient of N from |N|^2, D and W = sum w.
 #pragma once
 
 #include "cpu/row/row.h"

@@ -1,5 +1,5 @@
-// Every row against every hyperplane: a card that maps three vectors to a number, with x from the rows, and p
-// and a from the classes. Gradients are computed in two passes, over rows and over classes, so that only one
+// Evaluates a card that maps three vectors to a number for every row x and every class, whose hyperplane has the point p
+// and the normal a. Gradients are computed in two passes, over rows and over classes, so that only one
 // thread adds to each sum.
 #pragma once
 

@@ -1,5 +1,5 @@
-// Signed distance to a hyperplane, 1/sqrt c arsinh(2 sqrt c <w,a> / ((1 - c|w|^2)|a|)) with w = (-p) (+) x.
-// With q = x - p, A = 1 - c|x|^2 and B = 1 - c|p|^2, the argument is 2 sqrt c (B<q,a> - c|q|^2<p,a>) / (A B
+// Signed distance to a hyperplane, 1/sqrt c arsinh(2 sqrt c <w,a> / ((1 - c|w|^2)|a|)) with w = (-p) (+) x (Möbius
+// addition). With q = x - p, A = 1 - c|x|^2 and B = 1 - c|p|^2, the argument is 2 sqrt c (B<q,a> - c|q|^2<p,a>) / (A B
 // |a|). In RowState, x is x, y is p, u is a, and the pair is q.
 #pragma once
 

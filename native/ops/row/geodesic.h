@@ -1,5 +1,6 @@
-// The geodesic, x (+) (t (x) ((-x) (+) y)). On the hyperboloid it is [sinh((1-t)l) X + sinh(t l) Y] / sinh l
-// with l = sqrt c d(x,y); mapped back to the ball, with a, b = 1 - c|x|^2, 1 - c|y|^2:
+// The geodesic, x (+) (t (x) ((-x) (+) y)) with Möbius addition (+) and scalar multiplication t (x). Between the points X
+// and Y of the hyperboloid it is [sinh((1-t)l) X + sinh(t l) Y] / sinh l with l = sqrt c d(x,y); mapped back to the ball,
+// with a, b = 1 - c|x|^2, 1 - c|y|^2:
 //   2(A b x + B a y) / (ab + A b (2-a) + B a (2-b)),   A = sinh((1-t)l)/sinh l, B = sinh(t l)/sinh l.
 // Between its ends every term is positive; A and B are functions of u = sinh^2(l/2), smooth at coincident
 // points. Beyond the ends A b and B a would cancel for near points, so another form is used if l < 1, with

@@ -1,4 +1,4 @@
-// Gyration gyr[x,y]u, the rotation by which addition fails to be associative. With p = x + y, a = 1 - c|x|^2,
+// Gyration gyr[x,y]u, the rotation by which Möbius addition fails to be associative. With p = x + y, a = 1 - c|x|^2,
 // b = 1 - c|y|^2 and D = ab + c|p|^2, it is
 //   u + 2c/D ([(b + c|p|^2)<p,u> - c|p|^2<x,u>] x - [a<x,u> + c|x|^2<p,u>] p),
 // in which nothing cancels if y is near -x (a short transport).

@@ -1,4 +1,4 @@
-// Half aperture of the entailment cone at x, arcsin(K (1 - c|x|^2) / (sqrt c |x|)), and on the hyperboloid
+// Half aperture of the entailment cone at x with parameter K, arcsin(K (1 - c|x|^2) / (sqrt c |x|)), and on the hyperboloid
 // arcsin(2 K / (sqrt c |x|)) with the space coordinates x. Both are the same angle, because the space coordinates of a ball
 // point x are 2x/(1 - c|x|^2).
 #pragma once

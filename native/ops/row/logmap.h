@@ -1,4 +1,4 @@
-// Logarithmic map, 2/(sqrt c lambda_x) artanh(sqrt c |w|) w/|w| with w = (-x) (+) y. With p = x - y and
+// Logarithmic map, 2/(sqrt c lambda_x) artanh(sqrt c |w|) w/|w| with w = (-x) (+) y (Möbius addition). With p = x - y and
 // D = ab + c|p|^2, w = -(a p + c|p|^2 x)/D, |w|^2 = |p|^2/D and 1 - c|w|^2 = ab/D, which are accurate for near
 // points and smooth at coincident points.
 #pragma once
