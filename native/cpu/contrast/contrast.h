@@ -257,7 +257,7 @@ class Contrast : ContrastPass<T, BlockMap> {
   }
 
   // --- ranks ---
-  // Fills `all` with the `count` numbers of every rank, given those of this rank.
+  // Fills `all` with `count` numbers per rank, in rank order. Those of this rank must already be in place.
   template <class Number>
   void gather(Number* all, std::int64_t count) {
     const ContrastPart* part = args_.part;

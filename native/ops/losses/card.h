@@ -10,8 +10,8 @@
 //   pair_term(u, n)   value and slope of the term of one positive, from its logit and the log-sum-exp of the negatives
 //   terms(sums)       the terms of an anchor, and the numbers from which the weights of its pairs are computed
 //   positive_weight(u, anchor)   the derivative of an anchor's terms with respect to the logit of a positive
-// The derivative with respect to the logit u of a negative is exp(u - AnchorTerms::reference) for every card. pair_term() and
-// positive_weight() are templates over the number type; terms() runs once per anchor, in float64.
+// The derivative with respect to the logit u of a negative is exp(u - AnchorTerms::reference) for every card.
+// pair_term() and positive_weight() are templates over the number type; terms() runs once per anchor, in float64.
 #pragma once
 
 #include "ops/contrast.h"
