@@ -73,7 +73,7 @@ function include(into: Comparison, got: Result, expected: Result): void {
     throw new Error(`unexpected gradients: ${names.filter((name) => !wanted.includes(name))}`);
   const all = norm([...expected.gradients.values()].map(norm));
   for (const [name, data] of expected.gradients) {
-    // A key's bias does not change a softmax: its gradient is rounding noise around 0.
+    // A bias of the keys does not change the softmax, so its gradient is 0 except for rounding errors.
     const isZero = norm(data) < 1e-9 * all;
     const error = isZero ? norm(got.gradients.get(name)!) / all : distance(got.gradients.get(name)!, data);
     if (!(error <= into.gradient)) [into.gradient, into.worst] = [error, name];

@@ -90,7 +90,7 @@ CLIPVisionModel
 SiglipVisionModel
 `;
 
-/** Features that the original vision transformer lacks; at least two of the compared models must have each of them. */
+/** Variants of the architecture; each must occur in at least two of the compared models. */
 const features: Readonly<Record<string, (model: Comparison['model']) => boolean>> = {
   'register tokens': ({ regTokens }) => regTokens > 0,
   'no class token': ({ classToken }) => !classToken,

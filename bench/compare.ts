@@ -29,7 +29,7 @@ export interface Change {
   readonly verdict: 'slower' | 'faster' | 'bigger' | 'same' | 'target missed' | 'missing';
 }
 
-/** No two runs agree better than this, regardless of their spread. */
+/** The minimum relative noise of a time, even if both spreads are smaller. */
 const leastNoise = 0.03;
 /** Assumed relative error of a single call's time, which has no spread. */
 const unknownNoise = 0.5;

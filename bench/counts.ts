@@ -1,7 +1,7 @@
 // `npm run bench:counts [-- --update]`: instructions of the hot kernels on fixed inputs at the AVX2 level, counted by
 // valgrind. Counts are stable in CI: times vary with the machine, but the same binary executes the same instructions.
 // Fewer instructions do not always mean less time, so an increase must be explained but may be right. A change that is
-// faster in `npm run bench` but executes more instructions updates the file and explains it in the commit message.
+// faster in `npm run bench` but executes more instructions updates counts.json (`--update`); the commit message says why.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -34,7 +34,7 @@ export interface CountChange {
   readonly verdict: 'same' | 'more' | 'fewer' | 'new' | 'gone';
 }
 
-/** Compares every kernel that is on either side. */
+/** Compares every kernel in the baseline or the new counts. */
 export function compareCounts(before: Counts, now: Counts['kernels']): CountChange[] {
   const names = new Set([...Object.keys(before.kernels), ...Object.keys(now)]);
   return [...names].map((name) => {
@@ -50,7 +50,7 @@ function judge(before: number, now: number, tolerance: number): CountChange['ver
   return now < before * (1 - tolerance) ? 'fewer' : 'same';
 }
 
-/** Whether a change needs attention: a kernel that costs more, or one that is missing on either side. */
+/** Whether a kernel executes more instructions, or is missing in the baseline or the new counts. */
 export function isCostlier({ verdict }: CountChange): boolean {
   return verdict === 'more' || verdict === 'new' || verdict === 'gone';
 }

@@ -1,6 +1,6 @@
 // Times training steps of several ranks, one per GPU, for `npm run bench:gpu`: NCCL, the gathered loss and the summed
-// gradients. node dist/bench/gpu-group.js [device] [ranks ...]; without ranks 1, 2, 4, ... up to the number of GPUs. With a
-// single GPU, it prints a note and times nothing.
+// gradients. node dist/bench/gpu-group.js [device] [ranks ...]: the default is 1, 2, 4, ... ranks, up to the number of GPUs.
+// With a single GPU, it prints a note and times nothing.
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import {

@@ -1,6 +1,6 @@
 import { type Matrix, matrix, type Reals } from '../lib/index.ts';
 
-/** Element types by the names that both processes use. */
+/** Names of element types, the same in Node and in the Python process of the peers. */
 export type Type = 'float32' | 'float64';
 
 /** Uniform numbers in [0, 1), reproducible from the seed on every machine (mulberry32). */
@@ -46,7 +46,7 @@ export function unitRows(rows: number, dim: number, views: number, seed: number,
   return matrix(data, rows, dim);
 }
 
-/** Points of the ball in the rows' directions, with tangent norms from 0.5 to 2.3 as after a clipped untied head. */
+/** Points of the ball in the rows' directions: expmap0 of norms from 0.5 to 2.3, like outputs of an untied head with clipping. */
 export function ballPoints(directions: Matrix, c: number, seed: number): Matrix {
   const next = uniform(seed);
   const { rows, cols } = directions;

@@ -1,5 +1,5 @@
-// Alternating timing. tinybench and mitata are not used because they time one task after the other; a ratio between
-// two processes is only valid if both alternate within milliseconds.
+// Times the sides of a benchmark (horoball and its peers) in alternation. tinybench and mitata time one task after the
+// other, but a ratio between two processes is only valid if both alternate within milliseconds.
 import { performance } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 
@@ -22,7 +22,7 @@ export interface Figure {
   readonly spread: number;
 }
 
-/** Student's 99.5% quantile for 2, 3, ... values over the normal 97.5% quantile: covers 99 of 100 runs. */
+/** Student's 99.5% quantile for 2, 3, ... values over the normal 97.5% quantile: a widened spread covers 99 of 100 runs. */
 const widening = [32.5, 5.06, 2.98, 2.35, 2.06, 1.89, 1.79, 1.71, 1.66, 1.62, 1.58, 1.56, 1.54, 1.52, 1.5];
 
 /** Time budget and number of rounds. */

@@ -68,7 +68,7 @@ export interface Suite {
   /** The peers whose best rate counts as the machine's peak for this shape. */
   readonly peakRate?: readonly string[];
   readonly derived?: readonly Derived[];
-  /** Set if the standard plan does not fit. */
+  /** Overrides of the standard plan. */
   readonly plan?: Partial<Plan>;
   /** Throws if an answer differs from the oracle's. */
   check(): void;

@@ -16,7 +16,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def pair_loss(e: tuple[Tensor, Tensor], h: tuple[Tensor, Tensor], distance: Distance, p: Params) -> Tensor:
-    """One ordered pair of views: row i is [cross-view | same view, with itself masked by -1e9], and its target is i."""
+    """One ordered pair of views: row i has the logits of sample i with the other view, then with its own view (itself masked
+    by -1e9), and its target is i."""
 
     def logits(a: int, b: int) -> Tensor:
         return e[a] @ e[b].T / p["tauE"] - p["lambda"] * distance(h[a], h[b], p["c"]) / p["tauH"]
@@ -45,7 +46,7 @@ def one_matrix(p: Params, arsinh: Elementwise = torch.asinh) -> Loss:
     """All views from one N x N matrix, ordered view by view, so that every reduction reads contiguous memory.
 
     The fastest form with torch.compile among those tried: the mask as a comparison of indices instead of a
-    masked fill, and single scores by gather instead of by diagonal. The others take three times as long.
+    masked fill, and single scores by gather instead of by diagonal. The alternatives take three times as long.
     """
     views = p["views"]
 

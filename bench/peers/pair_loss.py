@@ -25,14 +25,14 @@ def _scores(p: Params) -> Scores:
 
 
 def nt_xent(scores: Tensor, positive: Tensor, itself: Tensor) -> Tensor:
-    """log(1 + exp(N - S_p)), averaged over all positive pairs."""
+    """log(1 + exp(N - s)), averaged over positive pairs: s is the pair's score, N the log-sum-exp of the anchor's negatives."""
     negatives = torch.where(positive | itself, -1e9, scores).logsumexp(1)
     each = torch.nn.functional.softplus(negatives[:, None] - scores)
     return torch.where(positive, each, 0).sum() / positive.sum()
 
 
 def sup_con(scores: Tensor, positive: Tensor, itself: Tensor) -> Tensor:
-    """Averaged over the anchors that have positives."""
+    """The log-sum-exp of all other scores minus the mean score of the positives, averaged over anchors with positives."""
     all_ = torch.where(itself, -1e9, scores).logsumexp(1)
     count = positive.sum(1)
     mean = torch.where(positive, scores, 0).sum(1) / count.clamp_min(1)

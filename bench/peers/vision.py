@@ -44,7 +44,7 @@ class Embedder(nn.Module):
 
 
 class Trainer:
-    """On the default device of torch."""
+    """Network, loss and optimizer on torch's default device."""
 
     def __init__(self, p: Params, compiled: bool = False) -> None:
         torch.manual_seed(0)

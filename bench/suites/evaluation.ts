@@ -74,7 +74,7 @@ export function evaluationSuite(shape: EvaluationShape, threads: number): Suite 
       },
     ],
     check: () => {
-      // In float64, no two of these distances are equal up to rounding.
+      // In float64, these distances differ by more than their rounding errors, so the order is unique.
       const part = asType(matrix(x.data.subarray(0, checkedRows * dim), checkedRows, dim), 'float64');
       const found = retrievalMetrics.sync(part, classes.subarray(0, checkedRows), {
         ks: [1],

@@ -59,7 +59,7 @@ interface Limits {
   readonly parameters: number;
 }
 
-/** The errors that a geometry's card allows, in float64 plus those of the oracle and of its differences. */
+/** The errors that a geometry's card allows; in float64, plus the errors of the oracle and of its finite differences. */
 export function limitsOf(geometry: Geometry = 'hybrid'): Record<Type, Limits> {
   const { value, gradient, parameters } = geometryCard(geometry).tolerance;
   return {
@@ -76,7 +76,7 @@ export function limitsOf(geometry: Geometry = 'hybrid'): Record<Type, Limits> {
   };
 }
 
-/** Tied rows must be unit rows; those of float32 are only accurate to 1e-7. */
+/** Scales rows to norm 1, as tied heads require: the norms of float32 rows differ from 1 by up to 1e-7. */
 function normalize({ data, cols }: Matrix): void {
   for (let at = 0; at < data.length; at += cols) {
     const length = Math.hypot(...data.subarray(at, at + cols));

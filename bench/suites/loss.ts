@@ -149,7 +149,7 @@ function lossPeers(
     ...(bar === undefined ? {} : { bar }),
   });
   return [
-    // Its memory is that of one pair of views, regardless of their number.
+    // It needs the memory of one pair of views, whatever the number of views.
     {
       ...peer('published loss', 'compat', { of: 'ratio', atLeast: bars.published }),
       peak: shape.views === 2,

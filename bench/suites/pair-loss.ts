@@ -30,7 +30,7 @@ function raggedLabels({ rows, most }: RaggedShape): Int32Array {
   return labels;
 }
 
-/** For the oracle; the losses of this suite do not use the last four. */
+/** Parameters for the oracle; the losses of this suite do not use alpha, beta, base and margin. */
 const numbers: PairLossNumbers = { ...lossSettings, alpha: 2, beta: 50, base: 0.5, margin: 0.1 };
 
 /** Pair losses of one batch with all gradients; `hybrid views` is the loss over pairs of views, for comparison. */

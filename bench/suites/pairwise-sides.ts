@@ -177,7 +177,7 @@ export class Sides {
     };
   }
 
-  /** One for all sides of a type: a result of 4,096 rows is 67 MB. */
+  /** Returns one result matrix for all sides of a type, because a float32 result of 4,096 rows takes 67 MB. */
   #result(type: Type): Matrix {
     const { rows } = this.#shape;
     this.#out[type] ??= matrix(reals(type, rows * rows), rows, rows);

@@ -50,7 +50,7 @@ export function searchSuite(
   };
   const own = (['poincare', 'euclidean', 'cosine'] as const).map(side);
   const answer = () => usearchSearch(needed(js.usearch), queries, gallery, k, threads);
-  // Twenty times slower than the other sides.
+  // Only with --full, because it is twenty times slower than the other sides.
   if (full && queryCount === queryCounts[0])
     own.push({
       name: 'usearch exactSearch',

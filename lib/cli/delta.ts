@@ -75,7 +75,7 @@ export function deltaCommand(): Command {
   return command;
 }
 
-/** Returns an option whose default is only shown in the help: its value is undefined if it is not given. */
+/** Returns an option with a default that only the help shows: the value is undefined if the option is not given. */
 export function optionOf(flags: string, text: string, standard: string): Option {
   return new Option(flags, text).default(undefined, standard);
 }

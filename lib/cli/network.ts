@@ -38,8 +38,8 @@ export async function configOf(
 }
 
 /**
- * Throws if the data path of a run does not exist: it is stored as typed, possibly relative to another working
- * directory.
+ * Throws if the data path of a run does not exist. The configuration stores the path as the user typed it, possibly
+ * relative to another working directory.
  */
 export function checkDataPath(command: string, run: string, { path }: RunConfig): void {
   if (existsSync(path)) return;

@@ -103,7 +103,7 @@ async function search(images: readonly string[], given: Given, options: Options)
   }
 }
 
-/** Returns the run of the network: the given one or, if no backbone is given either, the newest finished run. */
+/** Returns the given run, undefined if only a backbone is given, or the newest finished run if neither is given. */
 async function runOf(
   run: string | undefined,
   given: Given,

@@ -174,7 +174,7 @@ function wantedPath(name: string): string | undefined {
 
 /** Maximum size of the unpacked files relative to the archive; libtorch is compressed to a third. */
 const maxInflation = 64;
-/** Maximum size of the RECORD of a wheel; that of torch has 2 MB. */
+/** Maximum size of the RECORD of a wheel in bytes; the RECORD of torch has 2 MB. */
 const maxRecord = 2 ** 25;
 
 /** Reads the RECORD of a wheel: name, sha256=BASE64URL, size. A .zip archive has no RECORD. */

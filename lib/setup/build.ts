@@ -68,7 +68,7 @@ export async function buildCore(ui: Ui): Promise<void> {
   await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${folder}`], 'core', 'light core', ui);
 }
 
-/** Returns the first of the folders that is writable: the package's, or the cache if that is read-only. */
+/** Returns the first writable folder: in the package or, if the package is read-only, in the cache. */
 async function outputFolder(folders: readonly string[]): Promise<string> {
   for (const folder of folders) {
     try {

@@ -22,7 +22,7 @@ const common = {
   logLevel: 'warning',
 } as const satisfies BuildOptions;
 
-/** Returns the options for CommonJS, which has no `import.meta.url`, and where the index of binaries must be in a literal `require`. */
+/** Returns the options for CommonJS: replaces `import.meta.url`, and imports the index of binaries with a literal `require`. */
 function inCommonJs(toLib: string): BuildOptions {
   const index: Plugin = {
     name: 'index of binaries',

@@ -16,7 +16,7 @@ for (const [command, what] of [
   const progressOf = buildProgress(1);
   const onLine = (line: string): void => {
     const made = progressOf(line);
-    // Ninja numbers the check of its own inputs as step 0; it compiles nothing.
+    // Ninja reports the check of its build files as step 0, which compiles nothing.
     if (made !== undefined && made[0] > 0) meter.steps(what, ...made);
   };
   const { code, stdout, stderr } = await run(process.execPath, [cmakeJs, command, '-l', 'error'], { onLine });

@@ -11,7 +11,7 @@ import { baseline } from '../train/study/plan.ts';
 import { runName } from '../train/study/results.ts';
 import { average, estimate, holm, pairedTest } from '../train/study/statistics.ts';
 
-/** The figures of one run, in the space that it trains. The tested ones come first. */
+/** The figures of a run, in the space that the run trains. Only the first two are tested for significance. */
 const figures = [
   'Recall@1',
   'rank correlation',
