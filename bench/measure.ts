@@ -106,7 +106,7 @@ export async function alternate(
     if (signal?.aborted) return timedSides.map((_, i) => results[i] ?? []);
     onTurn?.({ side, round: 0, rounds: plan.rounds });
     const warm = median(await timed.sample(0));
-    // Slow sides are warm already from the check of their answer, unless all sides of the plan are slow.
+    // A very slow side is warm from the check of its answer. With `slowMs` 0, all sides are slow and none counts as warm.
     const isSlow = plan.slowMs > 0 && warm >= verySlow * plan.slowMs;
     const again = warm >= plan.slowMs && !isSlow ? median(await timed.sample(0)) : warm;
     strides.push(again < plan.slowMs ? 1 : Math.floor((plan.rounds - 1) / (plan.slowRounds - 1)));

@@ -190,7 +190,7 @@ async function point(name: Name, size: number, threads: number, clock: Clock): P
 /** A slower call is made once, so its time has no spread. */
 const longMs = 2000;
 
-/** Memory of the first call; median time of as many calls as fit into half a second, at least three. */
+/** Memory of the first call; median time of up to 15 calls in half a second, but at least three if they are not slow. */
 async function measure(name: Name, size: number, threads: number, clock: Clock): Promise<Point> {
   const now = clockOf(clock);
   const run = workload(name).make(labelsOf(name, size), threads);

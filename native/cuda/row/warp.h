@@ -1,4 +1,4 @@
-// The operations of a warp on a row: sums over it in float64, the formula of its card, and combinations of its vectors.
+// What a warp computes for a row: sums over coordinates in float64, a card's formula, and combinations of the row's vectors.
 // The formulas are in separate functions, so that each is compiled once.
 #pragma once
 
