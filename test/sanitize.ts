@@ -46,8 +46,9 @@ interface Kind {
   runs(levels: readonly string[]): [tests: string[], level?: string][];
 }
 
+/** Without the measurements of time and memory: AddressSanitizer delays the release of freed memory. */
 const all = [
-  'dist/test/!(bench|examples|guide|process|import-rules|security).test.js',
+  'dist/test/!(bench|event-loop|examples|guide|import-rules|memory|process|security).test.js',
   `dist/test/{${['layers', ...coreFolders].join(',')}}/*.test.js`,
   'dist/test/image/resample.test.js',
 ];
@@ -101,6 +102,7 @@ const core = resolve(
 );
 const preloaded = execFileSync('c++', [`-print-file-name=${library}`], { encoding: 'utf8' }).trim();
 const ava = join('node_modules', 'ava', 'entrypoints', 'cli.mjs');
+let failed = false;
 for (const [tests, level] of runs(coreInfo().levels)) {
   // Disables address randomization, because ThreadSanitizer's runtime may not support its range.
   const command = ['-R', process.execPath, ava, '--no-worker-threads', '--timeout=20m', ...tests];
@@ -114,6 +116,8 @@ for (const [tests, level] of runs(coreInfo().levels)) {
       HOROBALL_CORE: core,
     },
   });
-  if (status !== 0)
-    throw new Error(`${process.argv[2]} at ${level ?? 'the widest level'}: ${signal ?? status}`);
+  if (status === 0) continue;
+  failed = true;
+  process.stderr.write(`${process.argv[2]} at ${level ?? 'the widest level'}: ${signal ?? status}\n`);
 }
+if (failed) process.exitCode = 1;
