@@ -41,17 +41,17 @@ export class OutputOptions {
     help: 'train on shuffled labels, as a control',
     default: false,
   });
-  /** Write the embeddings of the training and test images (or gallery) at the end, to files named after `emb_name`. */
+  /** Write the embeddings of the test images (of the gallery, if there is one) and of the training images at the end. */
   readonly save_emb: RunOption<boolean> = output(flag, {
-    help: 'write the embeddings of the test and training images into the run folder at the end',
+    help: 'write the embeddings of the test images (of the gallery, if there is one) and of the training images into the run folder at the end',
     default: false,
     published: 'option',
     commands: ['eval'],
     ...location,
   });
-  /** Base name of the files that `save_emb` writes. */
+  /** Base name of the files that `save_emb` writes: `<name>_eval.safetensors` and `<name>_train.safetensors`. */
   readonly emb_name: RunOption<string> = output(fileName(maxEmbName), {
-    help: 'base name of the files that save_emb writes, <name>_eval.safetensors and <name>_train.safetensors',
+    help: 'base name of the files that save_emb writes, <name>_eval.safetensors (test images or gallery) and <name>_train.safetensors',
     default: 'emb',
     published: 'option',
     commands: ['eval'],

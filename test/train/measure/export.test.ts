@@ -105,7 +105,7 @@ test('NumPy files have one output and the labels, next to a JSON file', async (t
   });
 });
 
-test('--save_emb writes embeddings of test and training images under the name of the run', async (t) => {
+test('--save_emb writes embeddings of test and training images to files named after emb_name', async (t) => {
   const path = await temporary(t);
   await writeClasses(path, 4, 2);
   const folder = await temporary(t);
