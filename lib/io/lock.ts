@@ -114,7 +114,7 @@ export class Lock implements AsyncDisposable {
    *
    * @returns the new holder; null if the lock is still held
    */
-  async lostTo(): Promise<string | null> {
+  async reacquire(): Promise<string | null> {
     if (await this.isHeld()) return null;
     const holder = await this.#claim();
     return holder === null ? null : describeHolder(holder, this.path)[0];

@@ -87,14 +87,14 @@ test('a lock has one holder, also within a process, and only the holder can rele
   const lock = await Lock.take(path, busy);
   t.is(await takeLock(path), 'this process');
   await rm(path);
-  t.is(await lock.lostTo(), null, 'a missing lock file is written again');
+  t.is(await lock.reacquire(), null, 'a missing lock file is written again');
   t.is(await takeLock(path), 'this process');
   await rm(path);
   const other = await Lock.take(path, () => new Error('busy'));
-  t.is(await lock.lostTo(), 'this process');
+  t.is(await lock.reacquire(), 'this process');
   await lock.release();
   t.is(await takeLock(path), 'this process', 'the file was not the first one to remove');
-  t.is(await other.lostTo(), null);
+  t.is(await other.reacquire(), null);
   await other.release();
   t.is(await takeLock(path), null);
 });

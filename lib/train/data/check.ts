@@ -54,7 +54,7 @@ export async function checkDataset(dataset: Dataset, options: CheckOptions = {})
   const wanted = checkedOptions(operation, options);
   const samples = Object.values(splits).flatMap((split) => split.samples);
   const counts = Object.fromEntries(Object.entries(splits).map(([key, split]) => [key, countOf(split)]));
-  return { name, root, splits: counts, warnings, ...(await look(samples, wanted)) };
+  return { name, root, splits: counts, warnings, ...(await checkImages(samples, wanted)) };
 }
 
 function checkedOptions(operation: string, given: CheckOptions): CheckOptions {
@@ -69,14 +69,14 @@ function checkedOptions(operation: string, given: CheckOptions): CheckOptions {
 
 type Found = Pick<DatasetCheck, 'unreadable' | 'alpha' | 'large'>;
 
-async function look(samples: readonly Sample[], options: CheckOptions): Promise<Found> {
+async function checkImages(samples: readonly Sample[], options: CheckOptions): Promise<Found> {
   const found: Found = { unreadable: [], alpha: 0, large: 0 };
   let [next, done] = [0, 0];
   const worker = async (): Promise<void> => {
     while (next < samples.length) {
       options.signal?.throwIfAborted();
       const { path } = samples[next++]!;
-      await lookAt(path, options, found);
+      await checkImage(path, options, found);
       await options.onProgress?.(++done, samples.length);
     }
   };
@@ -85,7 +85,7 @@ async function look(samples: readonly Sample[], options: CheckOptions): Promise<
   return found;
 }
 
-async function lookAt(path: string, options: CheckOptions, found: Found): Promise<void> {
+async function checkImage(path: string, options: CheckOptions, found: Found): Promise<void> {
   const { decode: whole = false, maxPixels = defaultMaxPixels } = options;
   try {
     if (!whole) {

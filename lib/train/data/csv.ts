@@ -51,7 +51,7 @@ function* datasetOf(text: string, file: string): Steps<Dataset> {
   const rows = yield* rowsOf(text, file, ignored);
   if (rows.length === 0) throw layout(file, `images (${[...extensions].join(' ')})`, 'none');
   const isSplit = rows.some(({ split }) => split !== undefined);
-  const splits = isSplit ? yield* named(rows, file) : yield* halved(rows, file);
+  const splits = isSplit ? yield* splitByColumn(rows, file) : yield* splitByHalves(rows, file);
   return {
     name: 'csv',
     root: path.dirname(file),
@@ -150,7 +150,7 @@ function treeOf(text: string, file: string, number: number): string {
   throw layout(file, `fewer than ${maxDepth} ancestors in row ${number}`, String(kept.length));
 }
 
-function* named(rows: Row[], file: string): Steps<Pick<Dataset, 'train' | 'test' | 'gallery'>> {
+function* splitByColumn(rows: Row[], file: string): Steps<Pick<Dataset, 'train' | 'test' | 'gallery'>> {
   const among = (...wanted: readonly string[]): Row[] => rows.filter(({ split }) => wanted.includes(split!));
   const [train, test, gallery] = [among('train'), among('test', 'query'), among('gallery')];
   if (train.length === 0 || test.length === 0)
@@ -163,7 +163,7 @@ function* named(rows: Row[], file: string): Steps<Pick<Dataset, 'train' | 'test'
   return gallery.length === 0 ? splits : { ...splits, gallery: yield* splitOf(gallery, tested) };
 }
 
-function* halved(rows: Row[], file: string): Steps<Pick<Dataset, 'train' | 'test'>> {
+function* splitByHalves(rows: Row[], file: string): Steps<Pick<Dataset, 'train' | 'test'>> {
   const labels = yield* groupsOf(rows);
   if (labels.length < 2) throw layout(file, 'two or more labels', String(labels.length));
   const half = Math.floor(labels.length / 2);

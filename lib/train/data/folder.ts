@@ -69,9 +69,9 @@ export function halves(all: Split, root: string): { train: Split; test: Split } 
  */
 export async function readClasses(root: string, ignored: IgnoredFiles = new IgnoredFiles()): Promise<Split> {
   const found: Found[] = [];
-  const walk = new Walk(ignored);
+  const traversal = new Traversal(ignored);
   for (const { name, folder, link } of await list(root)) {
-    if (folder) await visit(root, [name], found, walk.into(link));
+    if (folder) await visit(root, [name], found, traversal.into(link));
     else if (isImageName(name)) {
       throw layout(
         `[data] path: expected images in class folders, got ${path.join(root, name)} next to them. Move the images of each class into a folder.`,
@@ -97,7 +97,7 @@ interface Found {
 }
 
 /** State of a traversal of folders: ignored files, and the number of paths to each linked folder. */
-class Walk {
+class Traversal {
   readonly ignored: IgnoredFiles;
   readonly #paths: Map<string, number>;
   readonly #isLinked: boolean;
@@ -113,8 +113,8 @@ class Walk {
    *
    * @param link - whether the folder is a symbolic link
    */
-  into(link: boolean): Walk {
-    return link && !this.#isLinked ? new Walk(this.ignored, this.#paths, true) : this;
+  into(link: boolean): Traversal {
+    return link && !this.#isLinked ? new Traversal(this.ignored, this.#paths, true) : this;
   }
 
   /** Lists a folder. Counts it only if it was reached through a link, because other folders are read only once. */
@@ -131,32 +131,37 @@ class Walk {
   }
 }
 
-async function visit(root: string, steps: string[], found: Found[], walk: Walk): Promise<void> {
+async function visit(root: string, steps: string[], found: Found[], traversal: Traversal): Promise<void> {
   const here = path.join(root, ...steps);
   if (steps.length > maxDepth) throw tooDeep(here);
-  const entries = await walk.list(here);
+  const entries = await traversal.list(here);
   if (entries.some(isImage)) {
-    found.push({ steps, files: await imageFiles(here, entries, maxDepth, walk) });
+    found.push({ steps, files: await imageFiles(here, entries, maxDepth, traversal) });
     return;
   }
-  countIgnored(entries, walk.ignored);
+  countIgnored(entries, traversal.ignored);
   const folders = entries.filter(({ folder }) => folder);
   if (folders.length === 0) {
     throw empty(
       `[data] path: expected images in the class folder ${here}, got none. Add some (${[...extensions].join(' ')}) or remove the folder.`,
     );
   }
-  for (const { name, link } of folders) await visit(root, [...steps, name], found, walk.into(link));
+  for (const { name, link } of folders) await visit(root, [...steps, name], found, traversal.into(link));
 }
 
 /** Returns the image files of a class, sorted by name: first in the folder itself, then in each subfolder. */
-async function imageFiles(folder: string, entries: Entry[], depth: number, walk: Walk): Promise<string[]> {
+async function imageFiles(
+  folder: string,
+  entries: Entry[],
+  depth: number,
+  traversal: Traversal,
+): Promise<string[]> {
   if (depth === 0) throw tooDeep(folder);
-  countIgnored(entries, walk.ignored);
+  countIgnored(entries, traversal.ignored);
   const files = entries.filter(isImage).map(({ name }) => path.join(folder, name));
   for (const each of entries.filter((entry) => entry.folder)) {
     const below = path.join(folder, each.name);
-    const inner = walk.into(each.link);
+    const inner = traversal.into(each.link);
     for (const file of await imageFiles(below, await inner.list(below), depth - 1, inner)) files.push(file);
   }
   return files;

@@ -1,7 +1,7 @@
 import { checkCallback, instance, integer } from '../../check.ts';
 import { checkKept } from '../../matrix.ts';
 import { Embedder, type Embeddings } from './embedder.ts';
-import { checkSquares, type Squares } from './inputs.ts';
+import { checkSquareImages, type SquareImages } from './inputs.ts';
 import { native } from './native.ts';
 import { Batch, Tensor } from './tensor.ts';
 
@@ -51,7 +51,7 @@ export class CachedEmbeddings extends Leaves {
    * @param chunk - images per graph, 1 or more
    * @throws RangeError `ERR_HOROBALL_RANGE` for an invalid chunk size
    */
-  constructor(embedder: Embedder, images: Squares, chunk: number) {
+  constructor(embedder: Embedder, images: SquareImages, chunk: number) {
     const chunks = new Chunks(embedder, images, chunk);
     super(chunks.joined([...chunks].map((each) => chunks.embed(each))));
     this.#chunks = chunks;
@@ -82,7 +82,7 @@ export class SteppedEmbeddings extends Leaves {
   /** Runs the first pass chunk by chunk. `between` is awaited after each chunk and may throw to stop. */
   static async create(
     embedder: Embedder,
-    images: Squares,
+    images: SquareImages,
     chunk: number,
     between: () => Promise<void>,
   ): Promise<SteppedEmbeddings> {
@@ -117,14 +117,14 @@ interface Chunk {
 }
 
 class Chunks {
-  readonly images: Squares;
+  readonly images: SquareImages;
   readonly #embedder: Embedder;
   readonly #size: number;
 
-  constructor(embedder: Embedder, images: Squares, size: number) {
+  constructor(embedder: Embedder, images: SquareImages, size: number) {
     this.#size = integer('cachedEmbeddings', 'chunk', size, 1, Number.MAX_SAFE_INTEGER);
     this.#embedder = instance('cachedEmbeddings', 'embedder', embedder, Embedder);
-    this.images = checkSquares('cachedEmbeddings', images);
+    this.images = checkSquareImages('cachedEmbeddings', images);
   }
 
   *[Symbol.iterator](): Generator<Chunk> {

@@ -26,10 +26,10 @@ export function checkInputs(
 }
 
 /** Square images without labels: count x size x size x 3 bytes. */
-export type Squares = Pick<LabeledBatch, 'images' | 'count' | 'size'>;
+export type SquareImages = Pick<LabeledBatch, 'images' | 'count' | 'size'>;
 
 /** Validates images, and reads each property once. */
-export function checkSquares(operation: string, given: Squares): Squares {
+export function checkSquareImages(operation: string, given: SquareImages): SquareImages {
   const { images, count, size } = checkOptions(operation, given, 'images');
   instance(operation, 'images', images, Uint8Array);
   integer(operation, 'count', count, 1, Number.MAX_SAFE_INTEGER);

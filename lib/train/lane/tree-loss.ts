@@ -99,7 +99,7 @@ export class TreeLoss {
       return new TreeTerms({ levels: perLevel, cones: null, radius: null });
     const { nodes, rows, nodeDepths, rowDepths } = tree;
     const numbers = this.#cones;
-    const made = native().coneLoss(inputs.hyperbolic.handle, numbers, nodes, rows, nodeDepths, rowDepths);
+    const terms = native().coneLoss(inputs.hyperbolic.handle, numbers, nodes, rows, nodeDepths, rowDepths);
     const trained = (handle: Handle<'Tensor'>, weight: number | undefined): readonly Tensor[] | null => {
       const term = new Tensor(handle, [1]);
       if (weight !== undefined) objective.add(term, scale * weight);
@@ -108,8 +108,8 @@ export class TreeLoss {
     };
     return new TreeTerms({
       levels: perLevel,
-      cones: trained(made.cones, cones),
-      radius: trained(made.radius, radius),
+      cones: trained(terms.cones, cones),
+      radius: trained(terms.radius, radius),
     });
   }
 

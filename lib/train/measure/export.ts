@@ -90,10 +90,10 @@ export async function embedSplit(
  */
 export async function writeExport(
   file: string,
-  made: Export,
+  exported: Export,
   wanted: readonly Output[] = outputs,
 ): Promise<void> {
-  const { embedded, dataset, split, classes, paths, c } = made;
+  const { embedded, dataset, split, classes, paths, c } = exported;
   const chosen = wanted.map((output) => {
     const { data, shape } = arrayOf(embedded, output);
     return [output, { shape, data }] as const;
@@ -113,8 +113,8 @@ export async function writeExport(
 }
 
 /** Writes one output as `file`, its labels as `<stem>.labels.npy`, and the metadata as `<stem>.json`. */
-export async function writeNpyExport(file: string, made: Export, output: Output): Promise<string[]> {
-  const { embedded, dataset, split, classes, paths, c } = made;
+export async function writeNpyExport(file: string, exported: Export, output: Output): Promise<string[]> {
+  const { embedded, dataset, split, classes, paths, c } = exported;
   const { data, shape } = arrayOf(embedded, output);
   const stem = file.replace(/\.npy$/, '');
   const files = [file, `${stem}.labels.npy`, `${stem}.json`] as const;
@@ -143,11 +143,11 @@ export async function saveEmbeddings(
     [tested, 'eval'],
     ['train', 'train'],
   ] as const) {
-    const made = await embedSplit(embedder, config, name, hooks);
+    const exported = await embedSplit(embedder, config, name, hooks);
     const file = join(folder, `${config.emb_name}_${suffix}.safetensors`);
     await beforeWrite?.();
-    await writeExport(file, made);
-    written.push({ file, images: made.paths.length });
+    await writeExport(file, exported);
+    written.push({ file, images: exported.paths.length });
   }
   return written;
 }

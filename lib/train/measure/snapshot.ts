@@ -104,10 +104,10 @@ async function drawStrips(
   { labels, indices }: Embedded,
   strips: MeasuredNegatives['strips'],
 ): Promise<NegativeStrip[]> {
-  const drawn = new Map<number, Promise<Thumbnail>>(); // geometries share most of their hardest negatives
+  const thumbnails = new Map<number, Promise<Thumbnail>>(); // geometries share most of their hardest negatives
   const thumbnail = (row: number): Promise<Thumbnail> => {
-    const known = drawn.get(row) ?? drawThumbnail(split, indices[row]!, labels[row]!);
-    drawn.set(row, known);
+    const known = thumbnails.get(row) ?? drawThumbnail(split, indices[row]!, labels[row]!);
+    thumbnails.set(row, known);
     return known;
   };
   return await Promise.all(

@@ -93,8 +93,8 @@ async function recordEvaluation(
   if (store.folder !== null || listeners.has('onSnapshot')) {
     const { c } = learner.embedder;
     const loss = { ...learner.loss.options, tauE, tauH, c };
-    const drawn = { c, epoch, baselines: state.baselines, loss };
-    const snapshot = await storedSnapshot(run, () => takeSnapshot(test.name, test.split, embedded, drawn));
+    const details = { c, epoch, baselines: state.baselines, loss };
+    const snapshot = await storedSnapshot(run, () => takeSnapshot(test.name, test.split, embedded, details));
     if (snapshot !== null) await listeners.notify('onSnapshot', snapshot);
   }
   await listeners.notify('onEvaluation', row);

@@ -7,7 +7,7 @@ import { CrossBatchMemory } from '../lane/cross-batch.ts';
 import { Ema, emaDecay } from '../lane/ema.ts';
 import type { Embedder, Embeddings } from '../lane/embedder.ts';
 import { checkGroup, type RankGroup } from '../lane/group.ts';
-import { checkInputs, checkSquares, type LossInputs } from '../lane/inputs.ts';
+import { checkInputs, checkSquareImages, type LossInputs } from '../lane/inputs.ts';
 import { type ApplyOptions, type HybridLoss, LossHandle } from '../lane/loss.ts';
 import type { AdamW } from '../lane/optim.ts';
 import type { Proxies } from '../lane/proxies.ts';
@@ -172,7 +172,7 @@ export class Learner implements Disposable {
 
   /** Queues the transfer of images `first` to `end` - 1. */
   batch(samples: LabeledBatch, first: number = 0, end?: number): Batch {
-    const { images, count, size } = checkSquares('learner.batch', samples);
+    const { images, count, size } = checkSquareImages('learner.batch', samples);
     integer('learner.batch', 'first', first, 0, count - 1);
     const last = end === undefined ? count : integer('learner.batch', 'end', end, first + 1, count);
     const { model, device } = this.embedder.config;
@@ -323,7 +323,7 @@ export class Learner implements Disposable {
 
   /** Finds the first part of the network with a non-finite output for these images; null if all are finite. */
   async firstNotFinite(samples: LabeledBatch): Promise<string | null> {
-    const { count } = checkSquares('learner.firstNotFinite', samples);
+    const { count } = checkSquareImages('learner.firstNotFinite', samples);
     const chunk = this.#config.chunk ?? count;
     for (let first = 0; first < count; first += chunk) {
       using batch = this.batch(samples, first, Math.min(count, first + chunk));

@@ -22,13 +22,13 @@ import { type Lines, parseRows, parseSnapshot } from './run-schema.ts';
 export async function readRun(path: string): Promise<RunRecord> {
   const config = await readConfig(path);
   const { rows, invalid } = await readRows(path);
-  const drawn = join(path, 'snapshot.json');
-  const snapshot = await readInside(drawn);
+  const file = join(path, 'snapshot.json');
+  const snapshot = await readInside(file);
   return {
     name: config.name ?? resolve(path).split(/[\\/]/).at(-1)!,
     config,
     rows,
-    snapshot: snapshot === null ? null : parseSnapshot(snapshot, drawn),
+    snapshot: snapshot === null ? null : parseSnapshot(snapshot, file),
     ...(invalid && { invalid }),
   };
 }

@@ -246,8 +246,8 @@ export class DiskStore implements RunStore {
       const other = (await this.#lock.isHeld().catch(() => true)) ? null : await runHolder(this.folder);
       throw other === null ? error : lostLock(this.folder, `${other.holder} is training there now`);
     });
-    // Must follow the check of the folder, because `lostTo` acquires a missing lock again.
-    const other = await this.#lock.lostTo();
+    // Must follow the check of the folder, because `reacquire` acquires a missing lock again.
+    const other = await this.#lock.reacquire();
     if (other !== null) throw lostLock(this.folder, `${other} is training there now`);
   }
 

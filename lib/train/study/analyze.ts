@@ -129,8 +129,8 @@ function compareAll(arms: readonly ArmSummary[]): Comparison[] {
   return raw.map((contrast, i) => {
     const p = ps[i]!;
     const verdict = Number.isNaN(p) ? 'too few seeds' : p < level ? 'difference' : 'none found';
-    const made: Comparison = { ...contrast, estimate: estimate(contrast.differences), p, verdict };
-    return made.estimate.mean < 0 ? flipped(made) : made;
+    const comparison: Comparison = { ...contrast, estimate: estimate(contrast.differences), p, verdict };
+    return comparison.estimate.mean < 0 ? flipped(comparison) : comparison;
   });
 }
 

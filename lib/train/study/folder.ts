@@ -119,7 +119,7 @@ export class StudyFolder {
     const { lock, log } = this.#held;
     const isSame = await leadsTo(resultsOf(this.path), log);
     // A missing lock is acquired again, but not in another folder.
-    const other = isSame ? await lock.lostTo() : ((await lockHolder(lock.path))?.holder ?? null);
+    const other = isSame ? await lock.reacquire() : ((await lockHolder(lock.path))?.holder ?? null);
     if (isSame && other === null) return { log };
     const isOwn = other === null || (await lock.isHeld());
     const why = isOwn ? 'its results.jsonl was moved, deleted or replaced' : `${other} is working on it now`;

@@ -81,7 +81,7 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
     // With controls, beta applies to their hard-negative runs only; otherwise, to the geometries that support it.
     const axesOfGeometry =
       appliesTo('beta', { geometry: geometry as TrainedGeometry }) && !controls ? others : withoutBeta;
-    const settings = draws === null ? grid(axesOfGeometry) : drawn(axesOfGeometry, draws, next);
+    const settings = draws === null ? grid(axesOfGeometry) : sampled(axesOfGeometry, draws, next);
     return settings.map((setting) => configOf(overrideOptions(base, { ...setting, geometry })));
   });
   const cells = configs.map((config) => ({ arm: config.geometry as string, config }));
@@ -92,7 +92,7 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
     return !seen.has(key) && seen.add(key);
   });
   if (kept.length > maxCells) throw tooManyCells(String(kept.length));
-  return { cells: named(kept, varied), seeds: [...seeds], varied };
+  return { cells: withIds(kept, varied), seeds: [...seeds], varied };
 }
 
 /** Returns the options of a run. By default, only the last epoch is evaluated, because its recall is the result. */
@@ -135,7 +135,7 @@ function grid(axes: Readonly<Partial<Record<string, Axis>>>): Setting[] {
 }
 
 /** Samples settings: log-uniformly from ranges, uniformly from lists; without repetition if all axes are lists. */
-function drawn(axes: Readonly<Partial<Record<string, Axis>>>, draws: number, next: Random): Setting[] {
+function sampled(axes: Readonly<Partial<Record<string, Axis>>>, draws: number, next: Random): Setting[] {
   if (Object.values(axes).every((axis) => 'values' in axis!))
     return shuffle(next, grid(axes)).slice(0, draws);
   const value = (axis: Axis): string | number =>
@@ -201,7 +201,7 @@ function signature(config: RunConfig): string {
   );
 }
 
-function named(cells: readonly Omit<Cell, 'id' | 'label'>[], varied: readonly AxisName[]): Cell[] {
+function withIds(cells: readonly Omit<Cell, 'id' | 'label'>[], varied: readonly AxisName[]): Cell[] {
   const taken = new Map<string, number>();
   return cells.map(({ arm, config }) => {
     const others = varied.filter((key) => !isTemperature(key) && appliesTo(key, config));

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { checkInputs, checkSquares } from '../../../lib/train/lane/inputs.ts';
+import { checkInputs, checkSquareImages } from '../../../lib/train/lane/inputs.ts';
 import { embed, tinyEmbedder } from '../helpers.ts';
 
 test('the loss requires two tensors of the same shape', async (t) => {
@@ -17,8 +17,10 @@ test('the loss requires two tensors of the same shape', async (t) => {
 
 test('square images must have the number of bytes that count and size imply', (t) => {
   const squares = { images: new Uint8Array(2 * 4 * 4 * 3), count: 2, size: 4 };
-  t.deepEqual(checkSquares('embed', squares), squares);
-  t.throws(() => checkSquares('embed', { ...squares, count: 3 }), { code: 'ERR_HOROBALL_SHAPE' });
-  t.throws(() => checkSquares('embed', { ...squares, count: 0 }), { code: 'ERR_HOROBALL_RANGE' });
-  t.throws(() => checkSquares('embed', { ...squares, images: [] as never }), { code: 'ERR_HOROBALL_TYPE' });
+  t.deepEqual(checkSquareImages('embed', squares), squares);
+  t.throws(() => checkSquareImages('embed', { ...squares, count: 3 }), { code: 'ERR_HOROBALL_SHAPE' });
+  t.throws(() => checkSquareImages('embed', { ...squares, count: 0 }), { code: 'ERR_HOROBALL_RANGE' });
+  t.throws(() => checkSquareImages('embed', { ...squares, images: [] as never }), {
+    code: 'ERR_HOROBALL_TYPE',
+  });
 });

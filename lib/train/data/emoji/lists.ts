@@ -39,8 +39,8 @@ export function emojiLists(images: readonly Image[], seed: number): Record<strin
 
 /** Returns the training labels: a random half. */
 function halfOf(labels: readonly string[], seed: number): Set<string> {
-  const drawn = shuffle(random(seed, 1), [...labels]);
-  return new Set(drawn.slice(0, Math.floor(drawn.length / 2)));
+  const shuffled = shuffle(random(seed, 1), [...labels]);
+  return new Set(shuffled.slice(0, Math.floor(shuffled.length / 2)));
 }
 
 /**

@@ -150,15 +150,15 @@ async function fill(folder: string, from: string, options: Resolved): Promise<Em
   const lost = new Set(failed.filter(({ part }) => part === 'images').map(({ label }) => label));
   for (const part of parts)
     for (const label of lost) await rm(path.join(folder, part, label), { recursive: true, force: true });
-  const drawn = work.filter((image) => !failed.includes(image) && !lost.has(image.label));
-  for (const [name, text] of Object.entries(emojiLists(drawn, options.seed)))
+  const rendered = work.filter((image) => !failed.includes(image) && !lost.has(image.label));
+  for (const [name, text] of Object.entries(emojiLists(rendered, options.seed)))
     await writeFile(path.join(folder, name), text);
   await writeFile(path.join(folder, 'LICENSES.md'), await licenses(from, setsOf(options.all)));
-  const images = drawn.filter(({ part }) => part === 'images').length;
+  const images = rendered.filter(({ part }) => part === 'images').length;
   const classes = images / benchmarkSets.length;
   if (classes < 2) throw tooFew(from, classes);
   const { duplicates, incomplete } = matched;
-  return { classes, images, extra: drawn.length - images, duplicates, incomplete: incomplete + lost.size };
+  return { classes, images, extra: rendered.length - images, duplicates, incomplete: incomplete + lost.size };
 }
 
 function tooFew(from: string, classes: number): Coded {

@@ -30,11 +30,11 @@ ${ticks([low, high]).map(
     html`<path class="grid" d="M${at(value)} 4V${base}"/><text class="tick" x="${at(value)}" y="${base + 15}" text-anchor="middle">${Number((100 * value).toPrecision(3))}</text>`,
 )}
 <path class="zero" d="M${at(0)} 4V${base}"/>
-${rows.map((row, i) => drawn(row, 4 + (i + 0.5) * rowHeight, at))}
+${rows.map((row, i) => forestRow(row, 4 + (i + 0.5) * rowHeight, at))}
 <text class="label" x="${right}" y="${base + 31}" text-anchor="end">percentage points of Recall@1</text></svg></figure>`;
 }
 
-function drawn(
+function forestRow(
   { name, mean, low, high, significant }: ForestRow,
   y: number,
   at: (value: number) => string,

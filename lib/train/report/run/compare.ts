@@ -109,9 +109,9 @@ function lossLine(
 }
 
 function disks(records: readonly RunRecord[]): Part {
-  const drawn = records.filter((record) => record.snapshot !== null);
-  if (drawn.length === 0) return null;
-  return html`<section><h2>The Poincaré disk</h2><div class="disks">${drawn.map((record) =>
+  const withSnapshot = records.filter((record) => record.snapshot !== null);
+  if (withSnapshot.length === 0) return null;
+  return html`<section><h2>The Poincaré disk</h2><div class="disks">${withSnapshot.map((record) =>
     diskFigure(record.snapshot!, record.name),
   )}</div></section>`;
 }
@@ -130,8 +130,8 @@ of test images. The report of each run has more details.</p>${profileTable(rows)
 }
 
 function differences(records: readonly RunRecord[]): Html {
-  const compared = optionsWhere(({ affectsResult }) => affectsResult ?? true);
-  const differing = compared.filter(
+  const relevant = optionsWhere(({ affectsResult }) => affectsResult ?? true);
+  const differing = relevant.filter(
     (name) => new Set(records.map((record) => JSON.stringify(record.config[name]))).size > 1,
   );
   if (differing.length === 0) return html`<p>None.</p>`;

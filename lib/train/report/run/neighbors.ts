@@ -4,7 +4,7 @@ import { thumbnail } from '../charts/gallery.ts';
 import { type Html, html, type Part } from '../html.ts';
 import { fixed } from '../tables.ts';
 
-type Drawn = RunRecord & { snapshot: Snapshot };
+type WithSnapshot = RunRecord & { snapshot: Snapshot };
 type Query = Snapshot['gallery'][number];
 
 /** Maximum number of images to show. */
@@ -15,9 +15,9 @@ const maxQueries = 6;
  * that are not in every row. Images with identical rows are omitted.
  */
 export function neighborsSection(records: readonly RunRecord[]): Part {
-  const drawn = records.filter((record): record is Drawn => record.snapshot !== null);
-  const shared = sharedQueries(drawn);
-  if (drawn.length < 2 || shared.length === 0) return null;
+  const withSnapshot = records.filter((record): record is WithSnapshot => record.snapshot !== null);
+  const shared = sharedQueries(withSnapshot);
+  if (withSnapshot.length < 2 || shared.length === 0) return null;
   const differing = shared.filter((rows) => new Set(rows.map(neighborKey)).size > 1);
   return html`<section><h2>Nearest neighbors</h2>${
     differing.length === 0
@@ -27,7 +27,7 @@ missing from the nearest neighbors of at least one run. Green: same class; red: 
           differing.length < shared.length
             ? ` Of ${shared.length} images, ${shared.length - differing.length} have the same neighbors in every run and are omitted.`
             : null
-        }</p><div class="gallery">${differing.slice(0, maxQueries).map((rows) => comparison(rows, drawn))}</div>`
+        }</p><div class="gallery">${differing.slice(0, maxQueries).map((rows) => comparison(rows, withSnapshot))}</div>`
   }</section>`;
 }
 
@@ -37,8 +37,8 @@ to compare. This is always the case for the two outputs of a unit-norm head, bec
 }
 
 /** Returns the queries that are present in every run, identified by their image. */
-function sharedQueries(drawn: readonly Drawn[]): Query[][] {
-  const [first, ...others] = drawn.map(({ snapshot }) => snapshot.gallery);
+function sharedQueries(withSnapshot: readonly WithSnapshot[]): Query[][] {
+  const [first, ...others] = withSnapshot.map(({ snapshot }) => snapshot.gallery);
   return (first ?? []).flatMap((query) => {
     const rows = others.map((gallery) =>
       gallery.find((other) => other.query.thumbnail === query.query.thumbnail),
@@ -57,14 +57,14 @@ function inEvery(rows: readonly Query[]): Set<string> {
   return new Set([...(first ?? [])].filter((thumbnail) => others.every((row) => row.has(thumbnail))));
 }
 
-function comparison(rows: readonly Query[], drawn: readonly Drawn[]): Html {
+function comparison(rows: readonly Query[], withSnapshot: readonly WithSnapshot[]): Html {
   const everywhere = inEvery(rows);
   return html`<div class="compared">${rows.map(
-    ({ query, nearest }, i) => html`<p class="run">${drawn[i]!.name}</p><div class="query">
-${thumbnail(query, drawn[i]!.snapshot, 'query')}${nearest.map((one) =>
+    ({ query, nearest }, i) => html`<p class="run">${withSnapshot[i]!.name}</p><div class="query">
+${thumbnail(query, withSnapshot[i]!.snapshot, 'query')}${nearest.map((one) =>
   thumbnail(
     one,
-    drawn[i]!.snapshot,
+    withSnapshot[i]!.snapshot,
     one.label === query.label ? 'hit' : 'miss',
     fixed(one.distance, 2),
     !everywhere.has(one.thumbnail),

@@ -100,8 +100,8 @@ function lede({ ds }: ReproductionRecord, studies: Readonly<Record<StudyName, St
   const results = all.flatMap((study) => study.results);
   const took = results.reduce((sum, { seconds }) => sum + orZero(seconds), 0);
   const { model, ep, bs } = studies.temperature.plan.cells[0]!.config;
-  const made = results.length === total ? `${total} runs` : `${results.length} of ${total} runs so far`;
-  return `Does hyperbolic geometry help, or does it only act as a temperature? ${made} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
+  const runsText = results.length === total ? `${total} runs` : `${results.length} of ${total} runs so far`;
+  return `Does hyperbolic geometry help, or does it only act as a temperature? ${runsText} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
 }
 
 /** Returns a heat map of mean recall by lambda and c. */
@@ -123,8 +123,8 @@ function lambdaSection(arms: readonly ArmSummary[]): Part {
 
 /** Returns the hardest negatives on the embeddings of the best run, under each geometry. */
 function stripSection(best: readonly RunRecord[]): Part {
-  const drawn = best.filter(({ snapshot }) => (snapshot?.strips ?? []).length > 0);
-  const [shown] = drawn;
+  const withStrips = best.filter(({ snapshot }) => (snapshot?.strips ?? []).length > 0);
+  const [shown] = withStrips;
   if (shown === undefined) return null;
   return html`<section><h2>Hard negatives</h2>
 <p>The negatives that push an anchor away most strongly depend on the geometry of the loss. The embeddings are those of the best
@@ -219,11 +219,11 @@ function publishedSection(ds: string): Part {
   )}</tbody></table></div></section>`;
 }
 
-function methodSection({ command, machine, seeds, grid, asked }: ReproductionRecord): Html {
+function methodSection({ command, machine, seeds, grid, asked: requested }: ReproductionRecord): Html {
   const less =
-    grid === 'full' && seeds.length === asked.length
+    grid === 'full' && seeds.length === requested.length
       ? ''
-      : ` To fit the budget, it uses ${grid === 'full' ? 'all settings' : 'fewer settings'} and ${seeds.length} of ${asked.length} seeds.`;
+      : ` To fit the budget, it uses ${grid === 'full' ? 'all settings' : 'fewer settings'} and ${seeds.length} of ${requested.length} seeds.`;
   return html`<section><h2>How this report was made</h2>
 <p><code>${command}</code> on ${machine}.${less} The geometries ${baseline}, ${subject} and hybrid ran with the same seeds: a seed
 determines the initial weights and the order of the images, and differences are computed per seed. Each study has its own

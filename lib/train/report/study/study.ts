@@ -43,8 +43,8 @@ function lede({ plan, results }: Study): string {
   const { ds, model, ep, bs } = plan.cells[0]!.config;
   const took = results.reduce((sum, { seconds }) => sum + orZero(seconds), 0);
   const arms = new Set(plan.cells.map(({ arm }) => arm)).size;
-  const made = results.length === total ? `${total} runs` : `${results.length} of ${total} runs so far`;
-  return `${arms} geometries, ${plan.cells.length} settings, ${counted(plan.seeds.length, 'paired seed')}: ${made} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
+  const runsText = results.length === total ? `${total} runs` : `${results.length} of ${total} runs so far`;
+  return `${arms} geometries, ${plan.cells.length} settings, ${counted(plan.seeds.length, 'paired seed')}: ${runsText} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
 }
 
 const armColor = (arms: readonly ArmSummary[], arm: string): string =>
