@@ -68,7 +68,7 @@ export class LocalServer implements AsyncDisposable {
   }
 }
 
-/** Sends a page. `more`: the additional script that was passed to `page`. */
+/** Sends a page. `more`: the additional script of the page, which the content security policy must allow. */
 export function sendPage(response: ServerResponse, text: string, more: string = ''): void {
   response.writeHead(200, { ...headers(scriptText(more)), 'content-type': 'text/html; charset=utf-8' });
   response.end(text);

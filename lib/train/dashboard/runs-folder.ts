@@ -7,11 +7,11 @@ import type { RunRecord } from '../run/record.ts';
 
 /** A run that was found in a folder of runs. */
 export interface ListedRun {
-  /** Path of its folder relative to the folder of runs, separated by `/`. */
+  /** Path of the run folder relative to the folder of runs, with `/` as separator. */
   readonly path: string;
-  /** Modification time of its log, or of its configuration if there is no log: milliseconds since 1970. */
+  /** Modification time of the log, or of the configuration if there is no log, in milliseconds since 1970. */
   readonly changed: number;
-  /** Size of its log in bytes; 0 without a log. */
+  /** Size of the log in bytes; 0 without a log. */
   readonly size: number;
 }
 
@@ -19,11 +19,11 @@ export interface ListedRun {
 export interface ShownRun extends ListedRun {
   readonly record: RunRecord | null;
   readonly trouble: string | null;
-  /** Whether a process is training in its folder. */
+  /** Whether a process is training in the run folder. */
   readonly training: boolean;
 }
 
-/** Levels of folders that are searched, enough for `<folder>/<study>/runs/<run>`. */
+/** Depth of the search, enough for `<folder>/<study>/runs/<run>`. */
 const depth = 3;
 
 /** The runs in a folder, and in its studies. Only runs that have changed are read again. */

@@ -61,7 +61,7 @@ export class Dashboard implements AsyncDisposable {
     response.on('close', () => this.#clients.delete(response));
   }
 
-  /** Renders events of the current state, each topic at most once. */
+  /** Returns a function that renders the event of a topic, at most once per topic. */
   #events(): (topic: Topic) => string {
     const rendered = new Map<Topic, string>();
     return (topic) => {

@@ -15,7 +15,7 @@ const about: Published = {
   layout: 'cars_annos.mat and car_ims/000001.jpg and so on',
 };
 
-/** The split of deep metric learning, with disjoint classes. */
+/** The split used in deep metric learning, with disjoint classes. */
 export const cars: DatasetRecord = published(about, {
   name: 'Cars',
   description: 'Cars-196; the first 98 classes for training, the others for testing',

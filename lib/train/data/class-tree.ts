@@ -1,13 +1,14 @@
-/** A class tree as arrays of numbers, for the losses on it. */
+/** A class tree as arrays of numbers, for the tree losses. */
 import { integer } from '../../check.ts';
 import { largest } from '../../integers.ts';
 import type { Split } from './types.ts';
 
-/** The part of a class tree above the rows of a batch. */
+/** The part of a class tree that contains the classes of a batch. A row is an image of the batch. */
 export interface BatchTree {
   /**
-   * Partitions of the rows by their ancestors, from the bottom up: the group of each row, numbered from 0, and the height
-   * of the ancestors above the classes. A level is omitted if it partitions the batch like the level below, or not at all.
+   * The rows grouped by ancestor, one entry per level, from the bottom up: the group of each row, numbered from 0, and
+   * the height of the level above the classes. A level is omitted if its groups are those of the level below, or if all
+   * rows are in one group.
    */
   readonly levels: readonly { readonly height: number; readonly groups: Int32Array }[];
   /** Pairs of a node, numbered from 0, and a row below it. A node with the same rows as one of its children is omitted. */
@@ -18,7 +19,7 @@ export interface BatchTree {
   readonly rowDepths: Float64Array;
 }
 
-/** A tree above the classes of a split. */
+/** The class tree of a split. */
 export class ClassTree {
   /** The path to each class, as node numbers: its ancestors from the top, then the class itself. */
   readonly #paths: readonly (readonly number[])[];

@@ -15,8 +15,7 @@ export function parseCsv(text: string, file: string): string[][] {
 }
 
 /**
- * Yields the rows one after another, because all rows of a large list together would take 50 times its size in
- * memory.
+ * Yields the rows one at a time, because all rows of a large list would take 50 times the size of its text in memory.
  *
  * @throws as {@link parseCsv}
  */

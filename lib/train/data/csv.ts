@@ -77,8 +77,8 @@ interface Columns {
 }
 
 /**
- * A list may have a million rows, and one more row per 32 characters. A row takes about a hundred bytes of memory, but a
- * damaged list can have rows of a few bytes.
+ * Maximum number of rows: a million, plus one per 32 characters of text. A row takes about 100 bytes of memory, so a
+ * damaged list of very short rows would take far more memory than its size.
  */
 const freeRows = 1_000_000;
 const minLength = 32;

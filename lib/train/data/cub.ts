@@ -12,7 +12,7 @@ const about: Published = {
   layout: 'CUB_200_2011/images/001.Black_footed_Albatross/*.jpg and so on',
 };
 
-/** The split of deep metric learning, with disjoint classes. */
+/** The split used in deep metric learning, with disjoint classes. */
 export const cub: DatasetRecord = published(about, {
   name: 'CUB',
   description: 'CUB-200-2011; the first 100 classes for training, the others for testing',

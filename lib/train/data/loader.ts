@@ -34,7 +34,7 @@ export interface ImageLoaderOptions {
   seed: number;
   /**
    * Maximum number of images in progress; default twice the number of cores, because an image waits for the JavaScript
-   * thread between its steps. They share the UV_THREADPOOL_SIZE threads of libuv (default 4).
+   * thread between reading, decoding and resizing. These run in the UV_THREADPOOL_SIZE threads of libuv (default 4).
    */
   concurrency?: number | undefined;
   /** Throw if an image cannot be read, instead of skipping it; default false. */
@@ -127,7 +127,7 @@ export class ImageLoader {
    *
    * @param options - `epoch`, the position of an image in the epoch, and the loader's seed determine the crop; `first` is
    * the position of the first image, to resume within an epoch; `stride` is the distance between the first positions of
-   * consecutive lists, if each list is a part of a longer one
+   * consecutive lists, if each list is a part of a batch
    * @throws `ERR_HOROBALL_PICTURE` if an image is unreadable and `strict` is set, if all images of a class are unreadable
    * in training, or if all images are unreadable in evaluation; the signal's reason if it is aborted
    */

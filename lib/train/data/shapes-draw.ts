@@ -113,7 +113,7 @@ function outline({ outline: waves, aspect }: Species): string {
   return `M${points.join('L')}Z`;
 }
 
-/** Draws the parts, which extend beyond the body and are behind it. */
+/** Draws the parts (horns, paddles, bristles or loops), which extend beyond the body and are behind it. */
 function drawParts({ parts }: Species, fill: string): string {
   const { kind, length, width } = parts;
   const reach = 0.7 + length;

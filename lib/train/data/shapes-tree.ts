@@ -110,7 +110,10 @@ function drawGenus(next: Random, family: Species, index: number): Species {
   };
 }
 
-/** Adds the mark and the final colors. Siblings get mark positions and hues from different quarters of the circle. */
+/**
+ * Adds the mark and the final colors. The marks of the species of a genus have angles and hues in different quarters of
+ * the circle.
+ */
 function drawSpecies(next: Random, genus: Species, index: number): Species {
   const quarter = (offset: number): number => ((index + offset) % speciesPerGenus) / speciesPerGenus;
   const shuffled = shuffle(next, [...marks]);

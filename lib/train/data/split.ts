@@ -36,8 +36,8 @@ export function classRange(all: Split, from: number, to: number): Split {
 }
 
 /**
- * Warns about classes with a single image. In training, every view is a crop of this image. In the test split, it counts as
- * a miss, unless there is a gallery.
+ * Warns about classes with a single image. In training, all views are crops of this image; in the test split, the image
+ * counts as a miss, unless there is a gallery.
  */
 export function singleImageWarnings({
   train,

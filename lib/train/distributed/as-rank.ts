@@ -4,7 +4,8 @@ import { placeOf } from './environment.ts';
 
 /**
  * Runs `work` as a rank of a group. If it fails, the other ranks are notified.
- * @param given - the caller's group, which stays open; default: the group that the environment describes, if any
+ * @param given - the caller's group, which stays open; null for a single process; default: the group that the
+ * environment describes, if any
  */
 export async function asRank<T>(
   given: RankGroup | null | undefined,

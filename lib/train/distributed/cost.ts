@@ -25,7 +25,10 @@ export interface Cost {
   gradientBytes: number;
   /** Bytes on each rank in addition to the graph: weights, gradients, two moments and communication buckets. */
   stateBytes: number;
-  /** Bytes on each rank for the gathered embeddings, and for the gradients that it computes, before and after scaling. */
+  /**
+   * Bytes on each rank for the gathered embeddings, and for its part of their gradients, stored before and after
+   * scaling.
+   */
   gatheredBytes: number;
   /** Floating-point operations of the loss on each rank, for a geometry with one inner product per pair of rows. */
   lossOperations: number;

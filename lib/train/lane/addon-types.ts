@@ -2,7 +2,7 @@
 import type { EmbedderConfig, GradScalerOptions, HybridLossOptions, ScalerState } from './types.ts';
 
 declare const handleBrand: unique symbol;
-/** A native resource owned by the lane; `Kind` is its type in the addon. */
+/** A native resource owned by the lane (the training thread); `Kind` is its type in the addon. */
 export interface Handle<Kind extends string = string> {
   readonly [handleBrand]: Kind;
 }

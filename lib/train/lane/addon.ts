@@ -13,7 +13,7 @@ import type {
 } from './addon-types.ts';
 import type { LossValues, NativeAdamWOptions, Parameter, TorchMemory } from './types.ts';
 
-/** train.node. Calls that return no promise are queued; their errors reject the lane's next promise. */
+/** train.node. Calls that return no promise are queued; their errors reject the next promise of the training thread. */
 export interface TrainAddon {
   readonly builtVersion: string;
   readonly version: string;

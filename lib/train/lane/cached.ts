@@ -46,8 +46,8 @@ export class CachedEmbeddings extends Leaves {
 
   /**
    * Queues the first pass.
-   * @param images - read later, on the lane: before you modify the bytes, call `backward` and await a read, such as
-   * `objective.read()`
+   * @param images - read later, on the training thread: before you modify the bytes, call `backward` and await a read,
+   * such as `objective.read()`
    * @param chunk - images per graph, 1 or more
    * @throws RangeError `ERR_HOROBALL_RANGE` for an invalid chunk size
    */

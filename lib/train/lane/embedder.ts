@@ -99,7 +99,8 @@ export function setRunLoader(loader: RunLoader): void {
 }
 
 /**
- * A backbone and a head. Calls queue work on the lane and return immediately; only promises wait for it.
+ * A backbone and a head. Calls queue work on the training thread (the lane) and return immediately; only
+ * promises wait for it.
  *
  * @example
  * using embedder = await Embedder.create({ model: 'vit_nano', head: 'hypmix', dim: 32, clipR: 2.3, c: 0.1, seed: 1 });

@@ -32,7 +32,7 @@ import type { HybridLossOptions, LossValues, WaitOptions } from './types.ts';
 /** The geometries that support `hardness`. */
 const withoutDistance = geometries.filter((name) => !geometryTerms[name].distance);
 
-/** Options of one `apply`; those that are also options of the loss replace its values. */
+/** Options of one `apply`. Those that `HybridLoss` also has override its values. */
 export interface ApplyOptions {
   /** Temperatures, above 0. */
   tauE?: number;
@@ -44,10 +44,10 @@ export interface ApplyOptions {
   /** Whether `read` returns gradients with respect to the temperatures, lambda and c; default false. */
   gradParams?: boolean;
   /**
-   * Whether the ranks that gathered the embeddings (`group.gatherRows`) divide the work: each computes only the pairs of
-   * its own rows. Every rank must then apply the loss with the same options; `read` returns the values of the whole loss.
-   * Has no effect on rows that were not gathered, with pair losses or `hardness`, on CUDA devices, or if rows of one class are
-   * on several ranks: every rank then computes the whole loss. Default false.
+   * Whether the ranks that gathered the embeddings (`group.gatherRows`) divide the work: each computes only the pairs
+   * of its own rows. Every rank must then apply the loss with the same options; `read` returns the values of the whole
+   * loss. The work is not divided for rows that were not gathered, with pair losses or `hardness`, on CUDA devices, or
+   * if several ranks have rows of one class: every rank then computes the whole loss. Default false.
    */
   divide?: boolean;
 }

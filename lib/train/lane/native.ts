@@ -24,7 +24,10 @@ export interface TorchInfo {
   threads: number;
 }
 
-/** The loaded addon. `threads` is stored, because libtorch reports the setting of the calling thread, not of the lane. */
+/**
+ * The loaded addon. `threads` is stored, because libtorch reports the setting of the calling thread, not of the
+ * training thread.
+ */
 let loaded: { addon: TrainAddon; lib: string; threads?: number } | undefined;
 
 /** @internal The training addon, loaded on the first call. */

@@ -50,7 +50,7 @@ export abstract class Resource<Kind extends string> implements Disposable {
   }
 }
 
-/** A float32 tensor that the lane computes; reading it waits for the result. */
+/** A float32 tensor that the lane (the training thread) computes; reading it waits for the result. */
 export class Tensor extends Resource<'Tensor'> {
   readonly shape: readonly number[];
 

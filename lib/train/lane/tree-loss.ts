@@ -64,8 +64,8 @@ export class TreeTerms implements Disposable {
  * - `radius`: the mean squared difference between `dist0 / reach` and the relative depth, over images and ancestors.
  *
  * An ancestor is the hyperbolic midpoint of its images in the batch. A learned prototype would only be updated by batches
- * with its images, and would not carry over to the classes of the test split. A midpoint follows the network without state,
- * and tends to be nearer to the origin than its images, as an ancestor should be.
+ * with its images, and would not carry over to the classes of the test split. A midpoint needs no
+ * state, and tends to be nearer to the origin than its images, as an ancestor should be.
  */
 export class TreeLoss {
   readonly #weights: Readonly<TreeValues>;

@@ -26,7 +26,7 @@ export interface AnyTensor {
 
 /** Options of every call that returns a promise. */
 export interface WaitOptions {
-  /** When aborted, the promise rejects with the signal's reason, and work that the lane has not started is dropped. */
+  /** When aborted, the promise rejects with the signal's reason, and queued work that has not started is dropped. */
   signal?: AbortSignal;
 }
 

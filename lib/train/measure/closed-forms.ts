@@ -3,7 +3,10 @@ import { distanceWeight } from '../../cards.ts';
 import type { TrainedGeometry } from '../options/define.ts';
 import type { RunConfig } from '../options/options.ts';
 
-/** The parameters of a tied pair's logit, except its cosine. */
+/**
+ * The parameters of the logit of a pair under a tied head (both outputs are functions of the same unit vector), except
+ * the cosine of the pair.
+ */
 export interface Setting {
   /** The terms of the geometry's logit. */
   terms: { inner: boolean; distance: boolean; weighted: boolean; curved: boolean; slope: number };
@@ -40,8 +43,9 @@ export interface Curve {
 }
 
 /**
- * Radius of a tied head's ball points: `min(tanh(sqrt(c) R), 1 - margin) / sqrt(c)`, `R = min(1, clip)`. The core composes
- * it from the row cards of the head (`tiedRadius` of lib/row/head.ts), which an HTML page cannot call; a test compares the two.
+ * Radius of a tied head's ball points: `min(tanh(sqrt(c) R), 1 - margin) / sqrt(c)`, `R = min(1, clip)`. The core
+ * computes it with the row-wise operations of the head (`tiedRadius` of lib/row/head.ts), which an HTML page cannot
+ * call; a test compares the two.
  */
 export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
   const root = Math.sqrt(c);
@@ -49,7 +53,7 @@ export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
 }
 
 /**
- * The logit of a tied pair: `cos / tauE - lambda d / tauH`, with `d = 2/sqrt c arsinh sqrt u`, `u = 2 c r^2 (1 - cos) /
+ * The logit of a pair: `cos / tauE - lambda d / tauH`, with `d = 2/sqrt c arsinh sqrt u`, `u = 2 c r^2 (1 - cos) /
  * a^2`, `a = 1 - c r^2` for the ball's common radius r; without curvature `d = slope r sqrt(2 (1 - cos))`.
  *
  * Derivatives: `dd/dcos = -(2/sqrt c) (c r^2/a^2) / sqrt(u (1 + u))` and, finite even at cos 1,

@@ -55,8 +55,9 @@ export interface Embedded {
 }
 
 /**
- * The fused score of the two outputs: cosine / tauE - lambda d / tauH. For a tied head, the distance decreases
- * monotonically with the cosine, so the score ranks like the cosine and needs no separate search.
+ * The fused score of the two outputs: cosine / tauE - lambda d / tauH. For a tied head (both outputs are functions of
+ * the same unit vector), the distance decreases monotonically with the cosine, so the score ranks like the cosine and
+ * needs no separate search.
  */
 export type Fusion = Pick<FusedOptions, 'tauE' | 'tauH' | 'lambda'> & { tied: boolean };
 
@@ -207,7 +208,7 @@ export async function averaged(
   return { ...evaluation, spaces: mapped(evaluation.spaces, () => sums[next++]! / total) };
 }
 
-/** Replaces every number of the results, in a fixed order. */
+/** Replaces every number of the results with `replace(number)`, always in the same order. */
 function mapped(
   { hyperbolic, cosine, body, fused }: Evaluation['spaces'],
   replace: (value: number) => number,

@@ -10,7 +10,7 @@ import type { Hierarchy, HierarchyFit } from './types.ts';
 /** The values of K in Recall@K per level, and the maximum number of queries. */
 const ks = [1, 10] as const;
 const maxQueries = 4096;
-/** Queries per turn of the event loop, which takes less than 2 ms. */
+/** Queries per turn of the event loop; a turn takes less than 2 ms. */
 const queriesPerTurn = 512;
 
 /**

@@ -11,7 +11,10 @@ import type { Recall } from './types.ts';
 export interface Protocol {
   /** The values of k in Recall@k. */
   ks: readonly number[];
-  /** Number of queries at the start; the other images are the gallery. Default: each image is a query for all others. */
+  /**
+   * Number of queries: the first images of the split; the others are the gallery. Default: each image is a query, and
+   * all others are its gallery.
+   */
   queries?: number | undefined;
 }
 
@@ -134,15 +137,15 @@ function numbered(names: readonly string[]): Int32Array {
   return Int32Array.from(names, (name) => numbers.get(name)!);
 }
 
-/** Numbers of neighbors to search for a row of another group: few for all rows, then more for the remaining rows. */
+/** Neighbors per search: few for all rows, then more for the rows whose neighbors are all in their own group. */
 const depths = [16, 256];
 /** Number of queries per search. */
 const block = 2048;
 
 /**
- * Returns the fraction of the rows in `range` whose nearest row of another `excluded` group has the same `wanted` group.
- * Searches once per group only for rows whose nearest neighbors are all in their own group, because a search for each of
- * 20,000 groups would be too slow.
+ * Strict Recall@1: for each row in `range`, finds the nearest row of another `excluded` group; returns the fraction of
+ * rows for which it has the same `wanted` group. Rows whose nearest neighbors are all in their own group are searched
+ * again, one search per group; doing this for all of 20,000 groups would be too slow.
  */
 async function strictRecall(
   x: Matrix<Float32Array>,

@@ -13,7 +13,7 @@ const maxRows = 768;
 /** Maximum number of anchors whose rankings are compared, and number of nearest rows for the overlap. */
 const maxAnchors = 64;
 const nearest = 10;
-/** Rows per turn of the event loop, which takes less than 2 ms. */
+/** Rows per turn of the event loop; a turn takes less than 2 ms. */
 const rowsPerTurn = 64;
 
 /**
@@ -26,8 +26,8 @@ export async function spreadOf(embedded: Embedded): Promise<Spread> {
 }
 
 /**
- * Averages over all pairs within classes. This is cheap, because the squared distances between n rows sum to n times those
- * from their mean. A sample of rows could contain no pairs if there are many classes.
+ * Averages over all pairs within classes, because a sample of rows could contain no pairs if there are many classes.
+ * This is cheap: the squared distances between n rows sum to n times those from their mean.
  */
 async function alignmentOf({ euclidean, labels, width }: Embedded): Promise<number> {
   let [within, pairs, done] = [0, 0, 0];

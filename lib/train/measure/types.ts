@@ -185,7 +185,7 @@ export interface HierarchyFit {
 /** Agreement between the rankings by hyperbolic distance and by cosine, averaged over anchors. */
 export interface Ranks {
   spearman: number;
-  /** Fraction of the `nearest` nearest neighbors that both rankings share. */
+  /** Fraction of the nearest neighbors that both rankings share; `nearest` is their number. */
   overlap: number;
   nearest: number;
 }

@@ -19,7 +19,7 @@ const sumOfTerms = shaped(
   `${treeTerms.join(', ')} or a sum such as ${treeTerms.join('+')}`,
 );
 
-/** Metadata of options whose terms need a curved space with points at any distance from its origin. */
+/** Metadata of the options of the terms `cones` and `radius`, which need a curved geometry. */
 const curved = { geometries: geometriesWith('curved') } as const;
 
 /** Losses on the class tree, in addition to the option `loss`. */

@@ -28,7 +28,7 @@ export interface RunListener {
   onStep?(row: StepRow, steps: number | null): void;
   /** Called after every evaluation. */
   onEvaluation?(row: EvaluationRow): void;
-  /** Called at the end of each epoch, with the numerical health of the points. */
+  /** Called at the end of each epoch (every 50 steps without epochs), with the numerical health of the points. */
   onHealth?(row: HealthRow): void;
   /** Called after every evaluation, with the data that the report draws. */
   onSnapshot?(snapshot: Snapshot): void;
@@ -47,7 +47,10 @@ export interface RunListener {
 
 /** External controls of a run. */
 export interface RunControls {
-  /** Stops the run after the current step. It writes a checkpoint, so that it can be resumed. */
+  /**
+   * Stops the run after the current step; with gradient caching or during an evaluation, earlier. The run writes a
+   * checkpoint, so that it can be resumed.
+   */
   signal?: AbortSignal | undefined;
   /** Batches of `crop` x `crop` pixels to train on instead of the data set; nothing is evaluated. */
   data?: AsyncIterable<LabeledBatch> | undefined;

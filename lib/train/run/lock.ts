@@ -26,7 +26,7 @@ function busy(argument: string, folder: string, holder: string, advice: string):
   return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 
-/** Returns the error of a run whose folder was taken over by another run. */
+/** Returns the error of a run that lost its folder: it was moved or deleted, or another run took it over. */
 export function lostLock(folder: string, why: string): Error {
   const message = `[train] runs: expected exclusive use of ${folder}, but ${why}. The last checkpoint is valid; resume the run when no other process uses the folder.`;
   return coded('ERR_HOROBALL_RUN_BUSY', message);

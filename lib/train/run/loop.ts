@@ -129,7 +129,7 @@ async function takeStep(
     await learner.backward(objective, embeddings, rows.factor, stop);
     await feed.prefetch();
     learner.update(lr, step);
-    // Reads the results, and so waits until the lane has computed the step.
+    // Reading the results waits until the training thread has computed the step.
     const options = { lr, factor: rows.factor, wantPoints, tree, stop: stop.isRequested };
     return await learner.finish(objective, whole, whole.labels, options);
   } catch (error) {

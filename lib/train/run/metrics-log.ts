@@ -9,7 +9,7 @@ import { lastName, type Position } from './checkpoint.ts';
 
 const { O_APPEND, O_CREAT, O_RDWR } = constants;
 
-/** Number of bytes at the end of a log that contain the row of the last step; an evaluation's row has a few thousand. */
+/** Number of bytes at the end of a log that are searched for the last step; a row has at most a few thousand bytes. */
 const tailBytes = 1 << 20;
 
 export async function openLog(path: string): Promise<OpenFile> {

@@ -135,7 +135,7 @@ function differing(one: RunConfig, other: RunConfig, may: readonly OptionName[])
   return optionNames.find((name) => !may.includes(name) && one[name] !== other[name]);
 }
 
-/** Whether a run is complete, or cannot be resumed because it has taken steps but has no checkpoint. */
+/** Whether a run is complete, or cannot be resumed: it has taken steps and has final weights, but no checkpoint. */
 async function isOver(folder: string): Promise<boolean> {
   if (await exists(join(folder, lastName))) return (await Checkpoint.position(folder)).complete;
   return (await exists(join(folder, 'model.safetensors'))) && (await tookSteps(folder));
@@ -149,7 +149,7 @@ async function tookSteps(folder: string): Promise<boolean> {
 
 /**
  * Reads the last checkpoint of a run; null if the run ended before its first checkpoint and can start again.
- * @throws `ERR_HOROBALL_CHECKPOINT` if the run wrote no checkpoints; the errors of `Checkpoint.read`
+ * @throws `ERR_HOROBALL_CHECKPOINT` if the run wrote its weights without a checkpoint; the errors of `Checkpoint.read`
  */
 export async function readLastCheckpoint(folder: string): Promise<Checkpoint | null> {
   if (await exists(join(folder, lastName))) return await Checkpoint.read(folder);
@@ -158,7 +158,7 @@ export async function readLastCheckpoint(folder: string): Promise<Checkpoint | n
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 
-/** Returns the most recent complete run in a folder of runs, by the date of its config.json; null if no run is complete. */
+/** Returns the most recent run that is over and has weights, by the date of its config.json; otherwise null. */
 export async function newestRun(runs: string): Promise<string | null> {
   for (const folder of await newestFirst(runs))
     if ((await exists(join(folder, 'model.safetensors'))) && (await isOver(folder))) return folder;

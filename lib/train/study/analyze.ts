@@ -4,7 +4,7 @@ import { baseline, type Cell, chordControl, hardNegatives, slopeMatched, subject
 import { type Study, scoresOf } from './results.ts';
 import { average, type Estimate, estimate, holm, pairedTest } from './statistics.ts';
 
-/** The results of a cell. */
+/** The results of a cell: one setting, run with every seed. */
 export interface CellSummary {
   cell: Cell;
   /** Recall by seed. */
@@ -22,8 +22,8 @@ export interface ArmSummary {
   /** The cell with the highest mean, excluding cells with a failed run. Null if no cell qualifies. */
   best: CellSummary | null;
   /**
-   * Recall by seed, of the cell that is best on the other seeds. Selecting and evaluating a cell on the same seeds would
-   * bias its recall upward.
+   * Recall by seed, of the cell that is best on the other seeds; with a single seed, of the best cell. Selecting and
+   * evaluating a cell on the same seeds biases its recall upward.
    */
   heldOut: Map<number, number>;
 }

@@ -24,7 +24,10 @@ export function parseAxis(name: AxisName, text: string): Axis {
   return { values: [...new Set(values)] };
 }
 
-/** Splits at commas outside brackets. Scans from the right: a comma whose next bracket is a closing one is inside. */
+/**
+ * Splits at commas outside brackets. Scans from the right: a comma is inside brackets if the next bracket is a closing
+ * one.
+ */
 function splitOutsideBrackets(text: string): string[] {
   const parts: string[] = [];
   let [end, isInside] = [text.length, false];

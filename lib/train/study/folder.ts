@@ -135,7 +135,7 @@ function lost(path: string, why: string): Error {
 }
 
 /**
- * Locks the folder of a study, or of several studies.
+ * Locks the folder of a study or of a reproduction, which contains several studies.
  * @throws `ERR_HOROBALL_SWEEP_RUNNING` if another process holds the lock
  */
 export async function lockStudy(path: string): Promise<Lock> {
@@ -192,7 +192,8 @@ async function readFiles(path: string): Promise<Files> {
 }
 
 /**
- * A key that is equal for plans with the same runs. Ignores options that are not `known`, which earlier versions lacked.
+ * A key that is equal for plans with the same runs. Only compares the `known` options, because plans of earlier
+ * versions have fewer.
  */
 function identityOf({ cells, seeds, varied }: StudyPlan, known: readonly OptionName[]): string {
   const settings = cells.map(({ id, arm, label, config }) => [

@@ -7,7 +7,7 @@ import { type Result, remaining, runName } from './results.ts';
 
 /** Callbacks and controls of a study. If a callback returns a promise, the study waits for it; an error ends the study. */
 export interface SweepHooks {
-  /** Stops the study after the current step; a resumed study resumes the run from its checkpoint. */
+  /** Stops the current run and the study; when the study is resumed, the run resumes from its checkpoint. */
   signal?: AbortSignal;
   /** Prepares the data of all runs; called once the study is locked. */
   prepare?: () => Promise<void>;

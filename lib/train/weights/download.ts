@@ -29,7 +29,7 @@ export interface Downloaded {
 /** Metadata of a partial download, so that it is resumed only if the file on the host is the same. */
 const noteSchema = z.object({
   url: z.string(),
-  /** The host's `ETag` or, without one, `Last-Modified`. */
+  /** The host's strong `ETag` or, without one, `Last-Modified`. */
   version: z.string(),
 });
 type PartialNote = z.infer<typeof noteSchema>;
@@ -151,7 +151,7 @@ function startOf(response: Response, have: number, note: PartialNote | null): nu
   return Number(range?.[1]) === have && versionOf(response) === note?.version ? have : null;
 }
 
-/** Returns a validator that changes whenever the file changes; weak ETags do not guarantee this. */
+/** Returns the strong ETag or, without one, `Last-Modified`. A weak ETag can stay the same when the file changes. */
 function versionOf(response: Response): string | null {
   const etag = response.headers.get('etag');
   return etag?.startsWith('"') ? etag : response.headers.get('last-modified');

@@ -193,8 +193,8 @@ function checkWhole(
  * @param source - a file, the folder of a run (its `model.safetensors`), or the name or URL of weights downloaded by
  * `pullWeights`
  * @param cache - the cache folder, as in `pullWeights`
- * @throws `ERR_HOROBALL_WEIGHTS` if the weights have not been downloaded; RangeError `ERR_HOROBALL_OPTION` for an unknown
- * name
+ * @throws `ERR_HOROBALL_WEIGHTS` if the run has no weights yet or the weights have not been downloaded; RangeError
+ * `ERR_HOROBALL_OPTION` for an unknown name
  */
 export async function findWeights(source: string, cache?: string): Promise<string> {
   filePath('findWeights', 'source', source);

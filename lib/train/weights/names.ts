@@ -66,7 +66,10 @@ export function findStateDict(root: PickleValue): StateDict {
   );
 }
 
-/** Searches the wrappers, then the dictionary itself. `seen` bounds the work on shared dictionaries. */
+/**
+ * Searches the wrappers, then the dictionary itself. `seen` contains the dictionaries searched so far, because entries
+ * may share one.
+ */
 function unwrapped(value: PickleValue, opened: string[], seen: Set<PickleValue>): StateDict | undefined {
   if (!(value instanceof PickleDict) || opened.length > maxWrappers || seen.has(value)) return undefined;
   seen.add(value);

@@ -186,7 +186,10 @@ function hashInName(url: URL): string | null {
   return found === undefined || isDate ? null : found;
 }
 
-/** Whether a file exists with the recorded size; reading a pipe, a device or a sparse file may never end. */
+/**
+ * Whether a regular file without holes exists with the recorded size; reading a pipe, a device or a sparse file may
+ * never end.
+ */
 function isWhole(path: string, { bytes }: PullRecord): Promise<boolean> {
   return stat(path).then(
     (found) => found.isFile() && found.size === bytes && holesOf(found) === null,
@@ -202,7 +205,9 @@ async function sha256Of(path: string): Promise<string> {
 
 const recordPath = (path: string): string => `${path}.json`;
 
-/** Returns the record of a file that was downloaded from `url`; null for one of another URL. */
+/**
+ * Returns the record of a file that was downloaded from `url`; null if there is no valid record or it has another URL.
+ */
 async function readRecord(path: string, url: URL): Promise<PullRecord | null> {
   try {
     const record = recordSchema.parse(await readRecordFile(recordPath(path)));

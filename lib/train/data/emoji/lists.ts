@@ -1,4 +1,4 @@
-/** The CSV lists of the data set: one per split of the classes, and one for additional images. A row has an image and its class. */
+/** The CSV lists of the data set: one per benchmark (split by emoji or by subgroup), and one for additional images. */
 import { random, shuffle } from '../../../random.ts';
 
 /** Folders of the images of the benchmark and of additional sets. */

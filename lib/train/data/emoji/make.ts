@@ -124,7 +124,7 @@ export async function makeEmoji(
   return { ...found.data, fresh };
 }
 
-/** Returns the versions of the packages, and notes those that differ from the pinned ones. */
+/** Returns the versions of the packages, and reports those that differ from the pinned ones. */
 async function versionsOf(
   pinned: readonly Pinned[],
   { from, onNote }: EmojiOptions,

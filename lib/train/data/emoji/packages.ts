@@ -24,7 +24,7 @@ export const unicodeData: Pinned = {
     'sha512-Yvgb5AWoHViHV/gq1qr5ZAarcBip+B27/ZLRsUJkbgAEaLlZ/fof9g882LTpmEpyhBNEC0m2SEmItljHsTygjA==',
 };
 
-/** The sets of the benchmark, one per organization; each is a view of every class. */
+/** The sets of the benchmark, one per organization; each provides one view of every class. */
 export const benchmarkSets: readonly EmojiSet[] = [
   {
     id: 'noto',

@@ -1,4 +1,7 @@
-/** Renders drawings of an Iconify set. Packages are untrusted, so size and references of drawings are limited. */
+/**
+ * Renders drawings of an Iconify set. Packages are untrusted, so drawings must be small and have no external
+ * references.
+ */
 import { coded } from '../../../errors.ts';
 import { loadSharp } from '../../../io/sharp.ts';
 

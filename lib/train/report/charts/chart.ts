@@ -21,7 +21,10 @@ export interface ChartOptions {
   yMax?: number;
   /** Whether values are shown as percentages. */
   percent?: boolean;
-  /** Whether the x-axis is logarithmic, with one tick per value; for few values, such as the temperatures of a study. */
+  /**
+   * Whether the x-axis is logarithmic. It has one tick per x value or, with `dense`, ticks at 1, 2 and 5 times powers
+   * of ten.
+   */
   logX?: boolean;
   /** Whether lines have many points, so that dots and horizontal offsets are omitted. */
   dense?: boolean;
@@ -127,7 +130,7 @@ function decades([low, high]: readonly [number, number]): number[] {
   return found.filter((value) => value >= low && value <= high);
 }
 
-/** Uses the x values themselves as ticks, except those whose labels would overlap; short labels have priority. */
+/** Returns the values whose tick labels do not overlap; short labels have priority. */
 function placed(xs: readonly number[], x: Scale): number[] {
   const kept: number[] = [];
   const short = [...new Set(xs)].sort((a, b) => String(a).length - String(b).length || a - b);

@@ -25,7 +25,7 @@ export function recallChart(rows: readonly Row[], baselines: readonly RecallLine
   for (const [i, space] of spaces.entries()) {
     const name = spaceNames[space];
     const y = evaluations.map((row) => row.spaces[space]?.at['1'] ?? Number.NaN);
-    // The outputs of a tied head have the same ranking, so identical lines are drawn once, with all names.
+    // Both outputs of head `hypmix` have the same ranking, so identical lines are drawn once, with all names.
     const same = series.find((one) => one.y.every((value, at) => Object.is(value, y[at])));
     if (same === undefined)
       series.push({ name, color: lineColors[i]!, x: evaluations.map((row) => row.epoch), y });

@@ -47,7 +47,7 @@ export function bestEvaluationText({ config, rows }: RunRecord): string | null {
   const evaluations = evaluationsOf(rows);
   const at1 = (row: EvaluationRow): number => orZero(row.spaces[space].at['1']);
   const trained = evaluations.filter(({ epoch }) => epoch > 0);
-  const [best] = [...trained].sort((a, b) => at1(b) - at1(a)); // the first of ties, like best.safetensors
+  const [best] = [...trained].sort((a, b) => at1(b) - at1(a)); // ties go to the earliest, as in best.safetensors
   if (best === undefined || best === evaluations.at(-1)) return null;
   const kept = config.save_every === null ? '' : '; best.safetensors has these weights';
   return `The best evaluation was after epoch ${best.epoch}: Recall@1 ${percent(at1(best))}% by ${name}${kept}.`;

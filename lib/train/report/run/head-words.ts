@@ -5,20 +5,22 @@ import type { Ranks } from '../../measure/types.ts';
 import type { RunConfig } from '../../options/options.ts';
 import { fixed } from '../tables.ts';
 
-/** Explains a head whose two outputs are functions of the same unit vector; null for a free radius. */
+/** Explains head `hypmix`, whose two outputs are functions of the same unit vector; null for the other head. */
 export function tiedHeadText(config: RunConfig): string | null {
   if (config.head !== 'hypmix') return null;
   return 'Both outputs of this head are functions of the same unit vector, so hyperbolic distance and cosine produce the same ranking; the geometry only changes the weight of each negative in training.';
 }
 
-/** Describes how a free radius changes the rankings. */
+/** Describes how the rankings by hyperbolic distance and by cosine differ. */
 export function rankingText(ranks: Ranks | null | undefined): string | null {
   if (!ranks) return null;
   const { spearman, overlap, nearest } = ranks;
   return `Hyperbolic distance and cosine rank the images with a Spearman correlation of ${fixed(spearman, 3)} and share ${fixed(100 * overlap, 0)}% of the ${nearest} nearest neighbors. The difference is due to the radius: at equal radii, both rankings are the same.`;
 }
 
-/** Describes how much curvature contributes to the run's logits; null unless a tied head trains a hyperbolic distance. */
+/**
+ * Describes how much curvature contributes to the run's logits; null unless head `hypmix` trains a hyperbolic distance.
+ */
 export function curvatureText(config: RunConfig): string | null {
   const { geometry, hyp_c: c, clip_r: clip } = config;
   const terms = geometryTerms[geometry];

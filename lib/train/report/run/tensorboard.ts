@@ -14,9 +14,9 @@ import { levelUp } from '../tables.ts';
 const maxRadii = 65_536;
 
 /**
- * Writes a run's TensorBoard events, with the same values as metrics.jsonl. `tensorboard --logdir runs` shows all runs
- * under the names of their folders. Numbers that were not measured are omitted. The first failure becomes a warning and
- * ends the event file, but not the run.
+ * Writes a run's TensorBoard events: the main values of metrics.jsonl, and drawings of the report. `tensorboard
+ * --logdir runs` shows all runs under the names of their folders. Numbers that were not measured are omitted. The first
+ * failure becomes a warning and ends the event file, but not the run.
  */
 export class TensorBoard implements RunListener {
   readonly #warn: (text: string) => void;

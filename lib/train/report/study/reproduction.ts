@@ -131,7 +131,7 @@ function stripSection(best: readonly RunRecord[]): Part {
 ${shown.config.geometry} run; the weights are those of each geometry at the temperatures of that run.</p>${stripFigure(shown.snapshot!)}</section>`;
 }
 
-/** Returns the predictions of the closed forms for a tied pair, next to the measured distribution of the gradient. */
+/** Returns the closed-form predictions for head `hypmix`, next to the measured distribution of the gradient. */
 function theorySection(best: readonly RunRecord[]): Part {
   if (best.length === 0) return null;
   const cosines = Array.from({ length: 39 }, (_, i) => -0.95 + i * 0.05);
@@ -179,7 +179,9 @@ function shareChart(config: RunConfig, { profiles, cosineBins }: NegativeProfile
   });
 }
 
-/** Compares unit norm with free radius: recall, radii, and whether the radii reflect the class tree. */
+/**
+ * Compares the heads, with unit norm and with free radius: recall, radii, and whether the radii reflect the class tree.
+ */
 function headSection(study: Study, heads: readonly RunRecord[]): Part {
   const { arms } = analyze(study);
   const cells = arms.flatMap(({ arm, cells }) => cells.map((summary) => ({ arm, ...summary })));
