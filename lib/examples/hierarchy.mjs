@@ -1,7 +1,7 @@
 // Embeds a small taxonomy in the Poincaré disk with only the core of horoball, and draws it.
 //   node lib/examples/hierarchy.mjs [file.svg]
-// The loss is that of Nickel and Kiela (arXiv 1705.08039): the names nearest to each name should be its parent and its
-// children.
+// The loss of Nickel and Kiela (arXiv 1705.08039) moves each name closer to its parent and children than to all other
+// names.
 import { writeFileSync } from 'node:fs';
 import { geodesic, matrix, mobiusAdd, pairwiseDistance, RiemannianAdam } from 'horoball';
 
@@ -41,8 +41,8 @@ const points = matrix(Float64Array.from(start.flatMap((a) => [0.1 * Math.cos(a),
 const optimizer = new RiemannianAdam(points, { c, lr: 0.02 });
 
 /**
- * Returns the mean loss per edge, and the gradient of the total loss with respect to every distance. The loss of an
- * edge is -log softmax(-d), from both ends.
+ * Returns the mean loss per edge, and its gradient with respect to every distance. The loss of an edge is the sum of
+ * -log softmax(-d) over its two ends.
  */
 function lossOf(d) {
   const cotangent = new Float64Array(n * n);
@@ -57,7 +57,7 @@ function lossOf(d) {
       for (let k = 0; k < n; k++) cotangent[i * n + k] -= rivals[k] / sum;
     }
   }
-  return { loss: loss / edges.length, cotangent: matrix(cotangent, n, n) };
+  return { loss: loss / edges.length, cotangent: matrix(cotangent.map((g) => g / edges.length), n, n) };
 }
 
 for (let step = 0; step < 800; step++) {
