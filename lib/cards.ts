@@ -60,14 +60,14 @@ export interface GeometryCard {
   readonly weighted: boolean;
   /** The metric of the distance, which is divided by tauH; null without a distance. */
   readonly distance: Metric | null;
-  /** The metric between the ball points of tied heads. */
+  /** The metric between the ball points of a tied head (one head for both spaces). */
   readonly tiedDistance: Metric | null;
   /** The metric that ranks embeddings trained with this geometry. */
   readonly ranking: Metric;
-  /** The matrices that a call reads, with two heads and with tied ones. */
+  /** The matrices that a call reads with two heads; `tiedReads`: with a tied head. */
   readonly reads: Reads;
   readonly tiedReads: Reads;
-  /** The parameters that enter the logit. Tied heads depend on c through the radius of their points. */
+  /** The parameters that enter the logit. A tied head depends on c through the radius of its points. */
   readonly parameters: readonly LogitParameter[];
   readonly tiedParameters: readonly LogitParameter[];
   /** Error bounds of the loss and its gradients, in a batch whose losses are not small. */
@@ -156,7 +156,7 @@ export function distanceCard(card: GeometryCard, tied: boolean): MetricCard | un
   return metricCards().find((metric) => metric.name === name);
 }
 
-/** Returns the parameters that enter a geometry. */
+/** Returns the parameters that enter a geometry's logit. */
 export function actingParameters(card: GeometryCard, tied: boolean): readonly LogitParameter[] {
   return tied ? card.tiedParameters : card.parameters;
 }

@@ -57,7 +57,7 @@ export interface DeltaParameters {
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** The Gromov delta of a set of points: how far its metric is from that of a tree. */
+/** The Gromov delta of a set of points: how far its metric is from a tree metric. */
 export interface Delta {
   /** Gromov delta with respect to the base point (the subset's first row), averaged over the subsets. */
   delta: number;
@@ -220,12 +220,12 @@ export interface GromovDelta {
 
 /**
  * Computes the Gromov delta, which measures how tree-like a set of points or a distance matrix is, and the curvature
- * that it suggests. `G_ij = (M_ip + M_jp - M_ij) / 2` from base point p, `delta = max_ij (max_k min(G_ik, G_kj) -
- * G_ij)`. Exact for up to `size` rows; for more, an average over random subsets, with its standard error. O(n^3) time,
- * O(n^2) memory.
+ * that it suggests. For distances M and base point p, `G_ij = (M_ip + M_jp - M_ij) / 2` and `delta = max_ij (max_k
+ * min(G_ik, G_kj) - G_ij)`. Exact for up to `size` rows; for more, an average over random subsets, with its standard
+ * error. O(n^3) time, O(n^2) memory.
  *
- * Points are compared by `|x - y|` unless `metric` is given. The (max, min) product is from Fournier, Ismail, Vigneron
- * (2015), its use for embeddings from Khrulkov et al., "Hyperbolic Image Embeddings" (2020).
+ * Points are compared by `|x - y|` unless `metric` is given. The computation by a (max, min) matrix product is from
+ * Fournier, Ismail, Vigneron (2015), its use for embeddings from Khrulkov et al., "Hyperbolic Image Embeddings" (2020).
  *
  * @param x - points (n x d) or their distances (n x n, symmetric)
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
@@ -255,7 +255,7 @@ export function autoCurvature(dim: number): number {
   return Math.exp((-2 / dim) * (logGamma(half + 1) - (half - 1) * Math.log(Math.PI)));
 }
 
-/** log gamma(x) for x > 0: Stirling's series, after shifting x to a range in which seven terms are exact in float64. */
+/** log gamma(x) for x > 0: Stirling's series, after shifting x to 15 or more, where seven terms suffice for float64. */
 function logGamma(x: number): number {
   let shift = 0;
   for (; x < 15; ++x) shift += Math.log(x);

@@ -121,8 +121,9 @@ interface Solution {
 }
 
 /**
- * Half the second derivative of the weighted sum of squared distances, in the coordinates of the tangent space at the mean: the
- * average of `k I + (1 - k) u u^T`, with `k = s coth(s)`, s = sqrt(c) times the distance, u the direction of a point.
+ * Half the second derivative of the weighted sum of squared distances, in the tangent space at the mean. It is the
+ * weighted average over the points of `k I + (1 - k) u u^T` with `k = s coth(s)` and `s = sqrt(c) d`, where u is the
+ * direction of a point from the mean and d its distance.
  */
 class Hessian {
   readonly #logs: Float64Array;
@@ -303,7 +304,7 @@ function* forward<T extends Reals>(rows: Rows<T>, given: FrechetMeanOptions<T>):
 
 const vjpName = `${name}.vjp`;
 
-/** Implicit differentiation of the condition that the weighted sum of the logarithms at the mean is 0. */
+/** Implicit differentiation of the condition that the weighted sum of the tangent vectors to the points is 0. */
 function* backward<T extends Reals>(
   rows: Rows<T>,
   cotangent: Rows<T>,

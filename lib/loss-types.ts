@@ -104,7 +104,7 @@ export interface LossParameters {
    * without a cosine are negative distances, so choose a base below 0 for them.
    */
   base?: number | undefined;
-  /** How far positives should be above the base, and negatives below it; default 0.1. */
+  /** How far the logits of positives should be above the base, and those of negatives below it; default 0.1. */
   margin?: number | undefined;
 }
 
@@ -114,8 +114,8 @@ interface PairOptions<T extends Reals> extends Omit<LogitOptions<T>, 'views' | '
    * Default `'ntxent'`, also called InfoNCE, or ProxyNCA++ if `ref` contains proxies. `ntxent` has one term per
    * positive, and so does `dcl` for anchors with negatives; the other losses have one term per anchor. Only
    * `multi-similarity` and `proxy-anchor` have a term for anchors without positives; as published, their logits are
-   * cosines (`tauE: 1`). For `proxy-anchor`, the anchors are proxies and `ref` is the batch; `mean` averages its first
-   * part over the proxies with positives, and its second part over all proxies.
+   * cosines (`tauE: 1`). For `proxy-anchor`, the anchors are proxies and `ref` is the batch; `mean` averages the
+   * part with positives over the proxies that have any, and the part with negatives over all proxies.
    */
   loss?: ContrastiveLossName | undefined;
   /**
@@ -167,8 +167,8 @@ export type ContrastiveLossOptions<T extends Reals = Reals> = PairOptions<T> & L
 /** The gradients of a loss. */
 interface LossGradients<T extends Reals> {
   /**
-   * Gradient with respect to `euclidean`; tangential when tied. Present if gradients were requested and the input was
-   * given.
+   * Gradient with respect to `euclidean`; if tied, tangent to the unit sphere. Present if gradients were requested and
+   * the input was given.
    */
   gradEuclidean?: DenseMatrix<T>;
   /** Gradient with respect to `hyperbolic`. Present if gradients were requested and the input was given. */
@@ -176,7 +176,7 @@ interface LossGradients<T extends Reals> {
   /**
    * Present if gradients were requested. If tied, the gradient with respect to c includes its effect on the radius of
    * the points. An infinite distance counts as 1e30 (1e300 in float64), so that the gradient with respect to lambda at
-   * 0 is finite even if points are on or outside the boundary of the ball.
+   * lambda = 0 is finite even if points are on or outside the boundary of the ball.
    */
   gradParams?: { tauE: number; tauH: number; lambda: number; c: number };
 }

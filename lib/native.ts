@@ -93,7 +93,7 @@ function open(): Core {
   throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', whyNot(first, named)), { cause: first });
 }
 
-/** Loads the WebAssembly core. Warns if it replaces a native core that failed to load, whose error is `instead`. */
+/** Loads the WebAssembly core. Warns if it replaces the native core, which failed with the error `instead`. */
 function openWasm(instead?: Error): Core {
   let found: Core;
   try {

@@ -127,8 +127,8 @@ export interface Rerank {
 }
 
 /**
- * Ranks the candidates of each query (n x d) by their exact distance: gallery rows (m x d) that an approximate index, such as
- * usearch, faiss or pgvector, proposes. Ties go to the lower row.
+ * Ranks candidates by their exact distance to each query (n x d). The candidates are gallery rows (m x d) that an
+ * approximate index, such as usearch, faiss or pgvector, returned. Ties go to the lower row.
  *
  * @returns flat n x k arrays of gallery rows and their distances, nearest first; -1 and Infinity if a query has fewer
  * candidates than k, or they are at infinite distance

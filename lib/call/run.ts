@@ -14,8 +14,8 @@ export interface CallOptions {
 /** Options of an asynchronous call. */
 export interface AsyncOptions {
   /**
-   * Cancels the call: the promise rejects with the signal's reason, and the work on the other thread stops at the next
-   * tile.
+   * Cancels the call: the promise rejects with the signal's reason, and the other thread stops after the block of
+   * rows that it is computing.
    */
   signal?: AbortSignal | undefined;
 }

@@ -143,7 +143,8 @@ export class ImageEmbedder implements AsyncDisposable {
   }
 
   /**
-   * The space in which the loss of the run compared embeddings: `unit` ranks by cosine, `ball` by hyperbolic distance.
+   * The space in which the loss of the run compared embeddings: `unit` (by cosine), `ball` (by hyperbolic distance), or
+   * `both`.
    */
   get space(): Space {
     return this.#serving.space;

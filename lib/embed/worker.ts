@@ -50,7 +50,7 @@ async function answer(ort: Ort, session: OrtSession, message: ToWorker): Promise
   const { id, data, dims, outputs } = message;
   try {
     const results = await session.run({ [input]: new ort.Tensor('float32', data, dims) }, outputs);
-    // Copies: the runtime owns its memory.
+    // Copied, because the runtime owns the memory of its results.
     const rows = outputs.map((name) => new Float32Array(results[name]!.data));
     reply(
       { type: 'rows', id, rows },

@@ -44,8 +44,9 @@ export interface SearchOptions extends CallOptions {
   /** For each query, the number of a row to exclude, or -1. */
   exclude?: ArrayLike<number> | undefined;
   /**
-   * Maximum number of lists of the index to search, nearest first. Fewer lists take less time, but then not every
-   * result is proven. Default: every list that could hold a nearer row, so the result is exact.
+   * Maximum number of lists of the index (clusters of rows) to search, nearest first. A search of fewer lists is
+   * faster, but can miss neighbors: see `proven` of the result. Default: every list that could hold a nearer row, so
+   * the result is exact.
    */
   probes?: number | undefined;
 }
@@ -276,8 +277,7 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
 
   /**
    * Writes the gallery atomically as a safetensors file. Of an index, only the centers and the list of each row are
-   * written. {@link load} computes the codes and all bounds from the rows, so a damaged file cannot mark a wrong result
-   * as proven.
+   * written. {@link load} recomputes the rest from the rows, so a damaged file cannot mark a wrong result as proven.
    *
    * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery; file system errors
    */
@@ -305,8 +305,8 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 
   /**
-   * Reads a gallery that {@link save} wrote, in chunks, because Node.js cannot memory-map files. Computing the codes of
-   * an index takes about a second per million rows.
+   * Reads a gallery that {@link save} wrote, in chunks, because Node.js cannot memory-map files. Restoring an index
+   * takes about a second per million rows.
    *
    * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a gallery; file system errors
    */

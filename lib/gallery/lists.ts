@@ -35,7 +35,7 @@ export interface GalleryIndex<T extends Reals> {
   readonly centers: Matrix<T>;
   /** The list of each row that the index covers; rows that cannot be found (NaN, outside the ball) have -1. */
   readonly lists: Int32Array;
-  /** The first slot of each list, and the end of the last list. */
+  /** The first slot (position in `ids`) of each list, and the end of the last list. */
   readonly starts: Int32Array;
   readonly ids: Int32Array;
   readonly codes: Uint8Array;

@@ -33,7 +33,9 @@ export interface ProbeOptions extends CallOptions {
   allowed: Uint8Array | undefined;
 }
 
-/** Maximum number of neighbors of a search by lists; for more, the codes save no time. The core accepts up to 4,096. */
+/**
+ * Maximum number of neighbors of a search by lists; for more, the index saves no time. The core accepts up to 4,096.
+ */
 export const mostListed = 1024;
 
 /** Finds the nearest rows; `index` covers the first part of `rows`. */

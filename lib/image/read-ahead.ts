@@ -1,6 +1,6 @@
 /**
- * Maps items to promises and yields their results in order, with up to `count` further ones in progress. An early exit, an
- * error or an aborted signal cancels pending work through the signal passed to `read`.
+ * Maps items to promises and yields their results in order, with up to `count` further promises pending. An early exit,
+ * an error or an aborted signal cancels pending work through the signal passed to `read`.
  */
 export async function* readAhead<T, R>(
   items: Iterable<T>,

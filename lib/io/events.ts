@@ -21,7 +21,7 @@ import { naming } from './trouble.ts';
 export type { HyperParameter } from './summary.ts';
 
 export interface EventWriterOptions {
-  /** First step of a resumed run. TensorBoard discards what earlier files of the folder contain from this step on. */
+  /** First step of a resumed run. TensorBoard discards events from this step on in earlier files of the folder. */
   purgeStep?: number;
 }
 

@@ -1,10 +1,10 @@
 import { type Coded, coded } from '../errors.ts';
 
-/** A key of a dictionary in a restricted pickle; tuples and other objects become a {@link PickleOpaque}. */
+/** A key of a dictionary in a pickle; tuples and other objects become a {@link PickleOpaque}. */
 export type PickleKey = null | boolean | number | bigint | string | PickleObject;
 
 /**
- * A value of a restricted pickle: scalars, lists and tuples (arrays), dictionaries (maps), bytes, and the
+ * A value of a pickle: scalars, lists and tuples (arrays), dictionaries (maps), bytes, and the
  * objects that the caller's {@link PickleGlobals} create.
  */
 export type PickleValue = PickleKey | Uint8Array | PickleValue[] | PickleDict;

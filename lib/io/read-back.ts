@@ -1,7 +1,9 @@
 import type { z } from 'zod';
 import { damaged } from './json.ts';
 
-/** An internal option of zod, which `z.validate` sets; the version of zod is pinned, and a test checks the effect. */
+/**
+ * An internal option of zod, which `z.validate` also sets; the version of zod is pinned, and a test checks the effect.
+ */
 const firstOnly: object = { abortEarly: true };
 
 /**

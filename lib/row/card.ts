@@ -61,7 +61,10 @@ interface HeadCard {
 
 const headCard = (): HeadCard => JSON.parse(core().headCards) as HeadCard;
 
-/** Returns the cards that map a row to the ball in a head, in order; the first one's parameter is the head's clip. */
+/**
+ * Returns the cards by which a head maps a row to the ball, in order. The parameter of the first is the norm at which
+ * the head clips.
+ */
 export function headCards(): readonly RowCard[] {
   return headCard().operations.map((name) => rowCards().find((card) => card.name === name)!);
 }

@@ -161,7 +161,7 @@ async function runRow<R>(
   });
 }
 
-/** Prepares the operation `name` for the operation `caller`, which errors name. */
+/** Prepares the operation `name`; errors start with `caller`. */
 export function prepareAs<T extends Reals>(
   caller: string,
   name: string,

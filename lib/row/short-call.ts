@@ -9,7 +9,7 @@ import { rowCall, shortData } from './call.ts';
 /** Maximum total number of elements of a short call, including inputs and results. */
 const most = 128;
 
-/** Whether a call is short; `length` is that of its result or cotangent. */
+/** Whether a call is short; `length` is the length of its result or cotangent. */
 export function isShort(length: number, inputs: Given, grads: Given = []): boolean {
   return length + elementsOf(inputs) + elementsOf(grads) <= most;
 }

@@ -63,7 +63,7 @@ export interface TreeEmbedding {
    * - 1.
    */
   readonly nodes: readonly Node[];
-  /** Mean rank of related nodes by distance, relative to the unrelated nodes; 1 is perfect. */
+  /** Mean rank of a related node by distance among the unrelated nodes; 1 is perfect. */
   readonly meanRank: number;
   /** Mean average precision of the related nodes, over the nodes that have any; 1 is perfect. */
   readonly map: number;
