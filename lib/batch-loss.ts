@@ -41,11 +41,11 @@ const facts: Readonly<Partial<Record<BatchLoss, LossFacts>>> = {
   'proxy-nca': { proxies: 'references', computedAs: 'ntxent' },
 };
 
-const none: LossFacts = {};
+const noFacts: LossFacts = {};
 
 /** Returns the special properties of a loss; most losses have none. */
 export function factsOf(loss: BatchLoss): LossFacts {
-  return facts[loss] ?? none;
+  return facts[loss] ?? noFacts;
 }
 
 /** Returns the parameters of a loss, with their published defaults; empty for most. */

@@ -90,8 +90,8 @@ function* measure(embeddings: Matrix, labels: Labels, given: ClusteringOptions):
   const call = { metric, c, compat, threads, device };
   let best: { sum: number; clusters: Int32Array } | undefined;
   for (let start = 0; start < restarts; ++start) {
-    const how = { lists, seed: seed + start };
-    const centers = yield* trainCenters(name, all, all.rows, how, call, () => {}, iterations);
+    const settings = { lists, seed: seed + start };
+    const centers = yield* trainCenters(name, all, all.rows, settings, call, () => {}, iterations);
     const { indices, distances } = yield* topKSteps(name, all, centers, { ...call, k: 1 });
     let sum = 0;
     yield* inSlices(distances.length, (begin, end) => {

@@ -52,11 +52,21 @@ const parameterChecks: Readonly<Record<keyof LossParameters, typeof positive>> =
 };
 const parameterNames = Object.keys(parameterChecks) as (keyof LossParameters)[];
 
-const own = ['loss', 'positives', 'ref', 'weights', 'reduction', ...parameterNames, 'grad', 'compat', 'out'];
+const lossNames = [
+  'loss',
+  'positives',
+  'ref',
+  'weights',
+  'reduction',
+  ...parameterNames,
+  'grad',
+  'compat',
+  'out',
+];
 const known: ReadonlySet<string> = new Set([
   ...logitNames.filter((option) => option !== 'views'),
   ...callNames,
-  ...own,
+  ...lossNames,
 ]);
 const refNames = ['euclidean', 'hyperbolic', 'labels', 'grad'] as const;
 const knownOut: ReadonlySet<string> = new Set([
@@ -115,12 +125,12 @@ function checkParameters(
   loss: ContrastiveLossName,
   logits: Logits,
 ): SimilarityNumbers {
-  const own = parametersOf(loss);
+  const defaults = parametersOf(loss);
   const numbers = { ...similarityNumbersOf(loss) };
   for (const parameter of parameterNames) {
     const value = given[parameter];
     if (value === undefined) continue;
-    if (own[parameter] === undefined) throw withoutEffect(parameter, loss);
+    if (defaults[parameter] === undefined) throw withoutEffect(parameter, loss);
     numbers[parameter] = parameterChecks[parameter](name, parameter, value);
   }
   const { alpha, beta, base, margin } = numbers;
@@ -132,7 +142,7 @@ function checkParameters(
     (Math.abs(base) + Math.abs(margin)) * Math.max(alpha, beta),
   );
   const least = Math.min(tauE / beta, tauH / beta);
-  if (own.beta !== undefined && !(most < Infinity && least > 0))
+  if (defaults.beta !== undefined && !(most < Infinity && least > 0))
     throw rangeError(name, 'beta', 'a factor whose products with the other parameters are finite', beta);
   return numbers;
 }
@@ -254,10 +264,10 @@ function* refUnitRows<T extends Reals>(
 }
 
 /**
- * Computes a contrastive loss, with its gradients, over rows with any number of positives each: NT-Xent, SupCon,
- * decoupled, multi-similarity or Proxy-Anchor, between the rows of a batch or against other rows, over the logit of any
- * geometry. Accepts the same batches as pytorch-metric-learning, and returns the same values with `geometry:
- * 'euclidean'` and `normalize: true`.
+ * Computes a contrastive loss and its gradients: NT-Xent, SupCon, decoupled, multi-similarity or Proxy-Anchor, with the
+ * logits of any geometry. Each row of the batch is an anchor with any number of positives; it is compared with the
+ * other rows or, if given, with the rows of `ref`. Accepts the same batches as pytorch-metric-learning, and returns the
+ * same values with `geometry: 'euclidean'` and `normalize: true`.
  *
  * Memory beyond inputs and outputs grows with the number of rows and of positives in a mask, not with the number of
  * pairs. The result does not depend on the number of threads. Small losses are not lost to cancellation. An anchor

@@ -7,7 +7,7 @@ const builtin = process.getBuiltinModule;
 
 declare const __filename: string;
 
-/** Finds the files of the core from one module. */
+/** Finds the files of the core, starting from this module. */
 export class Locator {
   /** `require` of this file. */
   readonly require: NodeJS.Require;
@@ -23,8 +23,8 @@ export class Locator {
   *native(): Generator<string> {
     const { existsSync } = builtin('node:fs');
     const files = this.files();
-    const own = files.own.find(existsSync);
-    if (own !== undefined) yield own;
+    const built = files.own.find(existsSync);
+    if (built !== undefined) yield built;
     yield* files.packaged();
     const tagged = this.#tagged();
     if (tagged !== undefined) yield tagged;

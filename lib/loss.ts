@@ -139,8 +139,8 @@ function checkHeads(operation: string, euclidean: Matrix, hyperbolic: Matrix): v
 }
 
 const name = 'hybridContrastiveLoss';
-const own = ['reduction', 'grad', 'compat', 'out'];
-const known: ReadonlySet<string> = new Set([...logitNames, ...callNames, ...own]);
+const lossNames = ['reduction', 'grad', 'compat', 'out'];
+const known: ReadonlySet<string> = new Set([...logitNames, ...callNames, ...lossNames]);
 const knownOut: ReadonlySet<string> = new Set(['gradEuclidean', 'gradHyperbolic']);
 
 /** Returns a matrix for the core; an omitted matrix still has a shape. */

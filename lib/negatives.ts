@@ -19,9 +19,9 @@ export interface NegativeOptions extends LogitOptions, CallOptions {
 }
 
 /**
- * Weight of each row (N) in the gradient of each anchor (A), summed over the ordered pairs of views in which the
- * anchor's view is first: a negative in the anchor's view occurs in all `views - 1` pairs, one in another view in a
- * single pair. Entries of the anchor's own class are 0 (rank: -1).
+ * Weights of all N rows in the gradients of A anchors, summed over the ordered pairs of views that begin with the
+ * anchor's view. A negative in the anchor's view occurs in all `views - 1` pairs, any other negative in one pair.
+ * Entries of the anchor's own class are 0 (rank: -1).
  */
 export interface NegativeWeights {
   readonly anchors: Int32Array;
@@ -35,9 +35,9 @@ export interface NegativeWeights {
   /** A x N: `p` times the norm of the inner product's tangential gradient with respect to the anchor's unit row. */
   readonly pullEuclidean: DenseMatrix<Float64Array>;
   /**
-   * A x N: `p` times the norm of the distance term's gradient. If tied, the gradient is per radian of the unit row, so
-   * it can be added to `pullEuclidean`. Otherwise it is taken in the space of the metric's points: Riemannian in the
-   * ball and on the hyperboloid.
+   * A x N: `p` times the norm of the distance term's gradient. If tied, the gradient is per radian of rotation of the
+   * unit row, so it can be added to `pullEuclidean`. Otherwise it is taken in the space of the metric's points:
+   * Riemannian in the ball and on the hyperboloid.
    */
   readonly pullHyperbolic: DenseMatrix<Float64Array>;
   /** A x N: rank among the anchor's negatives by cosine, where 0 is the hardest. */
@@ -68,18 +68,18 @@ function* weigh(options: NegativeOptions): Steps<NegativeWeights> {
   const anchors = list
     ? yield* integerList(name, 'anchors', list, { least: 0, most: rows - 1 })
     : yield* range(rows);
-  const how = { threads, device };
+  const call = { threads, device };
   const report = new Report(anchors, batch);
   const logits = { ...given, euclidean: (yield* unitRowsOf(name, given)).euclidean };
   const { e, h } = yield* points(logits);
   const terms = new Terms(logits, yield* normsOf(e));
-  const each = h && (yield* slopesOfPairs(h, anchors, logits, how));
+  const each = h && (yield* slopesOfPairs(h, anchors, logits, call));
   const block = Math.max(1, Math.floor(blockSize / rows));
   for (let begin = 0; begin < anchors.length; begin += block) {
     const part = anchors.subarray(begin, begin + block);
-    const cosine = yield* distances(e ?? h!, part, 'cosine', logits, how);
-    const distance = h && (yield* distances(h, part, metricOf(logits).name, logits, how));
-    const slope = distance && (yield* slopesOf(logits, cosine, distance, each?.subarray(begin * rows), how));
+    const cosine = yield* distances(e ?? h!, part, 'cosine', logits, call);
+    const distance = h && (yield* distances(h, part, metricOf(logits).name, logits, call));
+    const slope = distance && (yield* slopesOf(logits, cosine, distance, each?.subarray(begin * rows), call));
     for (let i = 0; i < part.length; ++i) {
       const [away, far, steep] = [cosine, distance, slope].map((matrix) => matrix && row(matrix, i));
       yield* report.add(begin + i, { anchor: part[i]!, cosine: away!, distance: far, slope: steep }, terms);
@@ -152,24 +152,24 @@ function* slopesOfPairs(
   h: Matrix<Float64Array>,
   anchors: Int32Array,
   logits: Logits,
-  how: CallOptions,
+  call: CallOptions,
 ): Steps<Float64Array | undefined> {
   const metric = metricOf(logits);
   if (logits.tied || metric.slope > 0) return undefined;
-  return (yield* slopesAt(name, h, anchors, { ...how, metric, c: logits.c })).data;
+  return (yield* slopesAt(name, h, anchors, { ...call, metric, c: logits.c })).data;
 }
 
-/** Returns the slopes for a block of anchors: by the angle if tied, otherwise `each` or the constant of the metric's card. */
+/** Returns the norms of the distance's gradient for a block of anchors; `each`: those from `slopesOfPairs`, if any. */
 function* slopesOf(
   logits: Logits,
   cosine: Matrix<Float64Array>,
   distance: Matrix<Float64Array>,
   each: Float64Array | undefined,
-  how: CallOptions,
+  call: CallOptions,
 ): Steps<Matrix<Float64Array>> {
   const metric = metricOf(logits);
   if (logits.tied)
-    return yield* slopesByAngle(name, tiedRadius(logits), cosine, { ...how, metric, c: logits.c });
+    return yield* slopesByAngle(name, tiedRadius(logits), cosine, { ...call, metric, c: logits.c });
   if (each !== undefined) return { ...distance, data: each };
   const slopes = zeros(name, distance.data, distance.rows, distance.cols);
   yield* inSlices(slopes.data.length, (begin, end) => {
@@ -303,7 +303,10 @@ class Report {
     return found.subarray(0, count);
   }
 
-  /** Adds the softmax of every ordered pair's row to `weights`; returns the positives' probability. */
+  /**
+   * Writes each negative's softmax probability, summed over the pairs of views, to `weights`; returns the sum over
+   * the positives.
+   */
   *#softmax(at: Anchor, terms: Terms, weights: Float64Array): Steps<number> {
     const { views, classOf, viewOf } = this.#batch;
     const values = this.#values;

@@ -39,7 +39,14 @@ export interface PairRows {
   readonly references: number | undefined;
 }
 
-const none = { columns: 0, labels: null, refLabels: null, positiveCount: 0, starts: null, positives: null };
+const noPairs = {
+  columns: 0,
+  labels: null,
+  refLabels: null,
+  positiveCount: 0,
+  starts: null,
+  positives: null,
+};
 
 /** Returns the positive pairs, given exactly one of labels and a mask. */
 export function* positivePairs(
@@ -86,7 +93,7 @@ function* labeledPairs(
     refNumbers.set(classes.subarray(anchors), place * (references ?? 0));
   }
   const given = references === undefined ? null : refNumbers;
-  return { ...none, columns: columns.length, labels: numbers, refLabels: given };
+  return { ...noPairs, columns: columns.length, labels: numbers, refLabels: given };
 }
 
 function refColumnsOf(
@@ -142,7 +149,7 @@ function* maskedPairs(
     },
     1 << 8,
   );
-  return { ...none, positiveCount: length, starts, positives: list };
+  return { ...noPairs, positiveCount: length, starts, positives: list };
 }
 
 /** Checks that the positives of an anchor are ascending and, without references, symmetric. */

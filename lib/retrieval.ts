@@ -68,8 +68,8 @@ function* measure(embeddings: Matrix, labels: Labels, given: RetrievalOptions): 
     let rows: Matrix | undefined;
     return function* (query, exclude, k) {
       rows ??= yield* gather(all, gallery);
-      const how = { metric, c, compat, threads, device, k, exclude };
-      const { indices } = yield* topKSteps(name, yield* gather(all, query), rows, how);
+      const search = { metric, c, compat, threads, device, k, exclude };
+      const { indices } = yield* topKSteps(name, yield* gather(all, query), rows, search);
       return indices;
     };
   });
@@ -151,7 +151,7 @@ function inBlocks(search: Search, query: Int32Array, positions: Int32Array) {
   };
 }
 
-/** Number of ranks that are read per slice; each answer takes as long as about 16 more ranks. */
+/** Number of ranks that are read per slice; the overhead of each answer equals about 16 ranks. */
 const answersSlice = 1 << 15;
 
 /** The result of one query. */

@@ -2,13 +2,13 @@ import type { Reals } from '../matrix.ts';
 import type { Outcome, PlacedCalls } from './binding-calls.ts';
 
 /** Up to three arrays whose shapes are given separately. */
-type Three = [Reals | null, Reals | null, Reals | null];
+type ArrayTriple = [Reals | null, Reals | null, Reals | null];
 
 export type { Outcome } from './binding-calls.ts';
 
 /**
- * The exports of the core: the calls of native/bind/calls.h, whose arguments lib/call/binding-calls.ts passes by name, and
- * those below. The WebAssembly core has the same exports.
+ * The exports of the core: the calls of native/bind/calls.h, which take positional arguments, and the members below.
+ * The WebAssembly core has the same exports.
  */
 export interface Core extends PlacedCalls {
   /** Returns the arguments of {@link PlacedCalls} as JSON, from which lib/call/binding-calls.ts is generated. */
@@ -23,14 +23,14 @@ export interface Core extends PlacedCalls {
   /** Index in `callBuffer` at which the elements of a short call begin. */
   readonly shortData: number;
   /** Computes a row-wise operation from its numeric arguments (lib/row/call.ts) and three inputs. */
-  row(numbers: Float64Array, ...rest: [...Three, out: Reals]): Outcome;
+  row(numbers: Float64Array, ...rest: [...ArrayTriple, out: Reals]): Outcome;
   /**
    * Computes the gradients of a row-wise operation with respect to its three inputs and, in `gradScalars`, to c and the
-   * card's parameter.
+   * operation's parameter.
    */
   rowVjp(
     numbers: Float64Array,
-    ...rest: [...Three, cotangent: Reals, ...Three, gradScalars: Float64Array]
+    ...rest: [...ArrayTriple, cotangent: Reals, ...ArrayTriple, gradScalars: Float64Array]
   ): Outcome;
   /** The array that {@link rowShort} and {@link rowVjpShort} read and write; native/bind/calls.h documents its layout. */
   readonly callBuffer: Float64Array;

@@ -139,10 +139,10 @@ const headers = {
 };
 const hosts = new Set(allowed.split(',').map((name) => name.trim().toLowerCase()));
 
-/** Whether a page of another site sent a request: through its own host name (Host), or across sites (Origin). */
+/** Whether another site's page sent a request: by DNS rebinding (checked in Host), or cross-origin (in Origin). */
 function isForeign({ host = '', origin }) {
-  const own = hosts.has(host.toLowerCase().replace(/:\d+$/, ''));
-  return !own || (origin !== undefined && ![`http://${host}`, `https://${host}`].includes(origin));
+  const isAllowed = hosts.has(host.toLowerCase().replace(/:\d+$/, ''));
+  return !isAllowed || (origin !== undefined && ![`http://${host}`, `https://${host}`].includes(origin));
 }
 
 function statusOf({ status, code, name }) {

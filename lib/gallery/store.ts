@@ -32,9 +32,9 @@ const runsPerSlice = 1 << 8;
 
 /** Returns an empty store. */
 export function emptyStore<T extends Reals>(operation: string, like: Matrix<T>): Store<T> {
-  const none = new Int32Array(0);
+  const empty = new Int32Array(0);
   const data = allocate(operation, like.data, 0);
-  return { data, cols: like.cols, used: 0, numbers: none, labels: none, alive: new Uint8Array(0), size: 0 };
+  return { data, cols: like.cols, used: 0, numbers: empty, labels: empty, alive: new Uint8Array(0), size: 0 };
 }
 
 /** Copies the remaining rows of a store to new memory for `capacity` rows, without an index. */

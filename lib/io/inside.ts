@@ -42,7 +42,7 @@ export async function checkInside(path: string): Promise<void> {
 }
 
 /** Whether a path still refers to an open file, which may have been moved, deleted or replaced. */
-export async function leadsTo(path: string, file: OpenFile): Promise<boolean> {
+export async function refersTo(path: string, file: OpenFile): Promise<boolean> {
   const { ino } = await file.stat();
   return await lstat(path).then(
     (found) => found.ino === ino,

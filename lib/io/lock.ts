@@ -122,22 +122,22 @@ export class Lock implements AsyncDisposable {
 
   /** @returns the other holder; null if this lock is now held */
   async #claim(): Promise<Holder | null> {
-    const own = `${this.path}.${crypto.randomUUID()}`;
+    const temporary = `${this.path}.${crypto.randomUUID()}`;
     let isMine = false;
     try {
-      await naming(this.path, this.#write(own));
-      const other = await naming(this.path, this.#compete(own));
+      await naming(this.path, this.#write(temporary));
+      const other = await naming(this.path, this.#compete(temporary));
       isMine = other === null;
       return other;
     } finally {
       if (!isMine) this.#close();
-      await rm(own, { force: true }).catch(() => {}); // an error here would hide the first one
+      await rm(temporary, { force: true }).catch(() => {}); // an error here would hide the first one
     }
   }
 
-  async #compete(own: string): Promise<Holder | null> {
+  async #compete(temporary: string): Promise<Holder | null> {
     for (let polls = 1; ; polls++) {
-      if (await this.#tryLink(own)) return null;
+      if (await this.#tryLink(temporary)) return null;
       const found = await readLockFile(this.path);
       if (found === null) continue;
       if (found.holder === null && polls < maxEmptyPolls) {
@@ -149,16 +149,16 @@ export class Lock implements AsyncDisposable {
       // Only the holder of this second lock may replace the stale file.
       const right = new Lock(`${this.path}.next`, this.#holder);
       const competitor = await right.#claim();
-      if (competitor === null && (await replaces(own, this.path, found.text, right))) return null;
+      if (competitor === null && (await replaces(temporary, this.path, found.text, right))) return null;
       if (competitor !== null && polls >= maxPolls) return competitor;
       await sleep(pauseMs);
     }
   }
 
   /** Links the file to the path of the lock. Returns false if that path exists. */
-  async #tryLink(own: string): Promise<boolean> {
+  async #tryLink(temporary: string): Promise<boolean> {
     try {
-      await link(own, this.path).catch(async (error: NodeJS.ErrnoException) => {
+      await link(temporary, this.path).catch(async (error: NodeJS.ErrnoException) => {
         if (error.code === 'EEXIST' || error.code === 'ENOENT') throw error;
         await this.#write(this.path); // not every file system supports links
       });

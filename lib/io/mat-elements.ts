@@ -112,9 +112,9 @@ export class ElementReader {
     if (encoding === undefined) throw damaged(`text is stored as type ${type}`);
     if (bytes.length % encoding.bytes !== 0) throw damaged('a character is truncated');
     if (this.#little || encoding.bytes === 1) return bytes.toString(encoding.name);
-    const own = Buffer.from(bytes);
-    swap(own, encoding.bytes);
-    return own.toString(encoding.name);
+    const copy = Buffer.from(bytes);
+    swap(copy, encoding.bytes);
+    return copy.toString(encoding.name);
   }
 
   #u32(at: number): number {

@@ -184,8 +184,8 @@ function callWithKeywords(machine: Machine): void {
   const keywords = machine.pop();
   const args = machine.pop();
   const callee = machine.pop();
-  const none = keywords instanceof PickleDict && keywords.size === 0;
-  if (!none && callee instanceof PickleGlobal) throw refused('an object created with keyword arguments');
+  const isEmpty = keywords instanceof PickleDict && keywords.size === 0;
+  if (!isEmpty && callee instanceof PickleGlobal) throw refused('an object created with keyword arguments');
   machine.push(resultOf(machine, callee, args));
 }
 

@@ -221,7 +221,7 @@ function isSize(value: PickleValue | undefined): value is number {
 function sizes(value: PickleValue | undefined, what: string, charge: Charge): number[] {
   if (!Array.isArray(value) || value.length > maxRank || !value.every(isSize))
     throw malformed(`${what} is not a short tuple of integers`);
-  charge(value.length >> 2); // one tuple of 64 dimensions in the file can be copied for 350,000 tensors
+  charge(value.length >> 2); // charged, because a file can store one long tuple for many tensors
   return value.slice() as number[];
 }
 

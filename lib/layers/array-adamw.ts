@@ -81,8 +81,8 @@ export class ArrayAdamW {
    */
   step(gradients: ReadonlyMap<string, Matrix>, options: { lr?: number | undefined } = {}): void {
     const name = 'arrayAdamW.step';
-    const { lr: own = this.#options.lr } = checkOptions(name, options, 'options', new Set(['lr']));
-    const lr = atLeastZero(name, 'lr', own);
+    const { lr: given = this.#options.lr } = checkOptions(name, options, 'options', new Set(['lr']));
+    const lr = atLeastZero(name, 'lr', given);
     checkMap(name, 'gradients', gradients);
     const found = this.#slots.map(({ parameter }) => {
       const gradient = gradients.get(parameter.name);

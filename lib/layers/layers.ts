@@ -148,9 +148,9 @@ export interface HypLinearOptions extends SeededLayerOptions {
 }
 
 /**
- * A linear layer for ball points (Ganea et al. 2018, section 3.2): `project(mobiusMatvec(W, x) (+) expmap0(b))`, with
- * the parameters `weight` (outputs x inputs) and `bias` (1 x outputs, a tangent vector at the origin). With `compat:
- * 'hypmix'` the bias is added with c = 1, as in the published code.
+ * A linear layer for ball points (Ganea et al. 2018, section 3.2): `project(mobiusAdd(mobiusMatvec(W, x),
+ * expmap0(b)))`, with the parameters `weight` W (outputs x inputs) and `bias` b (1 x outputs, a tangent vector at the
+ * origin). With `compat: 'hypmix'` the bias is added with c = 1, as in the published code.
  */
 export class HypLinear extends Layer {
   readonly #hasBias: boolean;
@@ -181,8 +181,8 @@ export class HypLinear extends Layer {
         if (!this.#hasBias) return await tape.apply(project, [product]);
         const bias = await tape.apply(expmap0, [of('bias')]);
         // The published code adds the bias with c = 1, whatever the layer's c.
-        const own = this.core.compat === 'hypmix' ? { c: 1 } : {};
-        return await tape.apply(project, [await tape.apply(mobiusAdd, [product, bias], own)]);
+        const overrides = this.core.compat === 'hypmix' ? { c: 1 } : {};
+        return await tape.apply(project, [await tape.apply(mobiusAdd, [product, bias], overrides)]);
       },
     );
   }
@@ -196,8 +196,8 @@ export interface ConcatPoincareOptions extends SeededLayerOptions {
 }
 
 /**
- * Combines two ball points: `W1 x1 (+) W2 x2`, both products as in {@link HypLinear} without a bias. Parameters `weight1` and
- * `weight2`.
+ * Combines two ball points: the Möbius sum of `W1 x1` and `W2 x2`, both products as in {@link HypLinear} without a
+ * bias. Parameters `weight1` W1 and `weight2` W2.
  */
 export class ConcatPoincareLayer extends Layer {
   /** @throws TypeError or RangeError with a code for an invalid option */
@@ -280,7 +280,10 @@ export interface MapOptions extends LayerOptions {
 
 /** Options of {@link ToPoincare}. */
 export interface ToPoincareOptions extends MapOptions {
-  /** Whether `backward` multiplies the cotangent by `(1 - c|h|^2)^2 / 4`, with the initial c, as published; default true. */
+  /**
+   * Whether `backward` multiplies the cotangent by `(1 - c|h|^2)^2 / 4`, where h is the output and c has its initial
+   * value, as published; default true.
+   */
   riemannian?: boolean | undefined;
   /** Largest norm of the inputs (Guo et al. 2022, arXiv 2107.11472), above 0; default none. */
   clipR?: number | undefined;

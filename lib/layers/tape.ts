@@ -61,22 +61,22 @@ export class Tape {
 
   /**
    * Computes a row-wise operation and records it.
-   * @param own - options of this operation, which override the shared ones; a c given here is a constant
+   * @param overrides - options of this operation, which override the shared ones; a c given here is a constant
    */
   async apply(
     operation: object,
     inputs: readonly Value[],
-    own: Readonly<Record<string, unknown>> = {},
+    overrides: Readonly<Record<string, unknown>> = {},
   ): Promise<Value> {
     const of = operation as Recorded;
-    const options = { ...this.#shared, ...own };
+    const options = { ...this.#shared, ...overrides };
     const given = inputs.map(({ matrix }) => matrix);
     const out = new Value(await of(...given, options));
     this.record(async () => {
       const gradC = new Float64Array(1);
       const gradients = await of.vjp(...given, out.gradient, { ...options, gradC });
       for (const [i, input] of inputs.entries()) input.add(gradients[i]!);
-      if (own['c'] === undefined) this.gradC += gradC[0]!;
+      if (overrides['c'] === undefined) this.gradC += gradC[0]!;
     });
     return out;
   }

@@ -17,14 +17,14 @@ export interface TreeJob {
   readonly rate: number;
   readonly part: number;
   readonly parts: number;
-  /** Two counters: the threads that wait at the barrier, and the times that all of them have arrived. */
+  /** Two counters: threads that wait at the barrier, and completed rounds. */
   readonly barrier: Int32Array;
 }
 
 /** Called after an epoch, with the number of completed epochs and the mean loss per pair. */
 export type OnEpoch = (done: number, loss: number) => void;
 
-/** The first epochs use this fraction of the rate (Nickel and Kiela 2017, section 3.2). */
+/** The first epochs use this fraction of the learning rate (Nickel and Kiela 2017, section 3.2). */
 const burnInShare = 0.1;
 
 /**
@@ -34,7 +34,7 @@ const burnInShare = 0.1;
 export function* runPart(job: TreeJob, onEpoch: OnEpoch): Generator<void, void, void> {
   const { state, epochs, burnIn, part, parts } = job;
   const { batch, losses, order } = state;
-  const meet = parts === 1 ? () => {} : () => wait(job.barrier, parts);
+  const synchronize = parts === 1 ? () => {} : () => wait(job.barrier, parts);
   if (part === 0) scatter(state);
   for (let epoch = 0; epoch < epochs; ++epoch) {
     if (part === 0) shuffleEpoch(state, epoch);
@@ -43,23 +43,23 @@ export function* runPart(job: TreeJob, onEpoch: OnEpoch): Generator<void, void, 
     for (let first = 0; first < order.length; first += batch) {
       const count = Math.min(batch, order.length - first);
       const share = (index: number): number => Math.floor((count * index) / parts);
-      meet();
+      synchronize();
       batchLosses(state, epoch, first, share(part), share(part + 1));
-      meet();
+      synchronize();
       const touched = nodeGradients(state, count, part, parts);
       for (let k = 0; k < count; ++k) sum += losses[k]!;
-      meet();
+      synchronize();
       moveNodes(state, touched, rate);
       if (parts === 1) yield;
     }
-    meet();
+    synchronize();
     if (part === 0) onEpoch(epoch + 1, sum / order.length);
   }
-  meet();
+  synchronize();
   for (const _ of evaluateNodes(state, part, parts)) if (parts === 1) yield;
 }
 
-/** Returns once `parts` threads have called it. */
+/** Waits until all `parts` threads have arrived at the barrier. */
 function wait(barrier: Int32Array, parts: number): void {
   const round = Atomics.load(barrier, 1);
   if (Atomics.add(barrier, 0, 1) === parts - 1) {

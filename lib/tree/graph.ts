@@ -32,13 +32,13 @@ export function* relationOf(edges: Iterable<readonly Node[]>, ancestors: boolean
   const pairs = new Int32Array(2 * count);
   const related = new Int32Array(count);
   for (const [u, list] of lists.entries()) {
-    const own = yield* sorted(list, (a, b) => a - b);
+    const neighbors = yield* sorted(list, (a, b) => a - b);
     const first = starts[u]!;
-    yield* inSlices(own.length, (begin, end) => {
+    yield* inSlices(neighbors.length, (begin, end) => {
       for (let at = begin; at < end; ++at) {
-        related[first + at] = own[at]!;
+        related[first + at] = neighbors[at]!;
         pairs[2 * (first + at)] = u;
-        pairs[2 * (first + at) + 1] = own[at]!;
+        pairs[2 * (first + at) + 1] = neighbors[at]!;
       }
     });
     yield pause;
@@ -97,8 +97,8 @@ function* numbered(graph: Graph): Steps<Graph> {
     ordered.adjacent.push(new Set());
   });
   for (const [at, set] of adjacent.entries()) {
-    const own = ordered.adjacent[nodes[at] as number]!;
-    yield* forEach(set, (other) => own.add(nodes[other] as number));
+    const neighbors = ordered.adjacent[nodes[at] as number]!;
+    yield* forEach(set, (other) => neighbors.add(nodes[other] as number));
     yield pause;
   }
   return ordered;
@@ -148,7 +148,7 @@ function* closure(parents: readonly Set<number>[], nodes: readonly Node[]): Step
   const found: (Int32Array | undefined)[] = Array(parents.length);
   const counted = pairCounter();
   const union = new Int32Array(parents.length);
-  const owner = new Int32Array(parents.length).fill(-1); // per node, the last node of which it is an ancestor
+  const owner = new Int32Array(parents.length).fill(-1); // per node, its descendant that was processed last
   const open = new Set<number>();
   for (let root = 0; root < parents.length; ++root) {
     const stack = [root];

@@ -145,8 +145,8 @@ function negative(state: TreeState, u: number, n: number, next: () => number): n
 
 /**
  * Computes the gradients of a batch at its nodes whose number modulo `parts` is `part`, and returns these nodes. The
- * gradient of `d(u, v)` at u is `(cosh(d) u - v) / sinh(d)`; its first term is added by the projection to the tangent
- * space, in `step`.
+ * gradient of `d(u, v)` at u is `(cosh(d) u - v) / sinh(d)`; only its term in v is computed here, because the
+ * projection to the tangent space in `step` adds the term in u.
  */
 export function nodeGradients(
   { points, gradients, nodes, factors, dim, negatives }: TreeState,
@@ -169,12 +169,12 @@ export function nodeGradients(
   };
   for (let k = 0; k < count; ++k) {
     const u = nodes[k * (most + 1)]!;
-    const own = u % parts === part;
+    const isOwner = u % parts === part;
     for (let j = 0; j < most; ++j) {
       const v = nodes[k * (most + 1) + 1 + j]!;
       if (v < 0) continue;
       const factor = factors[k * most + j]!;
-      if (own) add(u, v, factor);
+      if (isOwner) add(u, v, factor);
       if (v % parts === part) add(v, u, factor);
     }
   }
@@ -191,7 +191,7 @@ export function moveNodes(
   for (const node of touched) step(points, gradients, node * (dim + 1), dim + 1, unit);
 }
 
-/** The exponential map: `cosh(s) x - sinh(s) g / |g|` with `s = rate |g|`. */
+/** Moves the point x against its tangential gradient g, to `cosh(s) x - sinh(s) g / |g|` with `s = rate |g|`. */
 function step(points: Float64Array, gradients: Float64Array, at: number, width: number, rate: number): void {
   let inner = -points[at]! * gradients[at]!;
   for (let i = 1; i < width; ++i) inner += points[at + i]! * gradients[at + i]!;

@@ -11,8 +11,8 @@ export interface WorkerPort {
 }
 
 /** The type and length of an array that is only written: the worker creates it, so it need not be sent. */
-export interface Fresh {
-  readonly fresh: string;
+export interface ArraySpec {
+  readonly type: string;
   readonly length: number;
 }
 
@@ -145,7 +145,7 @@ function copied(
   args: readonly unknown[],
   outputs: ReadonlySet<number>,
 ): { message: ToWorker; transfer: ArrayBuffer[]; targets: Numbers[] } {
-  const copies: { array: Numbers; copy: Numbers | Fresh }[] = [];
+  const copies: { array: Numbers; copy: Numbers | ArraySpec }[] = [];
   const written: number[] = [];
   const targets: Numbers[] = [];
   const isRead = (array: Numbers): boolean =>
@@ -158,19 +158,19 @@ function copied(
     }
     let same = copies.find((each) => isSame(each.array, array));
     if (same === undefined) {
-      const copy = isRead(array) ? copyOf(array) : { fresh: array[Symbol.toStringTag], length: array.length };
+      const copy = isRead(array) ? copyOf(array) : { type: array[Symbol.toStringTag], length: array.length };
       same = { array, copy };
       copies.push(same);
     }
     return same.copy;
   });
-  const transfer = copies.flatMap(({ copy }) => ('fresh' in copy ? [] : [copy.buffer as ArrayBuffer]));
+  const transfer = copies.flatMap(({ copy }) => ('type' in copy ? [] : [copy.buffer as ArrayBuffer]));
   return { message: { name, args: toSend, outputs: written }, transfer, targets };
 }
 
 function copyOf(array: Numbers): Numbers {
   try {
-    // Not slice() and not the array's own constructor: a Buffer's would share memory or be deprecated.
+    // A Buffer's slice() would share memory, and its constructor is deprecated.
     return new constructors[array[Symbol.toStringTag]]!(array);
   } catch {
     throw outOfMemory(array.byteLength);

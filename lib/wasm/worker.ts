@@ -1,7 +1,7 @@
 // The entry point of a worker in Node or a browser, which runs calls on its own instance of the core.
 import type { ErrorCode } from '../errors.ts';
 import { constructors, Instance, isNumbers, type Numbers } from './instance.ts';
-import type { Answer, Fresh, ToWorker } from './jobs.ts';
+import type { Answer, ArraySpec, ToWorker } from './jobs.ts';
 
 /** The interface that both kinds of workers have. */
 interface Port {
@@ -20,7 +20,7 @@ function receive(message: ToWorker, port: Port): void {
     return;
   }
   try {
-    const args = withFresh(message.args);
+    const args = withCreated(message.args);
     instance!.call(instance!.functions.get(message.name)!, args, true);
     const written = message.outputs.map((index) => args[index] as Numbers);
     const transfer = new Set(written.map(({ buffer }) => buffer as ArrayBuffer));
@@ -31,12 +31,12 @@ function receive(message: ToWorker, port: Port): void {
 }
 
 /** Creates the arrays that are only written. */
-function withFresh(args: readonly unknown[]): unknown[] {
+function withCreated(args: readonly unknown[]): unknown[] {
   const made = new Map<unknown, Numbers>();
   return args.map((each) => {
-    if (each === null || typeof each !== 'object' || isNumbers(each) || !('fresh' in each)) return each;
-    const { fresh, length } = each as Fresh;
-    const array = made.get(each) ?? new constructors[fresh]!(length);
+    if (each === null || typeof each !== 'object' || isNumbers(each) || !('type' in each)) return each;
+    const { type, length } = each as ArraySpec;
+    const array = made.get(each) ?? new constructors[type]!(length);
     made.set(each, array);
     return array;
   });

@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
 import { largest } from '../../integers.ts';
 import { ensureFolder } from '../../io/folder.ts';
-import { leadsTo } from '../../io/inside.ts';
+import { refersTo } from '../../io/inside.ts';
 import { jsonWithChecksum } from '../../io/json-checksum.ts';
 import type { Lock } from '../../io/lock.ts';
 import { writeText } from '../../io/text.ts';
@@ -175,7 +175,7 @@ export class DiskStore implements RunStore {
 
   /** Checks that the path still refers to the open log, because the folder may have been replaced. */
   async #checkFolder(): Promise<void> {
-    if (await leadsTo(this.file('metrics.jsonl'), this.#log)) return;
+    if (await refersTo(this.file('metrics.jsonl'), this.#log)) return;
     const isThere = await stat(this.folder).then(
       (found) => found.isDirectory(),
       () => false,

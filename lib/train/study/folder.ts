@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { runSteps } from '../../call/run.ts';
 import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
-import { leadsTo, openInside, readInside } from '../../io/inside.ts';
+import { openInside, readInside, refersTo } from '../../io/inside.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
 import { jsonChecksumAdvice, jsonWithChecksum, withoutChecksum } from '../../io/json-checksum.ts';
 import { Lock, lockHolder } from '../../io/lock.ts';
@@ -117,7 +117,7 @@ export class StudyFolder {
   async checkHeld(): Promise<{ log: OpenFile }> {
     if (this.#held === null) throw lost(this.path, 'it is not locked');
     const { lock, log } = this.#held;
-    const isSame = await leadsTo(resultsOf(this.path), log);
+    const isSame = await refersTo(resultsOf(this.path), log);
     // A missing lock is acquired again, but not in another folder.
     const other = isSame ? await lock.reacquire() : ((await lockHolder(lock.path))?.holder ?? null);
     if (isSame && other === null) return { log };
