@@ -175,7 +175,7 @@ export function ancestors(steps: readonly string[]): string[] {
 interface Entry {
   name: string;
   folder: boolean;
-  /** Whether it is a symbolic link. */
+  /** Whether the entry is a symbolic link. */
   link: boolean;
 }
 

@@ -11,7 +11,7 @@ import { naming, namingFolder } from '../../io/trouble.ts';
 
 /** Options of {@link makeFolder}. */
 export interface Making {
-  /** File in the folder with the parameters of its contents. */
+  /** Name of the manifest, a file in the folder with the parameters of its contents. */
   manifestName: string;
   /** Every parameter that determines the contents. */
   manifest: object;
@@ -69,7 +69,7 @@ async function sweep(where: string): Promise<void> {
   const names = await readdir(parent).catch(() => []);
   for (const name of names.filter((each) => each.startsWith(start))) {
     const [, lock] = ownName.exec(name.slice(start.length)) ?? [];
-    if (lock === undefined) continue; // a folder of the user
+    if (lock === undefined) continue; // created by the user
     const file = path.join(parent, name);
     const isOver = lock !== '' ? await isAbandoned(file) : (await lockHolder(`${file}.lock`)) === null;
     if (isOver) await rm(file, { recursive: true, force: true });

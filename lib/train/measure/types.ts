@@ -48,7 +48,7 @@ export interface Health {
     /** Number of points by radius, in bins of equal width from 0 to 1. */
     histogram: number[];
   };
-  /** Fraction of points at the projection radius. */
+  /** Fraction of points at the radius to which `project` clips. */
   atRim: number;
   /** Fraction of distances at or above the limit of the published formula (12.206 / sqrt c). */
   saturated: number;

@@ -76,7 +76,7 @@ export interface Facts<T> {
    * run is resumed by name. Absent: never.
    */
   readonly resume?: 'free' | 'extend';
-  /** `false`: weights and metrics do not depend on the option. */
+  /** `false`: weights and metrics do not depend on the option, except in the last digits. */
   readonly affectsResult?: false;
   /** Commands that accept the option besides `train` and `sweep`; `delta` accepts the options of `embed`. */
   readonly commands?: readonly ('eval' | 'embed' | 'search' | 'export')[];

@@ -30,7 +30,10 @@ const evaluated = { commands: ['eval'], studyColumn: true } as const;
 
 /** The contrastive loss. */
 export class LossRunOptions {
-  /** Loss of a batch: `views`, as published, is over all ordered pairs of views; other losses are means over their terms. */
+  /**
+   * Loss of a batch. `views`, as published, is the cross entropy over all ordered pairs of views; other losses are
+   * means over their terms.
+   */
   readonly loss: RunOption<BatchLoss> = loss(oneOf(batchLosses), {
     help: "loss of a batch; 'views' is the cross entropy over all ordered pairs of views, as published; 'proxy-anchor' and 'proxy-nca' train a proxy per class",
     default: 'views',
@@ -44,7 +47,7 @@ export class LossRunOptions {
     published: 'behavior',
     studyColumn: true,
   });
-  /** Both temperatures, unless `t_e` or `t_h` is given. */
+  /** Value of each temperature (`t_e`, `t_h`) that is not given. */
   readonly t: RunOption<number | null> = loss(orNone(positive), {
     help: 'both temperatures, unless t_e or t_h is given',
     aliases: ['temperature'],

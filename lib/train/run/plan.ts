@@ -18,9 +18,9 @@ export interface RunPlan {
   folder: string | null;
 }
 
-/** Options that a resumed run may change, because its results do not depend on them. */
+/** Options that a resumed run may change, because its results depend on them at most in the last digits. */
 const unrelated = optionsWhere(({ resume }) => resume === 'free');
-/** Options that a run resumed by name may change: unrelated ones, and those that only extend it. */
+/** Options that a run resumed by name may change: the unrelated ones, and those that only extend the run. */
 const extensible = optionsWhere(({ resume }) => resume !== undefined);
 
 /** Options of {@link planRun}. */

@@ -17,7 +17,7 @@ import type {
 import { trainedGeometries } from '../options/define.ts';
 import type { InvalidLines, Row } from './record.ts';
 
-/** Ends the reading of a list at its first wrong value, as a wrong type does; see `parsedBy`. */
+/** Option of a check: ends the validation of a list at its first invalid value, as a wrong type does; see `parsedBy`. */
 const abort = { abort: true };
 
 /**
@@ -38,7 +38,7 @@ const count = z.int(abort).min(0, abort);
 const maxItems = 1000;
 const histogram = z.array(count.max(2 ** 32)).max(maxItems);
 
-/** Values by k. Zod reads a record to its end, however many keys are wrong. */
+/** Values by k. Their number is limited first, because Zod validates all keys of a record, however many are invalid. */
 const byK = <T>(value: z.ZodType<T>) =>
   z
     .custom<object>(

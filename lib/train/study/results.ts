@@ -47,7 +47,7 @@ const config = z.record(z.string(), z.unknown()).transform((options, context): R
   }
 });
 
-/** Far above real studies: reports compare every pair of arms. */
+/** Maximum number of arms, far above real studies, because reports compare every pair of arms. */
 const maxArms = 64;
 
 /** Schema of sweep.json. */

@@ -41,7 +41,7 @@ async function opened(name: string, root: string, list: string): Promise<Dataset
   return { name, root: where, ...splits, ks: defaultKs, warnings: singleImageWarnings(splits) };
 }
 
-/** Limits, far above those of a list that horoball wrote: a row has about a hundred bytes. */
+/** Limits, far above the size of a list that horoball writes: a row has about a hundred bytes. */
 const maxBytes = 2 ** 24;
 const maxRows = 2 ** 17;
 

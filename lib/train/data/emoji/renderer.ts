@@ -36,7 +36,7 @@ export class Renderer {
   }
 
   /**
-   * Renders a drawing as PNG of `size` x `size` pixels on white.
+   * Renders a drawing as a PNG image of `size` x `size` pixels on white.
    * @throws `ERR_HOROBALL_PICTURE` if it is too large, has external references, cannot be rendered, or takes too long
    */
   async render(drawing: Drawing, size: number): Promise<Uint8Array> {

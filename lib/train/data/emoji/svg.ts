@@ -30,7 +30,7 @@ const externalReferences = [
 ];
 
 /**
- * Renders a drawing as PNG of `size` x `size` pixels on white. The rendering time is not limited.
+ * Renders a drawing as a PNG image of `size` x `size` pixels on white. The rendering time is not limited.
  * @throws `ERR_HOROBALL_PICTURE` if it is too large, has external references, or cannot be rendered
  */
 export async function renderDrawing(drawing: Drawing, size: number): Promise<Buffer> {

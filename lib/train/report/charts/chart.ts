@@ -92,14 +92,14 @@ function scale(domain: readonly [number, number], range: readonly [number, numbe
   };
 }
 
-/** A single x value is centered. */
+/** Returns the limits of the x-axis; a single x value is centered. */
 function xDomain(xs: readonly number[], { logX }: ChartOptions): [number, number] {
   const [low, high] = extent(xs);
   if (high > low) return [low, high];
   return logX ? [low / 2, 2 * low] : [low - 0.5, low + 0.5];
 }
 
-/** Integer x values, such as steps, get integer ticks. */
+/** Returns the ticks of the x-axis; integer x values, such as steps, get integer ticks. */
 function xTicks(xs: readonly number[], x: Scale, { logX, dense }: ChartOptions): number[] {
   if (logX) return placed(dense ? decades(x.domain) : xs, x);
   return ticks(x.domain, 5, xs.every(Number.isInteger) ? 1 : 0);

@@ -36,15 +36,15 @@ export function colorsOf(kinds: readonly string[]): string[] {
 
 interface Family {
   hueAt: number;
-  /** The first genus; undefined for a class that is a family itself. Most families of a flat tree have no other. */
+  /** The first genus; undefined if the class is itself the family, as in a flat tree. */
   first: string | undefined;
-  /** The positions of the others, from 1. */
+  /** The positions of the other genera, from 1; absent if there are no others. */
   others?: Map<string | undefined, number>;
 }
 
 /**
- * Returns the color of each class: one hue per topmost ancestor (family), and one lightness per ancestor below it (genus).
- * Without a class tree, every class has its own hue. A function, because a page draws few of a million classes.
+ * Returns a function from class to color: one hue per topmost ancestor (family), and one lightness per ancestor below
+ * it (genus). Without a class tree, every class has its own hue.
  */
 export function classColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): (label: number) => string {
   // Uses a map instead of a search, because there can be thousands of classes.

@@ -67,7 +67,7 @@ export function waitChart(steps: readonly StepRow[]): Html | null {
   return stepChart('Data-loading wait, ms', steps, 'wait', (row) => row.waitMs, 0);
 }
 
-/** Draws the gradient norm before clipping; steps whose gradient overflowed are gaps. */
+/** Draws the gradient norm of each step (see `StepRow`); steps whose gradient overflowed are gaps. */
 export function gradientChart(steps: readonly StepRow[]): Html | null {
   return stepChart('Gradient norm', steps, 'norm', (row) => row.gradNorm ?? Number.NaN, 0);
 }
