@@ -43,7 +43,7 @@ test('sends copies of the inputs, and fills the outputs before the promise resol
   const [input, output] = [Float32Array.of(1, 2), new Float32Array(2)];
   const done = jobs.run('f', writesSecond, [input, output, 7], 1);
   const { args, outputs } = workers[0]!.calls[0]!;
-  t.deepEqual(args, [input, { fresh: 'Float32Array', length: 2 }, 7], 'an output is not sent');
+  t.deepEqual(args, [input, { type: 'Float32Array', length: 2 }, 7], 'an output is not sent');
   t.not(args[0], input);
   t.deepEqual(outputs, [1]);
   t.deepEqual(workers[0]!.states, [true]);
