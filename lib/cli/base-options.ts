@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { coded } from '../errors.ts';
+import { reasonOf } from '../io/file-errors.ts';
 import { readRecordFile } from '../io/record-file.ts';
-import { reasonOf } from '../io/trouble.ts';
 import { findRecipe } from '../train/options/recipes.ts';
 import { overrideOptions } from '../train/options/resolve.ts';
 

@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { Command } from 'commander';
 import { coded } from '../errors.ts';
-import { naming } from '../io/trouble.ts';
+import { naming } from '../io/file-errors.ts';
 import { matrix } from '../matrix.ts';
 import type { QueryResults } from '../retrieval.ts';
 import type { Skipped } from '../train/data/loader.ts';

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 
-import { troubleOf } from '../io/trouble.ts';
+import { explanationOf } from '../io/file-errors.ts';
 import { packageVersion } from '../setup/paths.ts';
 import { addNotes, helpStyle, type Notes } from './help.ts';
 import { abortedCode } from './interrupt.ts';
@@ -114,10 +114,10 @@ function withDashes(message: string): string {
 
 function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const trouble = troubleOf(error);
-  if (trouble === undefined) return withDashes(error.message);
+  const explanation = explanationOf(error);
+  if (explanation === undefined) return withDashes(error.message);
   const { path = 'a file' } = error as NodeJS.ErrnoException;
-  return `${path}: ${trouble.reason}. ${trouble.advice}`;
+  return `${path}: ${explanation.reason}. ${explanation.advice}`;
 }
 
 /** Returns the JSON object of a commander error. */

@@ -1,7 +1,7 @@
 import { open, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { coded } from '../errors.ts';
-import { troubleOf } from '../io/trouble.ts';
+import { explanationOf } from '../io/file-errors.ts';
 
 /** See {@link checkOutput}. */
 export interface OutputKind {
@@ -34,8 +34,8 @@ export async function checkOutput(
   if (!parent.isDirectory())
     return refuse('a file in a folder', `Choose another location: ${folder} is not a folder.`);
   await tryFolder(folder).catch((error: unknown) => {
-    const trouble = troubleOf(error);
-    if (trouble === undefined) throw error;
+    const explanation = explanationOf(error);
+    if (explanation === undefined) throw error;
     refuse('a file in a writable folder', 'Choose another location.');
   });
 }
@@ -57,7 +57,7 @@ export async function checkOutputFolder(option: string, folder: string): Promise
   }
   if (!entry?.isDirectory()) return refuse(`Choose another location: ${parent} is not a folder.`);
   await tryFolder(parent).catch((error: unknown) => {
-    if (troubleOf(error) === undefined) throw error;
+    if (explanationOf(error) === undefined) throw error;
     refuse('Choose another location.');
   });
 }

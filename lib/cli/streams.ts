@@ -1,4 +1,4 @@
-import { reasonOf } from '../io/trouble.ts';
+import { reasonOf } from '../io/file-errors.ts';
 
 /** The exit code that shells report for a program whose reader has closed the pipe: 128 + SIGPIPE. */
 const readerLeft = 141;

@@ -4,7 +4,7 @@ import { checkSize, isImageFault, unreadable } from '../image/fault.ts';
 import { readImageFile } from '../image/file.ts';
 import { type Pixels, resample } from '../image/resample.ts';
 import { evalPlacement } from '../image/transforms.ts';
-import { reasonOf } from '../io/trouble.ts';
+import { reasonOf } from '../io/file-errors.ts';
 import type { Serving } from '../onnx/serving.ts';
 import type { ImageInput, RawImage, SharpPipeline } from './types.ts';
 import { pathOfUrl } from './url.ts';

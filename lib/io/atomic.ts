@@ -1,9 +1,9 @@
 import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { filePath } from '../check.ts';
+import { atFile } from './file-errors.ts';
 import { syncFolder } from './folder.ts';
 import { type OpenFile, openFile } from './thread-file.ts';
-import { atFile } from './trouble.ts';
 
 /**
  * Writes a file atomically: to a temporary file in the same folder, which is synced and renamed.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { checkObject, filePath, finite, readOptions } from '../check.ts';
 import { coded, quoted, rangeError, typeError } from '../errors.ts';
 import { crc32c } from './crc32c.ts';
+import { naming } from './file-errors.ts';
 import { ensureFolder } from './folder.ts';
 import { bytesField, doubleField, messageField, varintField } from './protobuf.ts';
 import {
@@ -16,7 +17,6 @@ import {
   textValue,
 } from './summary.ts';
 import { type OpenFile, openFile } from './thread-file.ts';
-import { naming } from './trouble.ts';
 
 export type { HyperParameter } from './summary.ts';
 

@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
 import { lstat } from 'node:fs/promises';
+import { naming } from './file-errors.ts';
 import { damaged } from './json.ts';
 import { holesOf } from './regular.ts';
 import { mostText } from './text.ts';
 import { type OpenFile, openFile } from './thread-file.ts';
-import { naming } from './trouble.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 

@@ -5,8 +5,8 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { core } from '../native.ts';
+import { naming } from './file-errors.ts';
 import { openInside } from './inside.ts';
-import { naming } from './trouble.ts';
 
 /**
  * The holder of a lock. The token distinguishes callers and workers of one process, which can compete for the same

@@ -1,5 +1,6 @@
 import { type Coded, coded } from '../errors.ts';
 import { allocate, kinds, type TensorData, widened } from './elements.ts';
+import { atFile } from './file-errors.ts';
 import { unpickle } from './pickle.ts';
 import { PickleOpaque, type PickleValue, refused } from './pickle-values.ts';
 import {
@@ -15,7 +16,6 @@ import type { SafeTensor } from './safetensors.ts';
 import { shellWord } from './shell.ts';
 import { gatherStrided } from './strided.ts';
 import type { OpenFile } from './thread-file.ts';
-import { atFile } from './trouble.ts';
 import { StoredZip } from './zip.ts';
 
 export { PthTensor } from './pth-values.ts';

@@ -2,8 +2,8 @@ import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { filePath } from '../check.ts';
 import { coded } from '../errors.ts';
+import { naming } from './file-errors.ts';
 import { type OpenFile, openFile } from './thread-file.ts';
-import { naming } from './trouble.ts';
 
 /**
  * A file may be at most this many times larger than its allocated blocks, because some file systems compress

@@ -15,10 +15,10 @@ import {
   type TensorData,
   widened,
 } from './elements.ts';
+import { atFile } from './file-errors.ts';
 import { boundedJson } from './json.ts';
 import { openRegular } from './regular.ts';
 import type { OpenFile } from './thread-file.ts';
-import { atFile } from './trouble.ts';
 
 /** A tensor read from a file; F16 and BF16 are widened to float32, BOOL becomes bytes of 0 and 1. */
 export interface SafeTensor {

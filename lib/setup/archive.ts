@@ -9,9 +9,9 @@ import { crc32 } from 'node:zlib';
 import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl';
 
 import { coded } from '../errors.ts';
+import { naming } from '../io/file-errors.ts';
 import { ensureFolder } from '../io/folder.ts';
 import { openRegular } from '../io/regular.ts';
-import { naming } from '../io/trouble.ts';
 import { HandleReader } from '../io/zip-reader.ts';
 
 type OnProgress = (done: number, total: number) => void;

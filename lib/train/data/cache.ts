@@ -7,10 +7,10 @@ import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
 import { layouts, type Pixels } from '../../image/resample.ts';
+import { reasonOf } from '../../io/file-errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { holesOf } from '../../io/regular.ts';
 import { readStart, withDescriptor, writeWhole } from '../../io/thread-file.ts';
-import { reasonOf } from '../../io/trouble.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 

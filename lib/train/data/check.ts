@@ -5,7 +5,7 @@ import { decode } from '../../image/decode.ts';
 import { defaultMaxPixels, isImageFault, manyPixels } from '../../image/fault.ts';
 import { readImageFile } from '../../image/file.ts';
 import { hasAlpha } from '../../image/resample.ts';
-import { reasonOf } from '../../io/trouble.ts';
+import { reasonOf } from '../../io/file-errors.ts';
 import { hasAlphaChannel } from './alpha.ts';
 import type { Skipped } from './loader.ts';
 import { countOf } from './published.ts';

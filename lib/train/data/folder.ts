@@ -4,7 +4,7 @@ import path from 'node:path';
 import { filePath } from '../../check.ts';
 import { type Coded, coded } from '../../errors.ts';
 import { extensions, isImageName } from '../../image/formats.ts';
-import { reasonOf } from '../../io/trouble.ts';
+import { reasonOf } from '../../io/file-errors.ts';
 import { IgnoredFiles } from './ignored-files.ts';
 import { classRange, defaultKs, singleImageWarnings } from './split.ts';
 import { splitFolders } from './split-folders.ts';

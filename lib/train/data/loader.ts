@@ -10,7 +10,7 @@ import { readAhead } from '../../image/read-ahead.ts';
 import { type Background, backgrounds, hasAlpha, type Pixels, resample } from '../../image/resample.ts';
 import { Slots } from '../../image/slots.ts';
 import { evalPlacement, type Placement, trainPlacement } from '../../image/transforms.ts';
-import { reasonOf } from '../../io/trouble.ts';
+import { reasonOf } from '../../io/file-errors.ts';
 import { type Random, random, shuffle } from '../../random.ts';
 import { type ImageCache, openCache } from './cache.ts';
 import { checkSplit } from './split.ts';

@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { readdir, rename, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { type Coded, coded } from '../../errors.ts';
+import { naming, namingFolder } from '../../io/file-errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { isAbandoned, Lock, lockHolder } from '../../io/lock.ts';
 import { readRecordFile } from '../../io/record-file.ts';
 import { writeWhole } from '../../io/thread-file.ts';
-import { naming, namingFolder } from '../../io/trouble.ts';
 
 /** Options of {@link makeFolder}. */
 export interface Making {

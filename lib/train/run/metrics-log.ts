@@ -2,9 +2,9 @@ import { constants } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
 import { readAll } from '../../io/atomic.ts';
+import { naming } from '../../io/file-errors.ts';
 import { checkInside, openInside } from '../../io/inside.ts';
 import type { OpenFile } from '../../io/thread-file.ts';
-import { naming } from '../../io/trouble.ts';
 import { lastName, type Position } from './checkpoint.ts';
 
 const { O_APPEND, O_CREAT, O_RDWR } = constants;

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { coded } from '../../errors.ts';
+import { reasonOf } from '../../io/file-errors.ts';
 import { shellWord } from '../../io/shell.ts';
 import { readText } from '../../io/text.ts';
-import { reasonOf } from '../../io/trouble.ts';
 import { resolveViT } from '../../model/vit.ts';
 import { deviceOf } from '../lane/native.ts';
 import type { RunConfig } from '../options/options.ts';

@@ -1,5 +1,5 @@
+import { reasonOf } from '../../io/file-errors.ts';
 import { shellWord } from '../../io/shell.ts';
-import { reasonOf } from '../../io/trouble.ts';
 import type { Skipped } from '../data/loader.ts';
 import type { Listeners } from './hooks.ts';
 import type { RunRecord } from './record.ts';

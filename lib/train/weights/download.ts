@@ -2,9 +2,9 @@ import { type FileHandle, open, rm, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Coded, coded } from '../../errors.ts';
+import { naming } from '../../io/file-errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { readRecordFile } from '../../io/record-file.ts';
-import { naming } from '../../io/trouble.ts';
 
 /** Options of a download. */
 export interface DownloadOptions {

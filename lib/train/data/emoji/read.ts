@@ -2,10 +2,10 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { coded } from '../../../errors.ts';
+import { reasonOf } from '../../../io/file-errors.ts';
 import { damaged, parsedJson } from '../../../io/json.ts';
 import { parsedBy } from '../../../io/read-back.ts';
 import { readText } from '../../../io/text.ts';
-import { reasonOf } from '../../../io/trouble.ts';
 import type { Drawing } from './svg.ts';
 
 /** Maximum file size; the largest file of the pinned packages is 104 MB. */

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { reasonOf } from '../../../io/trouble.ts';
+import { reasonOf } from '../../../io/file-errors.ts';
 import type { RunConfig } from '../../options/options.ts';
 import type { RunEnd, RunListener } from '../../run/hooks.ts';
 import type { EvaluationRow, StepRow } from '../../run/record.ts';

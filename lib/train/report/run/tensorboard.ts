@@ -2,7 +2,7 @@ import { lstatSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EventWriter, type HyperParameter } from '../../../io/events.ts';
-import { reasonOf } from '../../../io/trouble.ts';
+import { reasonOf } from '../../../io/file-errors.ts';
 import type { Snapshot } from '../../measure/types.ts';
 import type { RunEnd, RunListener } from '../../run/hooks.ts';
 import { readConfig } from '../../run/read.ts';

@@ -1,22 +1,25 @@
 /** Reason and advice for a system error about a file, phrased to follow the file's name. */
-interface Trouble {
+interface Explanation {
   readonly reason: string;
   /** One imperative sentence with the fix. */
   readonly advice: string;
 }
 
 const place = 'Choose another location.';
-const denied: Trouble = {
+const denied: Explanation = {
   reason: 'permission denied',
   advice: `Change the permissions, or choose another location.`,
 };
-const full: Trouble = { reason: 'the disk is full', advice: 'Free some space, or choose another location.' };
-const many: Trouble = {
+const full: Explanation = {
+  reason: 'the disk is full',
+  advice: 'Free some space, or choose another location.',
+};
+const many: Explanation = {
   reason: 'too many files are open',
   advice: 'Close some files, or raise `ulimit -n`.',
 };
 
-const troubles: Readonly<Record<string, Trouble>> = {
+const explanations: Readonly<Record<string, Explanation>> = {
   ENOENT: { reason: 'no such file or folder', advice: 'Check the path.' },
   EACCES: denied,
   EPERM: denied,
@@ -32,21 +35,21 @@ const troubles: Readonly<Record<string, Trouble>> = {
   ENFILE: many,
 };
 /** Reasons and advice for errors while a folder is created, by error code. */
-const folderTroubles: Readonly<Record<string, Trouble>> = {
+const folderExplanations: Readonly<Record<string, Explanation>> = {
   ENOENT: { reason: 'no folder can be created there', advice: place },
   EEXIST: { reason: 'it is a file, not a folder', advice: place },
 };
 
 /** Reason and advice for a system error about a file; undefined for other errors. */
-export function troubleOf(error: unknown): Trouble | undefined {
+export function explanationOf(error: unknown): Explanation | undefined {
   const { code = '', syscall } = (error ?? {}) as NodeJS.ErrnoException;
-  const known = syscall === 'mkdir' ? { ...troubles, ...folderTroubles } : troubles;
+  const known = syscall === 'mkdir' ? { ...explanations, ...folderExplanations } : explanations;
   return syscall !== undefined && Object.hasOwn(known, code) ? known[code] : undefined;
 }
 
 /** Returns the reason in a few words, or the error's own message. */
 export function reasonOf(error: unknown): string {
-  return troubleOf(error)?.reason ?? (error instanceof Error ? error.message : String(error));
+  return explanationOf(error)?.reason ?? (error instanceof Error ? error.message : String(error));
 }
 
 /**

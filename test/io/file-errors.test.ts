@@ -3,13 +3,13 @@ import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { explanationOf, naming, reasonOf } from '../../lib/io/file-errors.ts';
 import { readMat, readNpy, readSafetensors, writeNpy } from '../../lib/io/index.ts';
 import { PthFile } from '../../lib/io/pth.ts';
-import { naming, reasonOf, troubleOf } from '../../lib/io/trouble.ts';
 
 let folder = '';
 test.before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'horoball-trouble-'));
+  folder = await mkdtemp(join(tmpdir(), 'horoball-file-errors-'));
 });
 test.after.always(() => rm(folder, { recursive: true, force: true }));
 
@@ -55,13 +55,13 @@ test('the error for a full disk names the file being written', async (t) => {
   const error = await thrown(() => naming('metrics.jsonl', full.appendFile('x')));
   await full.close();
   t.deepEqual([error.code, error.path], ['ENOSPC', 'metrics.jsonl']);
-  t.is(troubleOf(error)?.reason, 'the disk is full');
+  t.is(explanationOf(error)?.reason, 'the disk is full');
 });
 
 test('does not change other errors', async (t) => {
   const error = new Error('mine');
   t.is(await naming('x', Promise.reject(error)).catch((caught: unknown) => caught), error);
-  t.is(troubleOf(error), undefined);
+  t.is(explanationOf(error), undefined);
   t.is(reasonOf(error), 'mine');
   t.is(reasonOf('text'), 'text');
 });
