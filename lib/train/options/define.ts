@@ -11,7 +11,7 @@ export type TrainedGeometry = {
   [Name in Geometry]: AllTerms[Name]['points'] extends 'hyperboloid' ? never : Name;
 }[Geometry];
 
-/** The geometries that a run can train, in the order of the cards. */
+/** The geometries that a run can train, in the order of the core. */
 export const trainedGeometries = Object.entries(geometryTerms)
   .filter(([, { points }]) => points !== 'hyperboloid')
   .map(([name]) => name) as readonly string[] as readonly [TrainedGeometry, ...TrainedGeometry[]];

@@ -43,7 +43,7 @@ interface Family {
 }
 
 /**
- * Returns a function from class to color: one hue per topmost ancestor (family), and one lightness per ancestor below
+ * Returns a function from label to color: one hue per topmost ancestor (family), and one lightness per ancestor below
  * it (genus). Without a class tree, every class has its own hue.
  */
 export function classColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): (label: number) => string {
