@@ -100,7 +100,7 @@ async function settled(work: () => unknown): Promise<'result' | 'error' | 'hang'
 }
 
 /** A failed queued call rejects the next promise, which may be one that an example awaits. */
-async function patient<T>(make: () => Promise<T>): Promise<T> {
+async function withRetries<T>(make: () => Promise<T>): Promise<T> {
   for (let attempts = 1; ; attempts++) {
     try {
       return await make();
@@ -114,7 +114,7 @@ process.on('unhandledRejection', (error) => {
   if (!isExpected(error)) say(`uncoded, in the background: ${error instanceof Error ? error.stack : error}`);
 });
 
-const { found, objects } = await patient(callables);
+const { found, objects } = await withRetries(callables);
 const all = found.filter(({ name }) => name.includes(only));
 const next = random(Number(seed));
 const results = new Set<string>();
@@ -124,7 +124,7 @@ let calls = 0;
 /** The cases of each callable in a random order. Callables take turns, because some have many more cases than others. */
 const queues: Case[][] = [];
 for (const callable of all) {
-  const [valid, ...wrong] = await patient(() => casesOf(callable));
+  const [valid, ...wrong] = await withRetries(() => casesOf(callable));
   queues.push([valid!, ...shuffle(next, wrong)]);
 }
 const end = performance.now() + 1000 * Number(seconds);
@@ -135,7 +135,7 @@ for (let round = 0; queues.some(({ length }) => length > round); round++) {
     if (queue[round] === undefined || (round > 0 && performance.now() > end)) continue;
     const { callable, text, args } = queue[round]!;
     say(`${callable.name}: ${text}`);
-    const made = await patient(args);
+    const made = await withRetries(args);
     const began = performance.now();
     const outcome = await settled(() => callable.call(made));
     const took = performance.now() - began;

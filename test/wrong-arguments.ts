@@ -85,7 +85,7 @@ export async function callables(): Promise<{ found: Callable[]; objects: [name: 
             () => [],
           );
         else if (typeof call === 'function')
-          add(`${name}#${key}`, async (args) => drained((await on())[key]!.apply(await on(), args)));
+          add(`${name}#${key}`, async (args) => consumed((await on())[key]!.apply(await on(), args)));
       }
     } else if (typeof value === 'function' && !isClass(value)) {
       const call = value as Call & { sync?: Call; vjp?: Call & { sync?: Call } };
@@ -113,7 +113,7 @@ export async function callables(): Promise<{ found: Callable[]; objects: [name: 
 }
 
 /** Reads an asynchronous generator, because it does nothing until it is read. */
-async function drained(result: unknown): Promise<unknown> {
+async function consumed(result: unknown): Promise<unknown> {
   const generator = result as AsyncGenerator | null | undefined;
   if (typeof generator?.[Symbol.asyncIterator] === 'function' && typeof generator.next === 'function')
     for await (const _ of generator);

@@ -27,14 +27,14 @@ test('data check lists the images, and fails if some are missing', async (t) => 
   t.regex(whole.stderr, /All images are present\./);
   t.is(whole.stdout, '');
 
-  const gone = (await openDataset('SOP', root)).test.samples[2]!.path;
-  await rm(gone);
+  const missing = (await openDataset('SOP', root)).test.samples[2]!.path;
+  await rm(missing);
   const broken = await horoball('data', 'check', 'SOP', '--path', root, '--json');
   t.is(broken.code, 1);
   const result = JSON.parse(broken.stdout) as { unreadable: { path: string }[] };
   t.deepEqual(
     result.unreadable.map(({ path }) => path),
-    [gone],
+    [missing],
   );
 });
 

@@ -54,7 +54,7 @@ export function faultsOf({ counts }: Prepared, most: number): Fault[] {
 }
 
 /** Describes an unexpected ending of a program; null if it ended with success or a coded error. */
-export function complaint({ code, signal, stdout, stderr }: Ending): string | null {
+export function unexpectedEnding({ code, signal, stdout, stderr }: Ending): string | null {
   if (signal !== null || code === null) return `ended by ${signal}: ${stderr}`;
   if (code === 0) return null;
   const rows = stdout.split('\n').filter((line) => line.startsWith('{"type":"error"'));
@@ -91,8 +91,8 @@ export async function tryDisturbance(
   const ended = disturbed.code !== 0;
   const isKilled =
     signal !== undefined && (disturbed.signal === signal || [130, 143].includes(disturbed.code ?? 0));
-  const told = isKilled ? null : complaint(disturbed);
-  if (told !== null) return { problem: told, ended };
+  const failure = isKilled ? null : unexpectedEnding(disturbed);
+  if (failure !== null) return { problem: failure, ended };
   if (ended && succeeds) return { problem: `expected success: ${disturbed.stderr}`, ended };
   if (changesInput) return { problem: null, ended };
   const same = async ({ stdout }: Ending): Promise<boolean> =>

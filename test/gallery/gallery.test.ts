@@ -42,8 +42,8 @@ test('rows added in parts are found as if added at once', async (t) => {
 test('removed rows are not found; the numbers of the others do not change', async (t) => {
   using gallery = await filled();
   for (const count of [5, 200]) {
-    const gone = Array.from({ length: count }, (_, i) => i + 3);
-    await gallery.remove(gone);
+    const removed = Array.from({ length: count }, (_, i) => i + 3);
+    await gallery.remove(removed);
     const allowed = Uint8Array.from({ length: 300 }, (_, i) => (i >= 3 && i < 3 + count ? 0 : 1));
     t.is(gallery.size, 300 - count);
     t.deepEqual(

@@ -12,14 +12,17 @@ import { temporary } from '../train/data/support.ts';
 
 /** Tries to acquire the lock. Returns the present holder, or null if the caller has acquired it. */
 async function takeLock(path: string): Promise<string | null> {
-  const [busy, told] = [new Error(), { holder: '', advice: '' }];
+  const [busy, conflict] = [new Error(), { holder: '', advice: '' }];
   try {
-    await Lock.take(path, (holder, advice) => Object.assign(busy, Object.assign(told, { holder, advice })));
+    await Lock.take(path, (holder, advice) =>
+      Object.assign(busy, Object.assign(conflict, { holder, advice })),
+    );
     return null;
   } catch (error) {
     if (error !== busy) throw error;
-    if (!told.advice.includes(path)) throw new Error(`the advice names no file to delete: ${told.advice}`);
-    return told.holder;
+    if (!conflict.advice.includes(path))
+      throw new Error(`the advice names no file to delete: ${conflict.advice}`);
+    return conflict.holder;
   }
 }
 

@@ -294,9 +294,9 @@ test('promises reject with the same errors', async (t) => {
 
 test('a detached buffer is rejected by name', async (t) => {
   const data = new Float64Array(4);
-  const gone = matrix(data, 2, 2);
+  const detached = matrix(data, 2, 2);
   structuredClone(data, { transfer: [data.buffer] });
-  const error = await failure(() => mobiusAdd.sync(gone, x, { c: 1 }));
+  const error = await failure(() => mobiusAdd.sync(detached, x, { c: 1 }));
   t.is(error.code, 'ERR_HOROBALL_DETACHED');
   t.true(error.message.startsWith('[mobiusAdd] x:'));
 });

@@ -117,8 +117,8 @@ test('the error for training with the wrong libtorch says which command to run',
   const [available, code, message] = await probe({ LIBTORCH: fake });
   t.deepEqual([available, code], [false, 'ERR_HOROBALL_TORCH_LOAD']);
   t.regex(String(message), /npx horoball setup/);
-  const gone = await probe({ LIBTORCH: join(folder, 'gone') });
-  t.deepEqual(gone.slice(0, 2), [false, 'ERR_HOROBALL_NO_TORCH']);
+  const missing = await probe({ LIBTORCH: join(folder, 'gone') });
+  t.deepEqual(missing.slice(0, 2), [false, 'ERR_HOROBALL_NO_TORCH']);
 });
 
 test('--libtorch with a folder that is not a libtorch leaves no files', async (t) => {

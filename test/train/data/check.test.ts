@@ -10,16 +10,16 @@ test('data check names missing images, and truncated ones if it decodes them', a
   const root = await temporary(t);
   await makeSop(root);
   const dataset = await openDataset('SOP', root);
-  const [gone, cut] = [dataset.train.samples[1]!.path, dataset.test.samples[0]!.path];
-  await rm(gone);
+  const [missing, cut] = [dataset.train.samples[1]!.path, dataset.test.samples[0]!.path];
+  await rm(missing);
   const whole = await readFile(cut);
   await writeFile(cut, whole.subarray(0, whole.length / 2));
   t.deepEqual(
     (await checkDataset(dataset)).unreadable.map(({ path: file }) => file),
-    [gone],
+    [missing],
   );
   const both = (await checkDataset(dataset, { decode: true })).unreadable.map(({ path: file }) => file);
-  t.deepEqual(both, [gone, cut].sort());
+  t.deepEqual(both, [missing, cut].sort());
   await rm(path.join(root, 'Stanford_Online_Products/bicycle_final'), { recursive: true });
   await t.throwsAsync(openDataset('SOP', root), {
     code: 'ERR_HOROBALL_DATA_READ',

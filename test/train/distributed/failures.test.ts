@@ -1,8 +1,8 @@
 // A rank fails in the middle of a step. `npm run test:ranks:failures` repeats this at more moments.
 import ava, { type TestFn } from 'ava';
-import { type Bench, type Failure, fail, isPossible, named, prepare } from './failures.ts';
+import { type Failure, type Fixture, fail, isPossible, named, prepare } from './failures.ts';
 
-const test = ava as TestFn<Bench>;
+const test = ava as TestFn<Fixture>;
 
 test.before(async (t) => {
   t.timeout(300_000);

@@ -28,7 +28,7 @@ export interface Outcome {
   weights: Buffer;
 }
 
-export interface Bench {
+export interface Fixture {
   root: string;
   /** The library of starve.c; null without a C compiler. */
   starve: string | null;
@@ -48,7 +48,7 @@ const weightsOf = (root: string, name: string): Promise<Buffer> =>
   readFile(join(root, 'runs', name, 'model.safetensors'));
 
 /** Writes images and trains once without failures. */
-export async function prepare(): Promise<Bench> {
+export async function prepare(): Promise<Fixture> {
   const { path: root, remove } = await temporary();
   const library = join(root, 'starve.so');
   const starve = await promisify(execFile)('cc', ['-shared', '-fPIC', '-o', library, source]).then(
@@ -82,7 +82,7 @@ const signals: Record<Failure, NodeJS.Signals> = {
 };
 
 /** Whether a rank can be made to fail in that way on this system. */
-export function isPossible({ starve }: Bench, failure: Failure): boolean {
+export function isPossible({ starve }: Fixture, failure: Failure): boolean {
   return process.platform === 'linux' && (failure !== 'out of memory' || starve !== null);
 }
 
@@ -97,7 +97,7 @@ async function ended(pid: number, since: number): Promise<number> {
 
 /** Trains with `--max-restarts 1` while a rank fails `delayMs` after a step was logged. */
 export async function fail(
-  { root, starve }: Bench,
+  { root, starve }: Fixture,
   name: string,
   failure: Failure,
   rank: number,
@@ -125,20 +125,20 @@ export const named = (rank: number): RegExp =>
 
 async function main(times: number, seed: number, failures: readonly Failure[]): Promise<void> {
   const next = random(seed);
-  const bench = await prepare();
+  const fixture = await prepare();
   let number = 0;
   for (const failure of failures) {
     for (let i = 0; i < times; i++) {
       const rank = i % size;
       const moment = [10 + integer(next, 50), uniform(next, 0, 100)] as const;
       const name = `run-${number++}`;
-      const { seconds, sentence, restarts, weights } = await fail(bench, name, failure, rank, moment);
+      const { seconds, sentence, restarts, weights } = await fail(fixture, name, failure, rank, moment);
       const longest = Math.max(...seconds);
       const problems = [
         longest < 30 ? '' : 'too slow',
         named(rank).test(sentence) ? '' : 'the rank is not named',
         restarts === 1 ? '' : `${restarts} resumes`,
-        weights.equals(bench.expected) ? '' : 'other weights',
+        weights.equals(fixture.expected) ? '' : 'other weights',
       ].filter((problem) => problem !== '');
       const verdict = problems.length === 0 ? 'same weights' : problems.join(', ');
       process.stdout.write(
@@ -147,7 +147,7 @@ async function main(times: number, seed: number, failures: readonly Failure[]): 
       if (problems.length > 0) process.exitCode = 1;
     }
   }
-  await bench.remove();
+  await fixture.remove();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))

@@ -21,7 +21,7 @@ switch (process.argv.at(-1)) {
     keepBusy();
     setTimeout(() => process.exit(7), 50);
     break;
-  case 'unheard':
+  case 'unawaited-error':
     first.body.backward(new Float32Array(256 * tinyViT.embedDim));
     first.body.backward(new Float32Array(256 * tinyViT.embedDim));
     break;

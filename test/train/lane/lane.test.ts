@@ -131,7 +131,7 @@ function outcome(how: string): Promise<{ code: number | string | null; stderr: s
 test('the process exits cleanly when idle, during work, and with an unawaited error', async (t) => {
   t.deepEqual(await outcome('end'), { code: 0, stderr: '' });
   t.deepEqual(await outcome('exit'), { code: 7, stderr: '' });
-  t.deepEqual(await outcome('unheard'), { code: 0, stderr: '' });
+  t.deepEqual(await outcome('unawaited-error'), { code: 0, stderr: '' });
 });
 
 test('workers train concurrently and can be terminated during work', async (t) => {

@@ -178,9 +178,9 @@ test('a distilled backbone trains only its class token if and only if compat is 
 
 test('a run notes that its backbone starts from random weights', async (t) => {
   const notes = async (model: string): Promise<string[]> => {
-    const heard: string[] = [];
-    await normalizeOptions(parseConfig({ ds: 'CUB', model, crop: 224 }), (text) => heard.push(text));
-    return heard;
+    const messages: string[] = [];
+    await normalizeOptions(parseConfig({ ds: 'CUB', model, crop: 224 }), (text) => messages.push(text));
+    return messages;
   };
   const [note, ...others] = await notes('dinov2_vits14');
   t.regex(note!, /random weights, because the published weights of dinov2_vits14/);

@@ -54,18 +54,18 @@ test('with a gallery, the first images are queries and the others the gallery', 
 test('the fused score is measured on request; for a tied head it ranks like the cosine', async (t) => {
   const split = { classes: ['a', 'b'], samples: [] };
   const weights = { tauE: 1, tauH: 0.01, lambda: 1 };
-  const heard: string[] = [];
+  const reported: string[] = [];
   const free = await measure(disagreeing(), split, 1, {
     ks: [1],
     fusion: { ...weights, tied: false },
-    onQueries: (space, { rank }) => heard.push(`${space} ${rank.join(' ')}`),
+    onQueries: (space, { rank }) => reported.push(`${space} ${rank.join(' ')}`),
   });
   t.is(free.spaces.fused!.at['1'], free.spaces.hyperbolic.at['1']); // the distance dominates the score
   t.deepEqual(
-    heard.map((line) => line.split(' ')[0]),
+    reported.map((line) => line.split(' ')[0]),
     ['hyperbolic', 'cosine', 'body', 'fused'],
   );
-  t.is(heard[2], 'body 1 1 1 1');
+  t.is(reported[2], 'body 1 1 1 1');
   const tied = await measure(disagreeing(), split, 1, { ks: [1], fusion: { ...weights, tied: true } });
   t.deepEqual(tied.spaces.fused, tied.spaces.cosine);
   t.is((await measure(disagreeing(), split, 1)).spaces.fused, undefined);

@@ -71,18 +71,18 @@ test('the health line shows the radii of the points and the values at their limi
 test('reports short epochs at intervals, and changes immediately', (t) => {
   const said: string[] = [];
   let now = 0;
-  const teller = new HealthReporter(
+  const reporter = new HealthReporter(
     (text) => said.push(text),
     () => now,
   );
-  for (let epoch = 1; epoch <= 25; epoch++, now += 1000) teller.report({ ...row, epoch, c: epoch });
+  for (let epoch = 1; epoch <= 25; epoch++, now += 1000) reporter.report({ ...row, epoch, c: epoch });
   const epochs = (): (string | undefined)[] => said.map((text) => /Epoch (\d+)/.exec(text)?.[1]);
   t.deepEqual(epochs(), ['1', '11', '21']);
-  teller.report({ ...row, epoch: 26, skippedSteps: 3 });
+  reporter.report({ ...row, epoch: 26, skippedSteps: 3 });
   t.is(epochs().at(-1), '26');
-  teller.report({ ...row, epoch: 90, skippedSteps: 3 });
+  reporter.report({ ...row, epoch: 90, skippedSteps: 3 });
   now += 60_000;
-  teller.report({ ...row, epoch: 91, skippedSteps: 3 });
+  reporter.report({ ...row, epoch: 91, skippedSteps: 3 });
   t.is(epochs().at(-1), '26', 'nothing is new');
 });
 

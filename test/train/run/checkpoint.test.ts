@@ -111,16 +111,16 @@ for (const [name, options] of Object.entries({
     const stopped = await train(all, stopAfter(3)); // an evaluation is due after it
     t.true(stopped.interrupted);
     const rows: StepRow[] = [];
-    const heard: [string, number][] = [];
+    const resumes: [string, number][] = [];
     const resumed = await train(
       {},
       {
         resume: stopped.folder!,
         onStep: (row) => void rows.push(row),
-        onResume: (...said) => heard.push(said),
+        onResume: (...said) => resumes.push(said),
       },
     );
-    t.deepEqual(heard, [[stopped.folder!, 3]]);
+    t.deepEqual(resumes, [[stopped.folder!, 3]]);
     t.is(rows[0]!.step, 4);
     t.is(resumed.folder, stopped.folder);
     await same(t, resumed, whole);
@@ -226,11 +226,11 @@ test.serial('auto resumes the run with the same options, then starts a new one',
 
   const busy = JSON.stringify({ pid: process.ppid, host: hostname() });
   await writeFile(join(third.folder!, '.training'), busy);
-  const heard: string[] = [];
-  const fourth = await train(all, { ...auto, ...stopAfter(1), onWarning: (text) => heard.push(text) });
+  const warnings: string[] = [];
+  const fourth = await train(all, { ...auto, ...stopAfter(1), onWarning: (text) => warnings.push(text) });
   t.not(fourth.folder, third.folder, 'another process trains there');
   t.true(
-    heard.some((text) => text.includes(`process ${process.ppid} is already training in ${third.folder}`)),
+    warnings.some((text) => text.includes(`process ${process.ppid} is already training in ${third.folder}`)),
   );
 });
 

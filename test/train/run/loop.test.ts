@@ -112,8 +112,8 @@ test.serial('shuffled labels keep the class sizes and are harder to learn', asyn
     t.is(taken, 24); // every class still has the same number of images
     return mean(rows.slice(-8));
   };
-  const [told, shuffled] = [await late(false), await late(true)];
-  t.true(told < 0.8 * shuffled, `${told} and ${shuffled}`);
+  const [original, shuffled] = [await late(false), await late(true)];
+  t.true(original < 0.8 * shuffled, `${original} and ${shuffled}`);
 });
 
 test.serial('stops early without a better evaluation, and resumes with a larger patience', async (t) => {

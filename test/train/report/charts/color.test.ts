@@ -19,7 +19,7 @@ test('a geometry has the same color on every page, and different arms have diffe
   t.deepEqual(colorsOf(['euclidean', 'hyperbolic', 'hybrid']), [euclidean, hyperbolic, hybrid]);
   const arms = ['slope-matched', ...trainedGeometries, 'hard negatives'];
   t.is(new Set(colorsOf(arms)).size, lines(arms.length));
-  const twice = colorsOf([
+  const repeated = colorsOf([
     'hyperbolic',
     'hyperbolic',
     'hyperbolic',
@@ -27,8 +27,8 @@ test('a geometry has the same color on every page, and different arms have diffe
     'hyperbolic',
     'hyperbolic',
   ]);
-  t.is(twice[0], hyperbolic);
-  t.is(new Set(twice).size, 6);
+  t.is(repeated[0], hyperbolic);
+  t.is(new Set(repeated).size, 6);
   // Reads the name and the color of each entry of the legends.
   const colored = (page: string): string[][] =>
     [...page.matchAll(/background:(var\(--line-\d\))"><\/i>(\w+)</g)].map(([, color, name]) => [
