@@ -37,10 +37,10 @@ test('quantiles interpolate between order statistics', (t) => {
   t.true(Number.isNaN(quantile([], 0.5)));
 });
 
-test('figure returns the median, and half of the 10-90 percentile range relative to it', (t) => {
+test('figure returns the median, and half of the relative 10-90 percentile range, widened for few values', (t) => {
   const { median, spread } = figure([undefined, 8, 10, undefined, 12]);
   t.is(median, 10);
-  // Student's quantile for three values is 9.92, the normal one 1.96.
+  // Student's 99.5% quantile for three values is 9.92, the normal 97.5% quantile 1.96; their ratio is 5.06.
   t.true(Math.abs(spread / 0.16 - 5.06) < statedError.arithmetic);
 });
 
@@ -179,7 +179,7 @@ test('more memory is a regression; on another machine, only a missed target is',
   t.deepEqual(verdicts({ about: { machine: 'n' }, rows: [] }), [], 'a missing row');
 });
 
-test('two runs are from one machine if its name and, within 10 %, its multiply-add peak are equal', (t) => {
+test('two runs are from one machine if the names are equal and the multiply-add peaks differ by at most 10 %', (t) => {
   const run = (machine: string, peak?: number) => ({
     about: { machine, ...(peak === undefined ? {} : { [peakKey]: `${peak} GFLOP/s` }) },
     rows: [result({ ms: 10, spread: 0.01 })],
@@ -198,7 +198,7 @@ test('two runs are from one machine if its name and, within 10 %, its multiply-a
   t.false(isOne(run('epyc-x2', 230.7), run('epyc-x2', 521.5)), 'rows that differ in their peak only');
 });
 
-test('the name of a machine has the generation of its CPU, if known', (t) => {
+test('the name of a machine includes the CPU generation, if known', (t) => {
   const info =
     'vendor_id\t: AuthenticAMD\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: AMD EPYC\nstepping\t: 1\n';
   t.is(machineName('AMD EPYC', info, 2), 'amd-epyc-f26m2s1-x2');

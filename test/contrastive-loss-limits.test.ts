@@ -230,7 +230,7 @@ for (const geometry of geometries) {
   });
 }
 
-test('an empty mask is equivalent to single-row classes, even if a term is NaN', (t) => {
+test('an empty mask is equivalent to single-row classes, and NaN affects only losses that have a term without positives', (t) => {
   const empty = { indptr: [0, 0, 0, 0, 0, 0], indices: [] };
   const broken = matrix(few.data.slice(), few.rows, few.cols);
   broken.data[0] = Number.NaN;
@@ -239,7 +239,7 @@ test('an empty mask is equivalent to single-row classes, even if a term is NaN',
       contrastiveLoss.sync({ ...plain, loss, ...options });
     t.deepEqual(of({ positives: empty }), of({ labels: [0, 1, 2, 3, 4] }), loss);
     const got = of({ euclidean: broken, positives: empty }).loss;
-    // Only these losses have a term without positives.
+    // Only losses with parameters have a term without positives.
     t.is(got, Object.keys(parametersOf(loss)).length > 0 ? Number.NaN : 0, `${loss}: NaN only in a term`);
   }
 });

@@ -9,8 +9,8 @@ import { largeCalls } from './large-calls.ts';
 const never = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Milliseconds for which the main thread has run. Wall-clock time would include other processes, and the CPU time of the
- * process, the only figure on systems other than Linux, would include its other threads.
+ * CPU time of the main thread in milliseconds, on Linux. Other systems report only the CPU time of the process, which
+ * includes other threads; wall-clock time would include other processes.
  */
 function cpuMs(): number {
   try {
@@ -45,7 +45,7 @@ async function longestTurn(work: () => Promise<unknown>): Promise<number> {
   return longest;
 }
 
-/** Milliseconds in which this machine adds a million numbers. */
+/** Time in milliseconds to add a million numbers on this machine. */
 function millionMs(): number {
   const numbers = new Float64Array(1 << 20).fill(1);
   const times = Array.from({ length: 9 }, () => {

@@ -41,13 +41,13 @@ test('norms are at least 1e-5, with no gradient below that', (t) => {
   eachClose(t, small, scaled((1 - 1e-3) * 1e-1), rounding, 'project');
 });
 
-test("tanh's argument is clamped to 15, above which the gradient is 0", (t) => {
+test("tanh's argument is clamped at 15, above which the gradient is 0", (t) => {
   const u = Float64Array.of(20, 0);
   t.is(expmap0.sync(u, { c: 1, compat }).data[0], Math.tanh(15));
   t.true(Math.abs(expmap0.vjp.sync(u, u, { c: 1, compat })[0].data[0]!) <= rounding);
   const gradC = new Float64Array(1);
   expmap0.vjp.sync(u, Float64Array.of(1, 0), { c: 1, compat, gradC });
-  t.true(Math.abs(gradC[0]! + Math.tanh(15) / 2) <= rounding); // tanh(15)/sqrt(c), by c
+  t.true(Math.abs(gradC[0]! + Math.tanh(15) / 2) <= rounding); // d/dc of tanh(15)/sqrt(c)
 });
 
 test("artanh's argument is at most 1 - 1e-5, beyond which the slope stays constant", (t) => {
@@ -62,10 +62,10 @@ test("artanh's argument is at most 1 - 1e-5, beyond which the slope stays consta
   }
 });
 
-test("the argument of arsinh's logarithm is clamped to 1e-5, and its slope is that of the unclamped argument", (t) => {
+test('the argument of the logarithm in arsinh is at least 1e-5, and has the slope of the unclamped argument', (t) => {
   const p = new Float64Array(2);
   const a = Float64Array.of(-1, 0);
-  // With p = 0 and |a| = 1: w = x/(1 + 1e-5), and the height of the plane over x is -2w/(1 - w^2).
+  // With p = 0 and |a| = 1, the argument of arsinh is -2w/(1 - w^2) with w = x/(1 + 1e-5).
   const height = (x: number) => (-2 * (x / (1 + 1e-5))) / (1 - (x / (1 + 1e-5)) ** 2);
   const x = 1 - 1e-9;
   t.true(height(x) + Math.hypot(1, height(x)) < 1e-5);
@@ -80,7 +80,7 @@ test("the argument of arsinh's logarithm is clamped to 1e-5, and its slope is th
   eachClose(t, gradient.data.slice(0, 1), [want], limit, 'slope');
 });
 
-test('a zero normal gives 0, with gradient 0', (t) => {
+test('a plane with a zero normal vector gives 0, with gradient 0', (t) => {
   const [x, p, a] = [Float64Array.of(0.1, 0.2), Float64Array.of(0.3, 0), new Float64Array(2)];
   const one = Float64Array.of(1);
   for (const options of [{ c: 1 }, { c: 1, compat }] as const) {
@@ -94,9 +94,9 @@ test('a zero normal gives 0, with gradient 0', (t) => {
   }
 });
 
-// Here the divisor D of Möbius addition is 0 up to rounding. The square root of a negative D would be NaN, which the clamp
-// would turn into the largest distance.
-test('a point and its inverse are at a small distance', (t) => {
+// For these pairs, the divisor D of Möbius addition is 0 up to rounding. The square root of a negative D would be NaN,
+// which the clamp would turn into the largest distance.
+test('a point and its inversion in the boundary of the ball are at a small distance', (t) => {
   for (const type of types) {
     for (const c of [0.3, 1]) {
       const x = cloud(type, 200, 3, 0.9 / Math.sqrt(c));

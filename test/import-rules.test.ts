@@ -313,9 +313,9 @@ test("only the row cards and their list have the head's formula", (t) => {
     'lib/onnx/network.ts', // the head as an exported graph, which cannot call the core
     'lib/train/measure/closed-forms.ts', // the loss at special points, for reports
     'lib/train/measure/health.ts', // the distance at which the guards saturate
-    'lib/train/measure/projection.ts', // the map of a report
-    'lib/train/report/charts/disk.ts', // the axes of the same map
-    'lib/tree/kernel.ts', // single pairs of the hyperboloid, for which a call of the core costs too much
+    'lib/train/measure/projection.ts', // the disk of a report
+    'lib/train/report/charts/disk.ts', // the circles of the same disk
+    'lib/tree/kernel.ts', // single pairs on the hyperboloid, for which calls of the core are too slow
   ]);
   // Hyperbolic formulas that are written with tensors.
   t.deepEqual(filesWith(/\b1 - c \*|\.(a|arc)?(sinh|cosh|tanh)\(/, /^native\/torch\/[^/]+$/), [

@@ -60,7 +60,7 @@ export function samplesOf({ euclidean, hyperbolic }: Record<'euclidean' | 'hyper
   return e.map((row, i) => ({ e: row, h: h[i]! }));
 }
 
-/** Every gradient, as one array each. */
+/** All gradients, as one array each. */
 export function gradients({ gradEuclidean, gradHyperbolic, gradParams }: LossResult): Reals[] {
   const rows = [gradEuclidean, gradHyperbolic].flatMap((each) => (each === undefined ? [] : [each.data]));
   return [...rows, Float64Array.from(Object.values(gradParams!))];

@@ -19,7 +19,7 @@ import { allowed, coreError, referenceError } from './tolerances.ts';
 const c = 0.6;
 const [classes, views, cols] = [10, 3, 7];
 
-/** Losses of well separated classes; in every geometry, there are temperatures that give each of them. */
+/** Target losses of well separated classes; every geometry reaches each of them at some temperature. */
 const targets = [1e-3, 1e-8, 1e-17, 1e-31] as const;
 
 /** Finds the temperature factor that gives a loss, by bisection, because the loss increases with the factor. */

@@ -105,7 +105,7 @@ for (const geometry of geometries) {
     });
   }
 
-  // At low temperatures the logits of different rows are far apart, so exponentials are computed row by row.
+  // At the low temperature, the log-sum-exps of the rows differ too much to share one exponential per pair.
   for (const [warmth, step] of [
     [1, 1e-6],
     [0.02, 2e-8],

@@ -15,7 +15,7 @@ test('the norm has the bits of Math.hypot', (t) => {
     t.is(norm(values), Math.hypot(...values), `${values}`);
 });
 
-test('vectors may be longer than a list of arguments', async (t) => {
+test('vectors may have more elements than a call accepts arguments', async (t) => {
   const cols = 1 << 20;
   t.is(norm(new Float64Array(cols).fill(-3)), 3072);
   const euclidean = matrix(new Float32Array(4 * cols).fill(1), 4, cols);

@@ -74,7 +74,7 @@ test('normalize: true gives the loss of the unit rows, and the gradient of the g
   }
 });
 
-test('negative weights with normalize: true are those of the unit rows', async (t) => {
+test('negativeWeights with normalize: true gives the weights of the unit rows', async (t) => {
   const { euclidean: unit } = batch(Float64Array, 12, 5, 0.3);
   const euclidean = matrix(unit.data.map((value) => 4 * value) as Float64Array, 12, 5);
   const options = { tied: true, views: 3, c: 0.3 };

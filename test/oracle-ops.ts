@@ -76,7 +76,7 @@ function halfAperture(x: Row, c: number, minRadius: number): number {
   return Math.asin(Math.min(1, (2 * minRadius) / (Math.sqrt(c) * norm(x))));
 }
 
-/** The angle of the tangent vector from x to y and the direction away from the origin, from space coordinates. */
+/** The angle between the tangent vector from x to y and the direction away from the origin, from space coordinates. */
 function exteriorAngle(x: Row, y: Row, c: number): number {
   const [here, there] = [x, y].map((each) => Math.sqrt(1 / c + dot(each, each))) as [number, number];
   const inner = c * (dot(x, y) - here * there);

@@ -303,7 +303,7 @@ test('out: writes to the given array, even in shared memory', (t) => {
 });
 
 for (const part of [1e-3, 0.02, 0.1, 0.15, 0.25, 0.4]) {
-  test(`float32 is accurate with many columns: rows ${part} apart`, (t) => {
+  test(`float32 is accurate with many columns: coordinates 0.01 ± ${part} apart`, (t) => {
     for (const cols of [64, 600, 1500]) {
       for (let seed = 0; seed < 20; ++seed) {
         const x = pairOfRows(cols, part, seed);

@@ -95,13 +95,13 @@ export function withNaN(inputs: readonly Matrix[], place: number): Matrix[] {
   return inputs.map((each, i) => (i === place ? moved(each, 2 * each.cols - 1, Number.NaN) : each));
 }
 
-/** Whether an element of the result must be NaN if input `place` contains one. */
+/** Whether an element of the result must be NaN if row 1 of input `place` contains NaN. */
 export function isAffected({ family }: RowCard, place: number, at: number, cols: number): boolean {
   if (family === 'midpoint' || (family === 'matvec' && place === 0)) return true;
   return (family === 'planes' && place > 0 ? at % cols : Math.floor(at / cols)) === 1;
 }
 
-/** The derivative of f at 0, from five points. */
+/** The derivative of f at 0, by the five-point stencil. */
 export function slope(f: (h: number) => number, h = 1e-4): number {
   return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h);
 }

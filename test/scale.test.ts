@@ -154,7 +154,7 @@ test('a cosine distance and its gradients do not depend on the scale of either r
 const transposed = (data: ArrayLike<number>) =>
   Float64Array.from({ length: 16 }, (_, i) => data[(i % 4) * 4 + Math.floor(i / 4)]!);
 
-test('normals of a plane are accurate for any norm that the cards allow, and give NaN or 0 beyond it', (t) => {
+test('normals of a plane are accurate for any norm that the cards allow, and give NaN above that range and 0 below', (t) => {
   const p = matrix(
     points.data.map((each) => each / 3),
     4,
@@ -210,7 +210,7 @@ test('vectors that are only multiplied are accurate for any norm that the cards 
   }
 });
 
-test('cosine: a zero row is at distance 1 from every row, without a gradient, and a row that is not finite at NaN', (t) => {
+test('cosine: a zero row is at distance 1 from every finite row and has no gradient; distances of a non-finite row are NaN', (t) => {
   for (const type of types) {
     const rows = matrix(type.from([0, 0, 1, 2, Number.POSITIVE_INFINITY, 1, Number.NaN, 1]), 4, 2);
     const others = matrix(type.from([0, 0, 0, 3]), 2, 2);
@@ -229,7 +229,7 @@ test('cosine: a zero row is at distance 1 from every row, without a gradient, an
   }
 });
 
-test('lorentz: rows off the sheet whose squared difference is negative are at distance 0', (t) => {
+test('lorentz: rows off the hyperboloid whose squared difference is negative are at distance 0', (t) => {
   for (const type of types) {
     for (const time of [2, 1.001, 1.000_01]) {
       const [x, y] = [matrix(type.from([1, 0]), 1, 2), matrix(type.from([time, 0]), 1, 2)];

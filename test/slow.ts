@@ -1,6 +1,6 @@
 // npm run test:slow -- [part...]: everything that is too slow for npm test, except planted faults (npm run test:mutation)
 // and long fuzzing (npm run fuzz -- --seconds N). Prints the output of each part. Parts that passed at this commit are
-// skipped, so an interrupted call continues; HOROBALL_SLOW=again repeats all.
+// skipped, so a repeated call resumes; HOROBALL_SLOW=again repeats all.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -106,7 +106,7 @@ export function eachClose(
   );
 }
 
-/** Seeded numbers in [-1, 1): a multiplicative congruential generator is enough for test points. */
+/** Seeded numbers in [-1, 1): a linear congruential generator is enough for test points. */
 export function noise(seed: number): () => number {
   let state = (seed * 2654435761 + 1) % 4294967296;
   return () => {
@@ -129,7 +129,7 @@ export function cloud(type: RealsType, rows: number, cols: number, radius: numbe
   return matrix(data, rows, cols);
 }
 
-/** The code and message of what a call throws or rejects with. */
+/** The name, code and message of the error with which a call throws or rejects. */
 export async function failure(call: () => unknown): Promise<{ name: string; code: string; message: string }> {
   try {
     await call();

@@ -12,16 +12,16 @@ export const allowed = (type: RealsType, { float32, float64 }: Tolerance, ofRefe
 
 /** Relative errors of the references with which results are compared. */
 export const referenceError = {
-  /** Central differences of a formula; `nearlyLinear` is for functions that are nearly linear. */
+  /** Central differences of a formula, in general and of nearly linear functions. */
   differences: 9e-8,
+  nearlyLinear: 8e-9,
   /** Rounding of central differences, relative to the sum of the absolute terms. */
   roundingOfDifferences: 1e-9,
-  /** Seven-point differences of formulas that are smooth on the scale of the step. */
+  /** Five-point differences; and seven-point differences of formulas that are smooth on the scale of the step. */
+  fivePoints: 4e-8,
   sevenPoints: 1e-9,
   /** Seven-point differences with the small steps that are needed if the logits are multiplied by 1,000. */
   steepTerms: 5e-8,
-  fivePoints: 4e-8,
-  nearlyLinear: 8e-9,
   /** Differences of an iterative mean of points that are 1e-4 from the rim. */
   differencesNearRim: 1e-5,
   /** Results of geoopt, and of the published code. */
@@ -110,11 +110,11 @@ export const networkError = {
   /** Outputs of a network whose weights are stored in 16 or 8 bits. */
   storedHalf: 1e-3,
   storedBytes: 3e-2,
-  /** Results of matrix products in bfloat16. */
+  /** Results of matrix products in bfloat16, and gradients. */
   bfloat16: 2e-2,
+  bfloat16Gradients: 5e-2,
   /** Recall@1 after training on a device, compared with the CPU. */
   deviceRecall: 0.15,
-  bfloat16Gradients: 5e-2,
 } as const;
 
 /**

@@ -13,13 +13,13 @@ test('returns k rows per query, nearest first', async (t) => {
   t.deepEqual([...(await search({}, rows)).indices], [0, 1, 2, 3]);
 });
 
-test('excludes one row per query, by number or the row itself', async (t) => {
+test('excludes one row per query: a given number, or the query itself', async (t) => {
   t.deepEqual([...(await search({ exclude: [2] })).indices], [1]);
   t.deepEqual([...(await search({ exclude: [-1] })).indices], [2]);
   t.deepEqual([...(await search({ exclude: 'self' }, rows)).indices], [1, 0, 1, 2]);
 });
 
-test('rows that are not allowed, outside the ball or on its rim are not returned', async (t) => {
+test('rows that are not allowed, outside the ball or on the rim are not returned', async (t) => {
   const allowed = Uint8Array.of(1, 0, 0, 1);
   const { indices, distances } = await search({ k: 3, allowed });
   t.deepEqual([...indices], [0, 3, -1]);

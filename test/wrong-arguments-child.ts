@@ -99,7 +99,7 @@ async function settled(work: () => unknown): Promise<'result' | 'error' | 'hang'
   }
 }
 
-/** A failed queued call rejects the next promise, which may be one that an example awaits. */
+/** Retries, because a failed queued call rejects the next promise, which may be one that an example awaits. */
 async function withRetries<T>(make: () => Promise<T>): Promise<T> {
   for (let attempts = 1; ; attempts++) {
     try {

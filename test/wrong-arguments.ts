@@ -112,7 +112,7 @@ export async function callables(): Promise<{ found: Callable[]; objects: [name: 
   return { found: [...found.values()], objects };
 }
 
-/** Reads an asynchronous generator, because it does nothing until it is read. */
+/** Reads an asynchronous generator to its end, because it does nothing until it is read. */
 async function consumed(result: unknown): Promise<unknown> {
   const generator = result as AsyncGenerator | null | undefined;
   if (typeof generator?.[Symbol.asyncIterator] === 'function' && typeof generator.next === 'function')

@@ -17,7 +17,7 @@ const labels: Labels = {
   pass: 'forward',
 };
 
-/** Rows whose time is 2 n^2 / 1000 ms. */
+/** Rows whose time is threads * n^2 / 1000 ms. */
 const results: Results = {
   about: {},
   rows: [100, 200, 1000].flatMap((n) =>

@@ -142,7 +142,7 @@ test('rejects lists that would make a pair loss read out of bounds', (t) => {
   t.throws(() => pairs({ reduction: 3 }), refused);
 });
 
-test('rejects lists that would make a job read out of bounds, with the error of a synchronous call', async (t) => {
+test('rejects lists that would make a job read out of bounds, with the same error as in a synchronous call', async (t) => {
   const error = { ...refused, instanceOf: TypeError };
   t.notThrows(() => encoded([0, 16], 0));
   await t.notThrowsAsync(async () => encoded([0, 16], 1));

@@ -64,7 +64,7 @@ test.serial('the event loop gets turns between long steps', async (t) => {
   t.true(turns >= 5, `${turns} turns`);
 });
 
-test.serial('steps that only pause stop at an aborted signal', async (t) => {
+test.serial('steps without core calls stop at an aborted signal', async (t) => {
   const controller = new AbortController();
   let steps = 0;
   const abort = (): void => {
@@ -75,7 +75,7 @@ test.serial('steps that only pause stop at an aborted signal', async (t) => {
   t.is(steps, 1);
 });
 
-test('only an AbortSignal is a signal', (t) => {
+test('only an AbortSignal is accepted as a signal', (t) => {
   checkSignal('test', undefined);
   checkSignal('test', new AbortController().signal);
   const others = [null, 1, {}, Object.create(AbortSignal.prototype)];

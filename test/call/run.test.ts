@@ -118,7 +118,7 @@ const jobs: Readonly<Record<string, (job: number) => Outcome>> = {
 
 for (const [name, start] of Object.entries(jobs)) {
   test.serial(
-    `${name}: a canceled job reports that status, so partial results are never taken for complete ones`,
+    `${name}: a canceled job reports that it was canceled, so partial results are never taken for complete ones`,
     async (t) => {
       const job = 0xfffffff0;
       const outcome = start(job);

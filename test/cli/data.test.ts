@@ -38,7 +38,7 @@ test('data check lists the images, and fails if some are missing', async (t) => 
   );
 });
 
-test('a wrong folder and an unknown data set each give one sentence', async (t) => {
+test('a wrong folder and an unknown data set each cause a one-sentence error', async (t) => {
   const root = await temporary(t);
   const codes = { CUB: 1, nothing: 2 };
   for (const [name, expected] of Object.entries(codes)) {

@@ -17,7 +17,7 @@ test.before(async (t) => {
 });
 test.after.always((t) => t.context.remove());
 
-/** A folder in which not even root can create files, because permissions do not restrict root. */
+/** A folder in which even root cannot create files; permissions do not restrict root. */
 const sealed = process.platform === 'linux' ? '/proc' : '/dev/null';
 
 type Case = [args: string, code: number, sentence: RegExp];

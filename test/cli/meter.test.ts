@@ -68,7 +68,7 @@ test('a count has a rate after the second update, and an ETA after one second', 
   t.is(unknown.line, 'downloading  7 MB');
 });
 
-test('the ETA includes other work, and pauses do not change it', (t) => {
+test('the ETA includes the given seconds of other work, and pauses do not change it', (t) => {
   const screen = new Screen(true, 80);
   const { meter, pass } = metered(screen);
   for (let step = 1; step <= 4; step++) {

@@ -65,13 +65,13 @@ for (const [ds, { make, ks, pictures }] of Object.entries(formats)) {
     t.deepEqual(Object.keys(evaluation.spaces).sort(), ['body', 'cosine', 'fused', 'hyperbolic']);
     for (const { at, mapAtR } of Object.values(evaluation.spaces)) {
       t.deepEqual(Object.keys(at).map(Number), ks);
-      t.true(mapAtR >= 0 && mapAtR <= 1 && at[ks.at(-1)!] === 1); // the largest k equals the size of the gallery
+      t.true(mapAtR >= 0 && mapAtR <= 1 && at[ks.at(-1)!] === 1); // the largest k exceeds the size of the gallery
     }
     t.regex(outcome.stderr, /instead of the published .*: results are not comparable/);
 
     const run = join(root, 'runs', ds, 'run');
     const { tensors, metadata } = await readSafetensors(join(run, 'emb_eval.safetensors'));
-    const tested = ds === 'Inshop' ? 4 : pictures; // of In-shop, only the gallery is saved
+    const tested = ds === 'Inshop' ? 4 : pictures; // In-shop saves only the gallery
     t.deepEqual(tensors.get('hyperbolic')!.shape, [tested, 128]);
     t.is((JSON.parse(metadata['paths']!) as string[]).length, tested);
     const trained = await readSafetensors(join(run, 'emb_train.safetensors'));

@@ -64,7 +64,7 @@ test('the same command resumes a killed study and repeats no run', async (t) => 
   t.regex(await readFile(join(out, 'report.html'), 'utf8'), /8 runs of vit_nano/);
 });
 
-test('prints a plan without running it; a wrong value gives one sentence and exit code 2', async (t) => {
+test('prints a plan without running it; a wrong value causes a one-sentence error and exit code 2', async (t) => {
   const plan = await horoball(['sweep', '--plan', '--json', '--controls']);
   t.is(plan.code, 0, plan.stderr);
   t.regex(plan.stderr, /18 settings x 5 seeds = 90 runs/);

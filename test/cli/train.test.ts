@@ -189,7 +189,7 @@ test('dashes and underscores are interchangeable; a wrong option or value exits 
   await refused(t, data, 2, /ds: expected one of shapes, folder, csv, CUB.*, got 'birds'/, runs);
 });
 
-test('a missing folder, an empty one, an empty class and a batch that is too large each give one sentence', async (t) => {
+test('a missing folder, an empty one, an empty class and a batch that is too large each cause a one-sentence error', async (t) => {
   const { root, images } = t.context;
   const runs = join(root, 'runs-refused');
   await refused(
@@ -228,7 +228,7 @@ test('a missing folder, an empty one, an empty class and a batch that is too lar
   );
 });
 
-test('a missing and an unusable libtorch each give one sentence with the command to run', async (t) => {
+test('a missing and an unusable libtorch each cause a one-sentence error with the command to run', async (t) => {
   const { root, images } = t.context;
   const runs = join(root, 'runs-torch');
   const none = await horoball(command(images, runs), { LIBTORCH: join(root, 'no-torch') });

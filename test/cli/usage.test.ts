@@ -125,7 +125,7 @@ test("an error about a run's missing data path names the run", async (t) => {
   t.notRegex(other.stderr, /of the run/);
 });
 
-test('the report of a study accepts no other location', async (t) => {
+test('--out is rejected for the report of a study', async (t) => {
   const { root } = t.context;
   await writeFile(join(root, 'sweep.json'), '{}');
   const { code, stderr } = await horoball(['report', root, '--out', join(root, 'x.html')]);

@@ -109,7 +109,7 @@ test('a path, a URL, bytes, a sharp pipeline and pixels of one image give the sa
   await embedder.dispose();
 });
 
-test('a sharp pipeline that throws, whatever the value, counts as an unreadable image', async (t) => {
+test('a sharp pipeline that throws any value counts as an unreadable image', async (t) => {
   const embedder = await loadEmbedder(t.context.run, { warmUp: false });
   for (const value of [undefined, null, 5, Symbol('any'), Object.create(null) as unknown]) {
     const clone = (): never => {

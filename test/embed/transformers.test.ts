@@ -40,7 +40,7 @@ async function load(): Promise<Transformers | null> {
   return (await import(name).catch(() => null)) as Transformers | null;
 }
 
-/** Images whose shorter side is that of the transform, so that nothing is resized, with margins of whole pixels. */
+/** Images that the transform does not resize, and whose crop margins are whole pixels. */
 function images(side: number): { data: Uint8Array; width: number; height: number; channels: 3 }[] {
   const next = random(7);
   return [0, 8, 20].map((more) => {
@@ -54,7 +54,7 @@ function images(side: number): { data: Uint8Array; width: number; height: number
   });
 }
 
-test.serial('the pipeline gives the embeddings of horoball for each storage', async (t) => {
+test.serial('the pipeline gives the embeddings of horoball for each storage type', async (t) => {
   const transformers = await load();
   if (transformers === null) {
     t.log('SKIPPED: @huggingface/transformers is not installed');

@@ -1,4 +1,4 @@
-// Compares searches of a gallery with an index with all distances in float64.
+// Checks searches of an indexed gallery against all distances, computed in float64.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -128,7 +128,7 @@ for (const type of types) {
   }
 }
 
-test('proves results for clusters that are far apart, and few results otherwise', async (t) => {
+test('most results are proven for clusters that are far apart, and few otherwise', async (t) => {
   const next = noise(5);
   const cols = 16;
   const centers = cloud(Float32Array, 30, cols, 2, 3);

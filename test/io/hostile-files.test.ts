@@ -20,7 +20,7 @@ ava.before(async () => {
 ava.after.always(() => rm(folder, { recursive: true, force: true }));
 
 /**
- * Reads a file in another process. Returns the fastest of three reads, because other processes can only slow a read down.
+ * Reads a file in another process. Returns the fastest of up to three reads, because other processes can slow a read.
  */
 function ending(reader: string, path: string): Ending {
   const endings: Ending[] = [];
@@ -40,7 +40,7 @@ function endingOnce(reader: string, path: string): Ending {
 
 const mat = new MatWriter();
 const doubling = 60;
-/** Nested tuples, each of which contains the next one twice; as text, they would have 2^60 characters. */
+/** Nested tuples, each of which contains the next one twice; as text, they would have more than 2^60 characters. */
 const sharedTuples = bytesOf(')q\0', '(h\0h\0tq\0'.repeat(doubling), text('x'), 0x93, '.');
 const deepTuples = bytesOf(')', Buffer.alloc(50_000, 0x85), text('x'), 0x93, '.');
 const stored = (kind: number, shape: number[], type: number, length: number): Buffer =>

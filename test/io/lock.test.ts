@@ -10,7 +10,7 @@ import { Lock, lockHolder } from '../../lib/io/lock.ts';
 import { Shim } from '../faults/shim.ts';
 import { temporary } from '../train/data/support.ts';
 
-/** Tries to acquire the lock. Returns the present holder, or null if the caller has acquired it. */
+/** Tries to acquire the lock. Returns the current holder, or null if the caller has acquired it. */
 async function takeLock(path: string): Promise<string | null> {
   const [busy, conflict] = [new Error(), { holder: '', advice: '' }];
   try {
@@ -128,7 +128,7 @@ test('respects locks of a running process, of another host and of another contai
   }
 });
 
-test('a worker holds a lock against its own process until the worker ends', async (t) => {
+test('the lock of a worker excludes other threads of its process until the worker ends', async (t) => {
   const lock = join(await temporary(t), 'lock');
   const module = new URL('../../lib/io/lock.js', import.meta.url).href;
   const script = `import('${module}').then(async ({ Lock }) => {
@@ -194,7 +194,7 @@ async function containerTakes(lock: string): Promise<{ kill(): Promise<void> } |
   return { kill };
 }
 
-onLinux('the lock of a container is held while it runs, and free once it was killed', async (t) => {
+onLinux('the lock of a container is held while it runs, and free once it is killed', async (t) => {
   const lock = join(await temporary(t), 'lock');
   const container = await containerTakes(lock);
   if (container === null) {
@@ -222,7 +222,7 @@ onLinux(
   },
 );
 
-test('a lock in a moved folder is free once its holder released it', async (t) => {
+test('a lock in a moved folder is free once its holder releases it', async (t) => {
   const folder = await temporary(t);
   const [before, after] = [join(folder, 'before'), join(folder, 'after')];
   await mkdir(before);

@@ -7,7 +7,7 @@ import { mutants } from './mutants.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** Folders whose clamps and checks are not planted, with the reason. */
+/** Folders in which no faults are planted, with the reason. */
 const exceptions: Readonly<Record<string, string>> = {
   'lib/tasks': 'scripts of the build, which are not published and whose results other tests check',
 };

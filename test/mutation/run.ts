@@ -1,7 +1,7 @@
 // npm run test:mutation -- [text...]: plants the faults of mutants.ts one after another in a copy of the sources, and runs
 // the tests that must find them. Prints the score; exits with code 1 if a fault was not found or does not compile.
-// Arguments select the files whose paths contain one of them. Results are cached in build/mutation, so an interrupted run
-// continues, and only changed files are tested again.
+// Arguments select the files whose paths contain one of them. Results are cached in build/mutation, so a repeated
+// call resumes an interrupted one and tests only changed files.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';

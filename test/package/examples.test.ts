@@ -65,7 +65,7 @@ const mistakes: [name: string, args: string[], sentence: RegExp][] = [
 ];
 
 for (const [name, args, sentence] of mistakes) {
-  test(`${name} ${args.join(' ')}: a usage error gives one sentence and a failing exit code`, async (t) => {
+  test(`${name} ${args.join(' ')}: a usage error gives a one-sentence message and a failing exit code`, async (t) => {
     if (name === 'rerank.mjs' && !has('usearch')) return t.pass('skipped: usearch is not installed');
     const { code, stderr } = await t.throwsAsync<Error & { code: number; stderr: string }>(
       example(name, ...args),

@@ -388,7 +388,7 @@ test('a short synchronous call and an asynchronous one give identical bits', asy
   }
 });
 
-test('the core rejects a short call that does not fit its call buffer', (t) => {
+test('the core rejects a short call that does not fit the call buffer', (t) => {
   core().callBuffer.set([0, 0, 1, 0, 2, 2, 100, 2, 100, 0, 0, 2, 100, -1, 1, 0, 8]);
   t.throws(() => core().rowShort(), { message: /matrices that fit in the memory/ });
 });

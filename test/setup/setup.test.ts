@@ -83,7 +83,7 @@ test('setup does nothing the second time', async (t) => {
   t.regex(stderr, /^Nothing to do: /);
 });
 
-test.serial('a missing LIBTORCH gives one sentence and exit code 1', async (t) => {
+test.serial('a missing LIBTORCH causes a one-sentence error and exit code 1', async (t) => {
   const env = { LIBTORCH: join(await temporary(t), 'nowhere') };
   const { code, stdout, stderr } = await horoball(['setup', '--json'], env);
   t.is(code, 1);

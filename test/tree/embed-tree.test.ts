@@ -1,4 +1,4 @@
-// embedTree: quality of the embedding, gradients, and independence of thread count and coordinates.
+// embedTree: quality of the embedding, gradients, and independence of thread count and model.
 import test from 'ava';
 import { runStepsSync } from '../../lib/call/run.ts';
 import { embedTree, isHoroballError, type Node, pairwiseDistance } from '../../lib/index.ts';
@@ -67,7 +67,7 @@ test('mean rank and MAP agree with the returned points', async (t) => {
   t.true(Math.abs(precisions / points.rows - map) < coreError.tree);
 });
 
-test('results depend neither on the number of threads nor on the coordinates', async (t) => {
+test('results do not depend on the number of threads, nor distances on the model', async (t) => {
   const edges = binaryTree(5);
   const options = { dim: 3, c: 2, epochs: 4, seed: 7, batch: 8 };
   const one = await embedTree(edges, { ...options, threads: 1 });

@@ -52,7 +52,7 @@ onWasm('the call buffer stays usable when memory grows', (t) => {
   t.is(instance.callBuffer.length, length);
 });
 
-test('arrays of different types on the same memory are different', (t) => {
+test('arrays of different types over the same memory are treated as different', (t) => {
   const { buffer } = new Float32Array(2);
   t.false(isSame(new Float32Array(buffer), new Int32Array(buffer)));
   t.true(isSame(new Float32Array(buffer), new Float32Array(buffer)));

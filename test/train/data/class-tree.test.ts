@@ -34,7 +34,7 @@ test('omits levels that group the batch like the level below, or into a single g
 test('pairs each node with each of its rows once, and depths increase by level', (t) => {
   const tree = ClassTree.of({ parents })!.batch(Int32Array.of(0, 1, 2, 4));
   const pairs = Array.from(tree.nodes, (node, i) => [node, tree.rows[i]]);
-  // The family, its first genus and the class for row 0; the second genus has the rows of its only class.
+  // Row 0 has its family, genus and class. Nodes with the same rows as a class below them are omitted.
   t.deepEqual(pairs, [
     [0, 0],
     [1, 0],

@@ -120,7 +120,7 @@ test('rejects a list of millions of short rows before allocating memory for them
   });
 });
 
-test('a list of many labels does not occupy the main thread at once', async (t) => {
+test('a list of many labels is read in several turns of the event loop', async (t) => {
   const file = path.join(await temporary(t), 'list.csv');
   const lines = Array.from({ length: 200_000 }, (_, i) => `${i}.jpg,label ${i},family ${i % 100}`);
   await writeFile(file, `path,label,tree\n${lines.join('\n')}`);

@@ -6,7 +6,7 @@ import test from 'ava';
 import { makeFolder, readManifest } from '../../../lib/train/data/made-folder.ts';
 import { temporary, writeTree } from './support.ts';
 
-/** Part of the name of a folder that a killed process has left. */
+/** Part of the name of a folder that a killed process left behind. */
 const dead = '0d5a2b1c-93f4-4e0e-8a70-5b6c7d8e9f00';
 const making = (manifest: object) => ({ manifestName: 'made.json', manifest, what: 'a test folder' });
 const fill = async (folder: string) => {
@@ -49,7 +49,7 @@ test('removes leftovers of a killed process, and keeps files of a running one', 
   t.is(await readFile(join(parent, 'made', 'a.txt'), 'utf8'), 'a');
 });
 
-test('a folder is locked during all of its creation, so that no other process removes it', async (t) => {
+test('a folder is locked throughout its creation, so that no other process removes it', async (t) => {
   const parent = await temporary(t);
   const open = new Set<string>();
   let isDone = false;

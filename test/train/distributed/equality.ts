@@ -96,7 +96,7 @@ const tolerances = {
   ...{ gradients: 1e-5, losses: 1e-5, norms: 1e-4, health: 1e-4 },
   ...{ weights: 1e-4, recalls: 0.02, skips: 0 },
 };
-/** The backbone's products have 8 (bfloat16) or 11 bits, and are rounded differently in batches of other sizes. */
+/** Matrix products have 8 (bfloat16) or 11 (float16) significant bits, and their rounding depends on the batch size. */
 const lowTolerances: Record<string, typeof tolerances> = {
   bfloat16: {
     ...tolerances,
@@ -184,7 +184,7 @@ async function weightsOf(name: string, folder: string): Promise<Float32Array> {
   return Float32Array.from(parts.flat());
 }
 
-/** The exact gradient with respect to a key's bias is 0, so Adam amplifies its rounding errors. */
+/** The exact gradient with respect to the bias of the attention keys is 0, so Adam amplifies its rounding errors. */
 function withoutKeys(key: string, values: Float32Array): Float32Array {
   if (!key.endsWith('qkv.bias')) return values;
   const third = values.length / 3;

@@ -95,7 +95,7 @@ async function ended(pid: number, since: number): Promise<number> {
   }
 }
 
-/** Trains with `--max-restarts 1` while a rank fails `delayMs` after a step was logged. */
+/** Trains with `--max-restarts 1`, and makes a rank fail `delayMs` after a step is logged. */
 export async function fail(
   { root, starve }: Fixture,
   name: string,

@@ -182,7 +182,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     }
     return { bytes: (await peakBytes()) - before };
   },
-  /** Bytes that a loss adds to a process, whose rows are already embedded. */
+  /** Bytes that a loss adds to a process that has already embedded its rows. */
   async lossMemory() {
     const [rows, dim] = [Number(process.argv[4]), Number(process.argv[5])];
     await warmUp();

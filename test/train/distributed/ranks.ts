@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 
 export interface Rank {
   child: ChildProcess;
-  /** Resolves once stdout has this line, or matches. */
+  /** Resolves once stdout has this line or matches this pattern. */
   says(line: string | RegExp): Promise<void>;
   end: Promise<{ code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }>;
 }

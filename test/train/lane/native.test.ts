@@ -54,7 +54,7 @@ test('searches run on the CPU if the network does, or if the core has no kernels
   t.is(searchDevice('cuda:99'), 'cpu');
 });
 
-test('a signal has a single cancellation flag, and no signal needs none', async (t) => {
+test('a signal has one cancellation flag; calls without a signal have none', async (t) => {
   const { signal } = new AbortController();
   t.is(cancelOf('state', signal), cancelOf('state', signal));
   t.not(cancelOf('state', signal), cancelOf('state', new AbortController().signal));

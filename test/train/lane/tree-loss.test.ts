@@ -174,7 +174,7 @@ test.serial('accepts a batch without levels, and frees all handles', async (t) =
   t.is(memory().handles, 0);
 });
 
-test.serial('the addon checks the options of a level that reach it past the loss', async (t) => {
+test.serial('the addon itself checks the options of a level', async (t) => {
   using model = await network();
   using out = embed(model, labels.length);
   const { euclidean, hyperbolic } = out;

@@ -108,7 +108,7 @@ test('the linear approximation in the chord has the stated error, and no other l
     const worst = (a: number, b: number): number =>
       Math.max(
         ...Array.from({ length: 20_001 }, (_, i) => {
-          const cos = 1 - 2 * (i / 20_000) ** 2; // an even function of the chord
+          const cos = 1 - 2 * (i / 20_000) ** 2; // uniform steps of the chord
           const chord = -pairCurve(chordal, cos).logit / 2;
           return Math.abs(-pairCurve(setting, cos).logit - a * chord - b);
         }),

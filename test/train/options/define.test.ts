@@ -26,7 +26,7 @@ import {
   upTo1,
 } from '../../../lib/train/options/define.ts';
 
-/** The value that a kind parses from another one; undefined if it rejects it. */
+/** The value that a kind parses from `given`; undefined if it is rejected. */
 function valueFrom<T>({ schema }: Kind<T>, given: unknown): T | undefined {
   return schema.safeParse(given).data;
 }
@@ -130,7 +130,7 @@ test('the description of an option has its unit and values; that of a flag lists
   t.deepEqual([isFlag(strict), isFlag(crop)], [true, false]);
 });
 
-test('runs train all geometries whose points are in the ball, and rank by distance if the logit has one', (t) => {
+test('runs can use every geometry whose points are in the ball, and rank by distance if the logit has one', (t) => {
   const isTrained = ({ distance }: GeometryCard) =>
     distance === null || metricCard(distance).points !== 'hyperboloid';
   t.deepEqual(

@@ -48,7 +48,7 @@ test('a complete configuration is unchanged after writing and reading', (t) => {
   t.deepEqual(parseConfig(JSON.parse(JSON.stringify(config)) as Record<string, unknown>), config);
 });
 
-test('alpha is dropped with compat hypmix and in the published recipes', (t) => {
+test('the alpha channel is dropped with compat hypmix and in the published recipes', (t) => {
   t.is(parseConfig(folder).background, 'white');
   t.is(parseConfig({ ...folder, compat: 'hypmix' }).background, 'drop');
   t.is(parseConfig({ ...folder, compat: 'hypmix', background: 'black' }).background, 'black');

@@ -44,7 +44,7 @@ test.serial('a batch of one chunk is embedded whole, and disposed of if the run 
     return learner.embedder.forward(batch);
   };
   const { calls, stop } = recorder();
-  const laneIsIdle = (): Promise<unknown> => learner.embedder.state(); // the bytes of a queued result count later
+  const laneIsIdle = (): Promise<unknown> => learner.embedder.state(); // bytes are counted once a result is computed
   await laneIsIdle();
   const before = memory();
   const stopped = { ...stop, after: () => Promise.reject(new Error('stopped')) };

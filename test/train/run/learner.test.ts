@@ -128,19 +128,22 @@ test.serial('learnable scalars follow their gradients and appear in the next ste
   t.is(learner.embedder.c, after.c, 'the head has the curvature of the loss');
 });
 
-test.serial('a memory adds rows of earlier classes, and a factor that compensates in the mean', async (t) => {
-  using learner = await Learner.create(tinyConfig({ memory: 4 }));
-  const samples = tinySamples(1);
-  const compared = async (): Promise<[number, number]> => {
-    using embeddings = await learner.embed(samples);
-    using rows = learner.compared(embeddings, samples.labels);
-    t.is(rows.euclidean === embeddings.euclidean, rows.factor === 1, 'an empty memory copies nothing');
-    return [rows.labels.length, rows.factor];
-  };
-  t.deepEqual(await compared(), [8, 1]);
-  await takeStep(learner, 1, tinySamples(2, 10));
-  t.deepEqual(await compared(), [16, 2]);
-});
+test.serial(
+  'a memory adds rows of earlier classes, and a factor that keeps the scale of the gradients',
+  async (t) => {
+    using learner = await Learner.create(tinyConfig({ memory: 4 }));
+    const samples = tinySamples(1);
+    const compared = async (): Promise<[number, number]> => {
+      using embeddings = await learner.embed(samples);
+      using rows = learner.compared(embeddings, samples.labels);
+      t.is(rows.euclidean === embeddings.euclidean, rows.factor === 1, 'an empty memory copies nothing');
+      return [rows.labels.length, rows.factor];
+    };
+    t.deepEqual(await compared(), [8, 1]);
+    await takeStep(learner, 1, tinySamples(2, 10));
+    t.deepEqual(await compared(), [16, 2]);
+  },
+);
 
 test.serial('the error for a non-finite loss names the step and the first non-finite value', async (t) => {
   using learner = await Learner.create(tinyConfig({ geometry: 'euclidean', t_e: 1e-310 }));

@@ -97,7 +97,7 @@ test('escapes control characters of a file in error messages', async (t) => {
   t.regex(error.message, /lr: expected .*, got '\\x1b\[2J\\x0d\\x9b'/);
 });
 
-test('a long log does not occupy the main thread at once', async (t) => {
+test('a long log is read in several turns of the event loop', async (t) => {
   const folder = await temporary(t);
   const lines = Array.from({ length: 20_000 }, (_, i) => JSON.stringify({ ...stepRow(1), step: i + 1 }));
   await writeTree(folder, {

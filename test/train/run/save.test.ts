@@ -103,7 +103,7 @@ test.serial('writes no embeddings into a folder that now belongs to another run'
       run.store.weights = async (embedder) => {
         await write(embedder);
         if (!replace) return;
-        await rename(folder, `${folder}-moved`); // while the images are embedded
+        await rename(folder, `${folder}-moved`); // before the images are embedded
         await cp(`${folder}-moved`, folder, { recursive: true });
       };
       await finishRun(run);

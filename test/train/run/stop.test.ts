@@ -26,7 +26,7 @@ test('ranks stop once they have agreed, whichever received the request', (t) => 
   t.is((other.signal.reason as Error).name, 'AbortError');
 });
 
-test('between parts, a rank stops only if all ranks know of its request; after the last one, also if another rank asks', async (t) => {
+test('between parts of its work, a rank stops only on its own request, and notifies the others; after the last part, on a request of any rank', async (t) => {
   const controller = new AbortController();
   const sums: number[] = [];
   const withRequests = (others: number) => ({

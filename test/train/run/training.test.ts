@@ -22,8 +22,8 @@ const slowest = ({ longestMs, p99Ms }: Measured): number => Math.max(longestMs, 
 const env = { ...process.env, MALLOC_ARENA_MAX: '1' };
 
 /**
- * Other processes can only lengthen the delay, so the best of three attempts counts. The work of the main thread between
- * two turns is measured in CPU time, which they do not affect and which only Linux reports.
+ * Other processes can only lengthen the delay, so the best of three attempts counts. They do not affect the CPU time of
+ * the main thread between two turns, which only Linux reports.
  */
 (existsSync('/proc/self/schedstat') ? test : test.skip)(
   '500 steps do not block the event loop, and memory stays constant',

@@ -47,7 +47,7 @@ test('chooses the best temperature of each arm without the seed on which it is e
       ['hybrid', 't_e = t_h = 0.2'],
     ],
   );
-  // On one seed, the worst setting is the best by far; it must not be selected for that seed.
+  // On seed 1, the worst setting scores best by far; it must not be selected for that seed.
   const study = syntheticStudy(4);
   const lucky = study.results.find(({ cell, seed }) => cell === 'euclidean-t_e0.2' && seed === 1)!;
   lucky.spaces!.cosine.at['1'] = 0.9;

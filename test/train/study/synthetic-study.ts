@@ -25,8 +25,8 @@ export function result(cell: string, seed: number, at1: number): Result {
 }
 
 /**
- * A synthetic study: every arm has a different best temperature, seeds have a common effect (3 points), and each run
- * has one point of independent noise.
+ * A synthetic study: every arm has a different best temperature. Noise has a standard deviation of 3 points per seed,
+ * common to its runs, and of 1 point per run.
  *
  * @param planted - the advantage of an arm over the others, as a share
  */

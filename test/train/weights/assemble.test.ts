@@ -14,7 +14,7 @@ function assembled(name: string, file: Record<string, NamedTensor>): NamedTensor
   return recipe?.make(recipe.sources.map((source) => file[source]!));
 }
 
-test('uses a parameter that the file has unchanged, before any rule', (t) => {
+test('a parameter in the file is used unchanged, before any rule applies', (t) => {
   const file = {
     'blocks.0.attn.qkv.weight': counting([3, 2]),
     'blocks.0.attn.q_proj.weight': counting([1, 2], 9),
@@ -23,7 +23,7 @@ test('uses a parameter that the file has unchanged, before any rule', (t) => {
   t.is(assembled('blocks.0.attn.q_proj.weight', file), file['blocks.0.attn.q_proj.weight']);
 });
 
-test('a parameter that the file lacks has no recipe', (t) => {
+test('a parameter has no recipe if the file lacks the tensors that it is made of', (t) => {
   t.is(assembled('cls_token', { pos_embed: counting([1]) }), undefined);
   const half = {
     'blocks.0.attn.q_proj.weight': counting([1, 2]),

@@ -2,7 +2,7 @@ import test from 'ava';
 import { diskPng, galleryJpeg } from '../../../../lib/train/report/charts/raster.ts';
 import { fakeSnapshot } from '../../fake-run.ts';
 
-test('scales images to a suitable size', async (t) => {
+test('the disk becomes a PNG of 640 x 640 pixels, and the gallery a JPEG, or null if it is empty', async (t) => {
   const { default: sharp } = await import('sharp');
   const disk = await sharp(await diskPng(fakeSnapshot())).metadata();
   t.deepEqual([disk.format, disk.width, disk.height], ['png', 640, 640]);

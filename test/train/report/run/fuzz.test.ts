@@ -205,7 +205,7 @@ test.serial(
   },
 );
 
-test.serial('missing and invalid numbers of rows are gaps in TensorBoard', async (t) => {
+test.serial('missing and invalid numbers in rows are gaps in TensorBoard', async (t) => {
   const numbers = placesIn(rows as unknown as Json).filter((place) => place.length > 1);
   await write(run);
   const warnings: string[] = [];
