@@ -51,10 +51,10 @@ export interface SearchOptions extends CallOptions {
   probes?: number | undefined;
 }
 
-/** The type of `topK` of a {@link Gallery}. */
-export interface GallerySearch<T extends Reals = Float32Array> {
-  (queries: Rows<T>, options: SearchOptions & AsyncOptions): Promise<ProvenNeighbors<T>>;
-  sync(queries: Rows<T>, options: SearchOptions): ProvenNeighbors<T>;
+/** The type of `topK` of a {@link Gallery}. Distances have the element type of the queries. */
+export interface GallerySearch<T extends Reals = Reals> {
+  <Q extends T>(queries: Rows<Q>, options: SearchOptions & AsyncOptions): Promise<ProvenNeighbors<Q>>;
+  sync<Q extends T>(queries: Rows<Q>, options: SearchOptions): ProvenNeighbors<Q>;
 }
 
 /** Maximum number of JSON values in the metadata of a file; `save` writes about five. */
@@ -65,8 +65,10 @@ const knownBuild: ReadonlySet<string> = new Set([...callNames, 'lists', 'seed', 
 
 /**
  * A set of rows for repeated searches, with stable row numbers and optional labels. Rows can be added and removed
- * during searches: each search sees the gallery as it was when the search started.
+ * during searches: each search sees the gallery as it was when the search started. The first rows that are added set the
+ * element type, which later rows and all queries must have.
  *
+ * @typeParam T - the accepted element types; `new Gallery<Float64Array>` makes float32 rows a compile error
  * @example
  * const gallery = new Gallery({ metric: 'poincare', c: 0.1 });
  * const numbers = await gallery.add(matrix(new Float32Array([0, 0, 1, 0, 2, 0]), 3, 2), [7, 8, 8]);
@@ -75,7 +77,7 @@ const knownBuild: ReadonlySet<string> = new Set([...callNames, 'lists', 'seed', 
  * indices; // => new Int32Array([2])
  * gallery.dispose(); // or `using gallery`
  */
-export class Gallery<T extends Reals = Float32Array> implements Disposable {
+export class Gallery<T extends Reals = Reals> implements Disposable {
   readonly metric: Metric;
   readonly #options: AnyMetricOptions;
   #store: Store<T> | undefined;
@@ -228,22 +230,26 @@ export class Gallery<T extends Reals = Float32Array> implements Disposable {
   }
 
   readonly #topK: GallerySearch<T> = Object.assign(
-    (queries: Rows<T>, options: SearchOptions & AsyncOptions) =>
+    <Q extends T>(queries: Rows<Q>, options: SearchOptions & AsyncOptions) =>
       runSteps('Gallery.topK', options?.signal, () => this.#search('Gallery.topK', queries, options)),
     {
-      sync: (queries: Rows<T>, options: SearchOptions) =>
+      sync: <Q extends T>(queries: Rows<Q>, options: SearchOptions) =>
         runStepsSync('Gallery.topK', this.#search('Gallery.topK', queries, options)),
     },
   );
 
   /** @deprecated Call `topK.sync` instead. */
-  topKSync(queries: Rows<T>, options: SearchOptions): ProvenNeighbors<T> {
+  topKSync<Q extends T>(queries: Rows<Q>, options: SearchOptions): ProvenNeighbors<Q> {
     return this.#topK.sync(queries, options);
   }
 
-  *#search(operation: string, queries: Rows<T>, options: SearchOptions): Steps<ProvenNeighbors<T>> {
+  *#search<Q extends T>(
+    operation: string,
+    queries: Rows<Q>,
+    options: SearchOptions,
+  ): Steps<ProvenNeighbors<Q>> {
     this.#checkOpen(operation);
-    const store = this.#store;
+    const store = this.#store as Store<Q> | undefined; // both searches refuse queries of another type
     if (store === undefined || store.size === 0)
       throw shapeError(operation, 'gallery', 'at least one row', 'none');
     const { k, threads, device, labels, exclude, probes } = checkOptions(

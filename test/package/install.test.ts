@@ -159,6 +159,17 @@ test('the types are complete without other packages', async (t) => {
     contrastiveLoss.sync({ ...shared, loss: 'multi-similarity', margin: 0.2 });
     // @ts-expect-error - nor of the default
     contrastiveLoss.sync({ euclidean: x, labels: [1, 2, 1], geometry: 'euclidean', alpha: 2 });
+    // A gallery takes the type of its rows, and distances that of the queries.
+    declare const wide: Matrix<Float64Array>;
+    const gallery = new Gallery({ c: 1 });
+    export const numbers: Promise<Int32Array> = gallery.add(wide);
+    export const far: Float64Array = gallery.topK.sync(wide, { k: 1 }).distances;
+    export const near: Promise<Float32Array> = gallery.topK(x, { k: 1 }).then(({ distances }) => distances);
+    export const loaded: Promise<Gallery> = Gallery.load('x');
+    const doubles = new Gallery<Float64Array>({ c: 1 });
+    doubles.add(wide);
+    // @ts-expect-error - float32
+    doubles.topK.sync(x, { k: 1 });
     declare const error: unknown;
     if (isHoroballError(error)) {
       check(error.code === 'ERR_HOROBALL_RANGE');
