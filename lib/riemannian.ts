@@ -2,6 +2,7 @@ import { checkOptions, positive, share } from './check.ts';
 import { quoted, rangeError, shapeError, typeError } from './errors.ts';
 import {
   asMatrix,
+  checkAttached,
   checkSameType,
   checkShape,
   isReals,
@@ -80,12 +81,14 @@ abstract class RiemannianOptimizer<T extends Reals> {
    * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; the points and moments are then unchanged
    */
   step(gradient: Rows<T>, options?: { lr?: number }): void {
-    const { points, name } = this;
-    const { lr = this.#lr } = checkOptions(name, options, 'options', stepNames);
-    const given = asMatrix(name, 'gradient', gradient);
-    checkSameType(name, 'gradient', points, given);
-    checkShape(name, 'gradient', given, points.rows, points.cols);
-    const checked = rate(name, lr); // before the moments are updated
+    const { points } = this;
+    const operation = `${this.name}.step`;
+    const { lr = this.#lr } = checkOptions(operation, options, 'options', stepNames);
+    checkAttached(operation, 'points', points);
+    const given = asMatrix(operation, 'gradient', gradient);
+    checkSameType(operation, 'gradient', points, given);
+    checkShape(operation, 'gradient', given, points.rows, points.cols);
+    const checked = rate(operation, lr); // before the moments are updated
     const tangent = riemannianGradient.sync(points, given, { c: this.c });
     this.#move(this.direction(tangent), checked);
   }
@@ -183,7 +186,8 @@ export class RiemannianAdam<T extends Reals> extends RiemannianOptimizer<T> {
   constructor(points: Rows<T>, options: RiemannianAdamOptions) {
     super('riemannianAdam', points, options, adamNames);
     const { betas = [0.9, 0.999], eps = 1e-8 } = options;
-    if (!Array.isArray(betas)) throw typeError(this.name, 'betas', 'two numbers', quoted(betas));
+    if (!Array.isArray(betas) || betas.length !== 2)
+      throw typeError(this.name, 'betas', 'two numbers', quoted(betas));
     const [beta1, beta2] = betas as readonly [number, number];
     this.#betas = [share(this.name, 'betas', beta1), share(this.name, 'betas', beta2)];
     this.#eps = positive(this.name, 'eps', eps);

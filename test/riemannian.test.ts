@@ -127,6 +127,34 @@ test('invalid arguments are rejected', (t) => {
   });
 });
 
+test('errors name the method of the optimizer, not the operations that it uses', (t) => {
+  for (const [name, Optimizer] of [
+    ['riemannianSGD', RiemannianSGD],
+    ['riemannianAdam', RiemannianAdam],
+  ] as const) {
+    const made = (x = points(2, 3, 0.5, 1)) => new Optimizer(x, { c, lr: 1 });
+    const detached = points(2, 3, 0.5, 1);
+    const optimizer = made(detached);
+    structuredClone(detached.data.buffer, { transfer: [detached.data.buffer as ArrayBuffer] });
+    const calls: [string, () => unknown, string][] = [
+      [name, () => made(null as never), 'points'],
+      [`${name}.step`, () => made().step(new Float64Array(3)), 'gradient'],
+      [`${name}.step`, () => made().step(points(2, 3, 0.5, 1), { lr: -1 }), 'lr'],
+      [`${name}.step`, () => made().step(points(2, 3, 0.5, 1), { rate: 1 } as object), 'options'],
+      [`${name}.step`, () => optimizer.step(points(2, 3, 0.5, 1)), 'points'],
+      [`${name}.loadState`, () => made().loadState([] as never), 'state'],
+    ];
+    for (const [operation, call, argument] of calls) {
+      const { message } = t.throws(call)!;
+      t.true(message.startsWith(`[${operation}] ${argument}: expected `), message);
+    }
+  }
+  const betas = [0.9] as unknown as readonly [number, number];
+  t.throws(() => new RiemannianAdam(points(2, 3, 0.5, 1), { c, lr: 1, betas }), {
+    message: /^\[riemannianAdam\] betas: expected two numbers/,
+  });
+});
+
 test('a rejected step or state changes nothing', (t) => {
   for (const [, make] of makers) {
     const [x, target] = [points(5, 3, 0.9, 1), points(5, 3, 0.95, 2)];
