@@ -139,7 +139,8 @@ export function asMatrix<T extends Reals>(operation: string, argument: string, v
 
 /** Whether a value is given as rows, which {@link asMatrix} then checks, as opposed to options. */
 export function isRows(value: unknown): boolean {
-  return ArrayBuffer.isView(value) || (value !== null && typeof value === 'object' && 'data' in value);
+  if (ArrayBuffer.isView(value) || Array.isArray(value)) return true;
+  return value !== null && typeof value === 'object' && 'data' in value;
 }
 
 /**
@@ -158,8 +159,10 @@ function sizeError(
   return shapeError(operation, argument, `${size} of ${least} or more`, quoted(got));
 }
 
-function notMatrix(operation: string, argument: string, value: unknown): Error {
-  return typeError(operation, argument, 'a matrix or a typed array', quoted(value));
+/** Returns the error for a value that is not rows. For an array, it says how to convert it. */
+export function notMatrix(operation: string, argument: string, value: unknown): Error {
+  const got = Array.isArray(value) ? 'an array. Call matrix(...) with an array of rows.' : quoted(value);
+  return typeError(operation, argument, 'a matrix or a typed array', got);
 }
 
 function asRow<T extends Reals>(operation: string, argument: string, data: T): Matrix<T> {

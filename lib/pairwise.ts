@@ -274,9 +274,7 @@ export interface PairwiseDistance {
 
 /** Whether y was omitted, so that the options are one argument earlier. */
 function isOmitted(next: unknown, last: unknown): boolean {
-  return (
-    last === undefined && typeof next === 'object' && next !== null && !Array.isArray(next) && !isRows(next)
-  );
+  return last === undefined && typeof next === 'object' && next !== null && !isRows(next);
 }
 
 /** The arguments of a call, with or without y. */

@@ -1,5 +1,17 @@
 import test from 'ava';
-import { type DenseMatrix, dist0, matrix, pairwiseDistance } from '../lib/index.ts';
+import {
+  type DenseMatrix,
+  dist,
+  dist0,
+  Gallery,
+  hybridContrastiveLoss,
+  matrix,
+  normalize,
+  pairwiseDistance,
+  retrievalMetrics,
+  topK,
+  weightedMidpoint,
+} from '../lib/index.ts';
 import { failure, half } from './support.ts';
 
 const nested = [
@@ -77,3 +89,38 @@ for (const [what, call, code, message] of refusals) {
     t.regex(error.message, message);
   });
 }
+
+test('an array in the place of a matrix is an error that names matrix()', async (t) => {
+  const c = 1;
+  const x = matrix(nested);
+  const array = nested as never;
+  const flat = [0.5, 0.25] as never;
+  const gallery = new Gallery({ c });
+  await gallery.add(x);
+  const calls: [string, string, () => unknown][] = [
+    ['pairwiseDistance', 'x', () => pairwiseDistance(array, { c })],
+    ['pairwiseDistance', 'y', () => pairwiseDistance(x, array, { c })],
+    ['pairwiseDistance', 'y', () => pairwiseDistance(x, array, undefined as never)],
+    ['pairwiseDistance.vjp', 'cotangent', () => pairwiseDistance.vjp(x, array, { c })],
+    ['dist', 'y', () => dist(x, array, { c })],
+    ['dist0', 'x', () => dist0(flat, { c })],
+    ['dist.vjp', 'cotangent', () => dist.vjp(x, x, flat, { c })],
+    ['weightedMidpoint', 'weights', () => weightedMidpoint(x, flat, { c })],
+    ['weightedMidpoint.vjp', 'weights', () => weightedMidpoint.vjp(x, flat, x, { c })],
+    ['normalize', 'x', () => normalize(array)],
+    ['topK', 'gallery', () => topK(x, array, { k: 1, c })],
+    ['Gallery.topK', 'queries', () => gallery.topK(array, { k: 1 })],
+    ['Gallery.add', 'rows', () => gallery.add(array)],
+    ['retrievalMetrics', 'embeddings', () => retrievalMetrics(array, [1, 1, 2], { c })],
+    [
+      'hybridContrastiveLoss',
+      'euclidean',
+      () => hybridContrastiveLoss({ euclidean: array, tied: true, views: 1, c }),
+    ],
+  ];
+  for (const [name, argument, call] of calls) {
+    const expected = `[${name}] ${argument}: expected a matrix or a typed array, got an array. Call matrix(...) with an array of rows.`;
+    t.is((await failure(call)).message, expected);
+  }
+  t.regex((await failure(() => dist0(x, [] as never))).message, /^\[dist0\] options: expected an object/);
+});

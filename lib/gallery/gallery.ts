@@ -260,6 +260,9 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
     );
     integer(operation, 'k', k, 1, store.size);
     if (probes !== undefined) integer(operation, 'probes', probes, 1, mostLists);
+    const rows = rowsOfStore(store);
+    const q = asMatrix(operation, 'queries', queries);
+    checkPair(operation, 'queries', rows, q);
     const search = {
       k,
       threads,
@@ -270,11 +273,11 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
     };
     const { indices, distances, proven } =
       store.index !== undefined && k <= mostListed
-        ? yield* searchIndexed(operation, queries, rowsOfStore(store), store.index, this.#options, {
+        ? yield* searchIndexed(operation, q, rows, store.index, this.#options, {
             ...search,
             probes: probes ?? mostLists,
           })
-        : yield* searchAll(operation, queries, rowsOfStore(store), { ...this.#options, ...search });
+        : yield* searchAll(operation, q, rows, { ...this.#options, ...search });
     yield* inSlices(indices.length, (begin, end) => {
       for (let i = begin; i < end; ++i) if (indices[i]! >= 0) indices[i] = store.numbers[indices[i]!]!;
     });
@@ -426,7 +429,7 @@ function* areValidRows(rows: SafeTensor, numbers: unknown, labels: unknown, next
 /** Searches all rows exactly, without an index. */
 function* searchAll<T extends Reals>(
   operation: string,
-  queries: Rows<T>,
+  queries: Matrix<T>,
   rows: Matrix<T>,
   options: AnyMetricOptions & SearchParameters,
 ): Steps<ProvenNeighbors<T>> {

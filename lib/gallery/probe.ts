@@ -4,17 +4,9 @@ import { probe } from '../call/binding-calls.ts';
 import type { CallOptions, Steps } from '../call/run.ts';
 import { inSlices } from '../call/slices.ts';
 import { threadCount } from '../check.ts';
-import {
-  allocate,
-  allocateArray,
-  asMatrix,
-  checkAttached,
-  type Matrix,
-  type Reals,
-  type Rows,
-} from '../matrix.ts';
+import { allocate, allocateArray, checkAttached, type Matrix, type Reals } from '../matrix.ts';
 import { core } from '../native.ts';
-import { type AnyMetricOptions, checkPair, metricNumbers } from '../pairwise.ts';
+import { type AnyMetricOptions, metricNumbers } from '../pairwise.ts';
 import { type Neighbors, topKSteps } from '../topk.ts';
 import { type GalleryIndex, onCpu } from './lists.ts';
 
@@ -38,17 +30,15 @@ export interface ProbeOptions extends CallOptions {
  */
 export const mostListed = 1024;
 
-/** Finds the nearest rows; `index` covers the first part of `rows`. */
+/** Finds the nearest rows to the queries `q`; `index` covers the first part of `rows`. */
 export function* searchIndexed<T extends Reals>(
   operation: string,
-  queries: Rows<T>,
+  q: Matrix<T>,
   rows: Matrix<T>,
   index: GalleryIndex<T>,
   metric: AnyMetricOptions,
   options: ProbeOptions,
 ): Steps<ProvenNeighbors<T>> {
-  const q = asMatrix(operation, 'queries', queries);
-  checkPair(operation, 'queries', rows, q);
   const covered = index.lists.length;
   const { k, exclude, allowed, threads, device } = options;
   const first = slice(rows, 0, covered);

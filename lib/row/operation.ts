@@ -26,6 +26,7 @@ import {
   type DenseMatrix,
   isRows,
   type Matrix,
+  notMatrix,
   type Reals,
   type Rows,
   resultMatrix,
@@ -281,8 +282,7 @@ function read(name: string, { card, index, known }: Entry, args: readonly unknow
     inputs[i] = input;
   }
   const cotangent = vjp ? args[next++] : undefined;
-  if (vjp && !isRows(cotangent))
-    throw typeError(name, 'cotangent', 'a matrix or a typed array', quoted(cotangent));
+  if (vjp && !isRows(cotangent)) throw notMatrix(name, 'cotangent', cotangent);
   const options = optionsOf(name, args[next]);
   refuseUnknown(name, options, 'options', vjp ? known.vjp : known.forward);
   const { c } = options;

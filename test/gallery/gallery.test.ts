@@ -66,6 +66,22 @@ test('a search can be restricted to labels, and exclude rows', async (t) => {
   t.true(gallery.topK.sync(queries, { k: 1, labels: [99] }).indices.every((i) => i === -1));
 });
 
+test('errors of a search name the queries, with and without an index', async (t) => {
+  using gallery = await filled();
+  const search = (wrong: unknown) => failure(() => gallery.topK(wrong as never, { k: 1 }));
+  const others = [new Float64Array(9), new Float32Array(8), [[0.1]]].map((wrong, i) => [wrong, i] as const);
+  const expected = [
+    'expected a Float32Array, like the others, got Float64Array',
+    'expected 9 columns, got 8',
+    'expected a matrix or a typed array, got an array. Call matrix(...) with an array of rows.',
+  ];
+  for (const [wrong, i] of others)
+    t.is((await search(wrong)).message, `[Gallery.topK] queries: ${expected[i]}`);
+  await gallery.buildIndex({ lists: 5 });
+  for (const [wrong, i] of others)
+    t.is((await search(wrong)).message, `[Gallery.topK] queries: ${expected[i]}`);
+});
+
 test('a search uses the rows that were present when it started', async (t) => {
   using gallery = await filled();
   const before = gallery.topK.sync(queries, { k: 50 });
