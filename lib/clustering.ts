@@ -126,6 +126,6 @@ export const clusteringMetrics: ClusteringMetricsFunction = Object.assign(
     runSteps(name, options?.signal, () => measure(embeddings, labels, options)),
   {
     sync: (embeddings: Matrix, labels: Labels, options: ClusteringOptions) =>
-      runStepsSync(name, measure(embeddings, labels, options)),
+      runStepsSync(name, measure(embeddings, labels, options), options?.signal),
   },
 );

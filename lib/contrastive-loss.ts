@@ -289,5 +289,8 @@ function* refUnitRows<T extends Reals>(
 export const contrastiveLoss: ContrastiveLoss = Object.assign(
   <T extends Reals>(options: ContrastiveLossOptions<T> & AsyncOptions) =>
     runSteps(name, options?.signal, () => evaluate(options)),
-  { sync: <T extends Reals>(options: ContrastiveLossOptions<T>) => runStepsSync(name, evaluate(options)) },
+  {
+    sync: <T extends Reals>(options: ContrastiveLossOptions<T>) =>
+      runStepsSync(name, evaluate(options), options?.signal),
+  },
 ) as ContrastiveLoss; // the overloads declare which optional parts the result has

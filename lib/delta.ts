@@ -237,7 +237,7 @@ export interface GromovDelta {
 export const gromovDelta: GromovDelta = Object.assign(
   (x: Matrix, options?: DeltaOptions & AsyncOptions) =>
     runSteps(name, options?.signal, () => measure(x, options)),
-  { sync: (x: Matrix, options?: DeltaOptions) => runStepsSync(name, measure(x, options)) },
+  { sync: (x: Matrix, options?: DeltaOptions) => runStepsSync(name, measure(x, options), options?.signal) },
 );
 
 /**

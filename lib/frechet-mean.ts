@@ -401,13 +401,13 @@ export const frechetMean: FrechetMean = Object.assign(
     runSteps(name, options?.signal, () => forward(x, options)),
   {
     sync: <T extends Reals>(x: Rows<T>, options: FrechetMeanOptions<T>) =>
-      runStepsSync(name, forward(x, options)),
+      runStepsSync(name, forward(x, options), options?.signal),
     vjp: Object.assign(
       <T extends Reals>(x: Rows<T>, cotangent: Rows<T>, options: FrechetMeanVjpOptions<T> & AsyncOptions) =>
         runSteps(vjpName, options?.signal, () => backward(x, cotangent, options)),
       {
         sync: <T extends Reals>(x: Rows<T>, cotangent: Rows<T>, options: FrechetMeanVjpOptions<T>) =>
-          runStepsSync(vjpName, backward(x, cotangent, options)),
+          runStepsSync(vjpName, backward(x, cotangent, options), options?.signal),
       },
     ),
   },

@@ -58,5 +58,8 @@ function* negateFirst({ data, rows, cols }: Matrix): Steps<void> {
 export const toInnerProductIndex: ToInnerProductIndex = Object.assign(
   <T extends Reals>(x: Rows<T>, options: IndexOptions & AsyncOptions) =>
     runSteps(name, options?.signal, () => lift(x, options)),
-  { sync: <T extends Reals>(x: Rows<T>, options: IndexOptions) => runStepsSync(name, lift(x, options)) },
+  {
+    sync: <T extends Reals>(x: Rows<T>, options: IndexOptions) =>
+      runStepsSync(name, lift(x, options), options?.signal),
+  },
 );

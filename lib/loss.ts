@@ -260,5 +260,8 @@ export function parameters([tauE = 0, tauH = 0, lambda = 0, c = 0]: Iterable<num
 export const hybridContrastiveLoss: HybridContrastiveLoss = Object.assign(
   <T extends Reals>(options: LossOptions<T> & AsyncOptions) =>
     runSteps(name, options?.signal, () => evaluate(options)),
-  { sync: <T extends Reals>(options: LossOptions<T>) => runStepsSync(name, evaluate(options)) },
+  {
+    sync: <T extends Reals>(options: LossOptions<T>) =>
+      runStepsSync(name, evaluate(options), options?.signal),
+  },
 ) as HybridContrastiveLoss; // the overloads declare which optional parts the result has

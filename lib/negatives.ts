@@ -362,5 +362,5 @@ export interface NegativeWeightsFunction {
  */
 export const negativeWeights: NegativeWeightsFunction = Object.assign(
   (options: NegativeOptions & AsyncOptions) => runSteps(name, options?.signal, () => weigh(options)),
-  { sync: (options: NegativeOptions) => runStepsSync(name, weigh(options)) },
+  { sync: (options: NegativeOptions) => runStepsSync(name, weigh(options), options?.signal) },
 );

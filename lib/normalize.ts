@@ -127,7 +127,7 @@ function* normalized<T extends Reals>(x: Rows<T>, given?: NormalizeOptions<T>): 
 /** The type of {@link normalize}. */
 export interface Normalize {
   <T extends Reals>(x: Rows<T>, options?: NormalizeOptions<T> & AsyncOptions): Promise<DenseMatrix<T>>;
-  sync<T extends Reals>(x: Rows<T>, options?: NormalizeOptions<T>): DenseMatrix<T>;
+  sync<T extends Reals>(x: Rows<T>, options?: NormalizeOptions<T> & AsyncOptions): DenseMatrix<T>;
 }
 
 /**
@@ -144,7 +144,7 @@ export const normalize: Normalize = Object.assign(
   <T extends Reals>(x: Rows<T>, options?: NormalizeOptions<T> & AsyncOptions) =>
     runSteps(name, options?.signal, () => normalized(x, options)),
   {
-    sync: <T extends Reals>(x: Rows<T>, options?: NormalizeOptions<T>) =>
-      runStepsSync(name, normalized(x, options)),
+    sync: <T extends Reals>(x: Rows<T>, options?: NormalizeOptions<T> & AsyncOptions) =>
+      runStepsSync(name, normalized(x, options), options?.signal),
   },
 );

@@ -9,6 +9,7 @@ import {
   runStepsSync,
   runSync,
   type Steps,
+  throwIfAborted,
 } from './call/run.ts';
 import { inSlices } from './call/slices.ts';
 import { type metricCurved, metrics } from './card-names.ts';
@@ -309,8 +310,10 @@ const vjp = Object.assign(
     return runSteps(vjpName, options?.signal, () => vjpSteps(x, y, cotangent, options));
   },
   {
-    sync: <T extends Reals>(...args: VjpArguments<T, PairwiseVjpOptions>) =>
-      runStepsSync(vjpName, vjpSteps(...vjpOf(args))),
+    sync: <T extends Reals>(...args: VjpArguments<T, PairwiseVjpOptions>) => {
+      const [x, y, cotangent, options] = vjpOf(args);
+      return runStepsSync(vjpName, vjpSteps(x, y, cotangent, options), options?.signal);
+    },
   },
 ) as PairwiseVjp; // the overloads declare how many gradients are returned
 
@@ -338,8 +341,11 @@ export const pairwiseDistance: PairwiseDistance = Object.assign(
     return runAsync(name, options?.signal, () => preparePairwise(name, x, y, options));
   },
   {
-    sync: <T extends Reals>(...args: PairArguments<T, PairwiseOptions<T>>) =>
-      runSync(name, preparePairwise(name, ...pairOf(args))),
+    sync: <T extends Reals>(...args: PairArguments<T, PairwiseOptions<T>>) => {
+      const [x, y, options] = pairOf(args);
+      throwIfAborted(name, options?.signal);
+      return runSync(name, preparePairwise(name, x, y, options));
+    },
     vjp,
   },
 );

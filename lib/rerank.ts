@@ -151,6 +151,6 @@ export const rerank: Rerank = Object.assign(
       gallery: Rows<T>,
       candidates: Candidates,
       options: RerankOptions,
-    ) => runStepsSync(name, search(queries, gallery, candidates, options)),
+    ) => runStepsSync(name, search(queries, gallery, candidates, options), options?.signal),
   },
 );

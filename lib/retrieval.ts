@@ -338,6 +338,6 @@ export const retrievalMetrics: RetrievalMetricsFunction = Object.assign(
     runSteps(name, options?.signal, () => measure(embeddings, labels, options)),
   {
     sync: (embeddings: Matrix, labels: Labels, options: RetrievalOptions) =>
-      runStepsSync(name, measure(embeddings, labels, options)),
+      runStepsSync(name, measure(embeddings, labels, options), options?.signal),
   },
 );

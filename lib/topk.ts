@@ -143,6 +143,6 @@ export const topK: TopK = Object.assign(
     runSteps('topK', options?.signal, () => topKSteps('topK', queries, gallery, options)),
   {
     sync: <T extends Reals>(queries: Rows<T>, gallery: Rows<T>, options: TopKOptions) =>
-      runStepsSync('topK', topKSteps('topK', queries, gallery, options)),
+      runStepsSync('topK', topKSteps('topK', queries, gallery, options), options?.signal),
   },
 );

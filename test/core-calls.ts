@@ -12,7 +12,7 @@ export interface CoreCall {
   readonly name: string;
   readonly run: (extra?: { signal?: AbortSignal; threads?: number }) => Promise<unknown>;
   /** The synchronous variant. */
-  readonly sync?: () => unknown;
+  readonly sync?: (extra?: { signal?: AbortSignal }) => unknown;
 }
 
 const c = 0.8;
@@ -103,7 +103,7 @@ export async function coreCalls({
     {
       name: 'normalize',
       run: ({ signal } = {}) => core.normalize(square, { signal }),
-      sync: () => core.normalize.sync(square),
+      sync: ({ signal } = {}) => core.normalize.sync(square, { signal }),
     },
     both('hybridContrastiveLoss', core.hybridContrastiveLoss, [], { ...contrast, normalize: true }),
     both('toInnerProductIndex', core.toInnerProductIndex, [x], { role: 'query', ...shared }),
@@ -123,17 +123,18 @@ export async function coreCalls({
     {
       name: 'Gallery.topK',
       run: (extra) => wide.topK(some, { k: 2, labels, exclude: exclude.subarray(0, few), threads, ...extra }),
-      sync: () => wide.topK.sync(some, { k: 2, labels, exclude: exclude.subarray(0, few), threads }),
+      sync: (extra) =>
+        wide.topK.sync(some, { k: 2, labels, exclude: exclude.subarray(0, few), threads, ...extra }),
     },
     {
       name: 'Gallery.topK',
       run: (extra) => narrow.topK(x, { k: 2, exclude, threads, ...extra }),
-      sync: () => narrow.topK.sync(x, { k: 2, exclude, threads }),
+      sync: (extra) => narrow.topK.sync(x, { k: 2, exclude, threads, ...extra }),
     },
     {
       name: 'Gallery.topK',
       run: (extra) => indexed.topK(some, { k: 2, labels, threads, ...extra }),
-      sync: () => indexed.topK.sync(some, { k: 2, labels, threads }),
+      sync: (extra) => indexed.topK.sync(some, { k: 2, labels, threads, ...extra }),
     },
     {
       name: 'Gallery.buildIndex',
@@ -186,7 +187,7 @@ function both(
   return {
     name,
     run: (extra) => operation(...([...args, { ...options, ...extra }] as never[])),
-    sync: () => operation.sync(...([...args, options] as never[])),
+    sync: (extra) => operation.sync(...([...args, { ...options, ...extra }] as never[])),
   };
 }
 

@@ -4,18 +4,19 @@ import { core, type Outcome } from '../native.ts';
 import { nextTurn } from './next-turn.ts';
 
 /** Options for the execution of a call. */
-export interface CallOptions {
+export interface CallOptions extends AsyncOptions {
   /** Number of threads, from 1 to 1024; default all CPUs. The core uses at most 256. Results do not depend on it. */
   threads?: number | undefined;
   /** Default `'cpu'`. */
   device?: Device | undefined;
 }
 
-/** Options of an asynchronous call. */
+/** The option that cancels a call. */
 export interface AsyncOptions {
   /**
    * Cancels the call: the promise rejects with the signal's reason, and the other thread stops after the block of
-   * rows that it is computing.
+   * rows that it is computing. A call whose signal is already aborted does no work; a synchronous call throws the
+   * reason, and cannot be canceled later.
    */
   signal?: AbortSignal | undefined;
 }
@@ -52,9 +53,9 @@ export async function runAsync<R>(
   signal: AbortSignal | undefined,
   prepare: () => Prepared<R>,
 ): Promise<R> {
-  checkSignal(operation, signal);
+  throwIfAborted(operation, signal);
   const prepared = prepare();
-  signal?.throwIfAborted();
+  signal?.throwIfAborted(); // a getter of an option may have aborted it
   const job = nextJob();
   const cancel = () => core().cancel(job);
   signal?.addEventListener('abort', cancel, { once: true });
@@ -81,8 +82,9 @@ export const pause: unique symbol = Symbol('pause');
  */
 export type Steps<R> = Generator<Prepared<unknown> | typeof pause, R, void>;
 
-/** Runs steps on this thread. */
-export function runStepsSync<R>(operation: string, steps: Steps<R>): R {
+/** Runs steps on this thread, unless the signal is already aborted. */
+export function runStepsSync<R>(operation: string, steps: Steps<R>, signal?: AbortSignal): R {
+  throwIfAborted(operation, signal);
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
@@ -96,7 +98,7 @@ export async function runSteps<R>(
   signal: AbortSignal | undefined,
   begin: () => Steps<R>,
 ): Promise<R> {
-  checkSignal(operation, signal);
+  throwIfAborted(operation, signal);
   const steps = begin();
   let turnBegan = performance.now();
   for (;;) {
@@ -108,6 +110,13 @@ export async function runSteps<R>(
     signal?.throwIfAborted();
     turnBegan = performance.now();
   }
+}
+
+/** Throws the reason of a signal that is aborted, and for anything else than a signal or undefined. */
+export function throwIfAborted(operation: string, signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  checkSignal(operation, signal);
+  signal.throwIfAborted();
 }
 
 /** Throws unless the value is an AbortSignal or undefined. */

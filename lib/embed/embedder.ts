@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { checkSignal } from '../call/run.ts';
+import { throwIfAborted } from '../call/run.ts';
 import { boolean, checkCallback, choice, integer, mostThreads, readOptions } from '../check.ts';
 import { coded, typeError } from '../errors.ts';
 import { abortable, readAhead } from '../image/read-ahead.ts';
@@ -181,7 +181,7 @@ export class ImageEmbedder implements AsyncDisposable {
     choice('embed', 'space', space, spaces);
     integer('embed', 'batchSize', batchSize, 1, most);
     if (concurrency !== undefined) integer('embed', 'concurrency', concurrency, 1, most);
-    checkSignal('embed', signal);
+    throwIfAborted('embed', signal);
     const all = listOf(images);
     const outputs = this.#outputsOf(space);
     const slots = concurrency === undefined ? this.#slots : new Slots(concurrency);

@@ -234,7 +234,7 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
       runSteps('Gallery.topK', options?.signal, () => this.#search('Gallery.topK', queries, options)),
     {
       sync: <Q extends T>(queries: Rows<Q>, options: SearchOptions) =>
-        runStepsSync('Gallery.topK', this.#search('Gallery.topK', queries, options)),
+        runStepsSync('Gallery.topK', this.#search('Gallery.topK', queries, options), options?.signal),
     },
   );
 

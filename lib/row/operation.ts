@@ -6,6 +6,7 @@ import {
   runSteps,
   runSync,
   type Steps,
+  throwIfAborted,
 } from '../call/run.ts';
 import {
   type Compat,
@@ -128,6 +129,7 @@ export function operation<F extends object>(name: string): F {
   const variants = <R>(of: string, prepare: Preparation<R>) =>
     Object.assign((...args: readonly unknown[]) => runRow(of, found, args, prepare), {
       sync: (...args: readonly unknown[]) => {
+        throwIfAborted(of, signalOf(args));
         const call = prepare(of, found(), args);
         if (call.weights !== undefined) checkWeights(of, call.weights, 0, call.weights.length);
         return runSync(of, call);

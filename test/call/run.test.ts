@@ -15,6 +15,7 @@ import {
 } from '../../lib/index.ts';
 import { core, type Outcome } from '../../lib/native.ts';
 import { rowCards } from '../../lib/row/card.ts';
+import { coreCalls } from '../core-calls.ts';
 import { cloud, failure } from '../support.ts';
 
 const x = cloud(Float32Array, 12_000, 128, 0.95);
@@ -128,9 +129,36 @@ for (const [name, start] of Object.entries(jobs)) {
   );
 }
 
-test.serial('an aborted signal rejects before any work', async (t) => {
-  const { name } = await failure(() => pairwiseDistance(x, undefined, { c: 1, signal: AbortSignal.abort() }));
-  t.is(name, 'AbortError');
+test.serial(
+  'a signal that is already aborted rejects every call and throws from every variant',
+  async (t) => {
+    const { calls, close } = await coreCalls({ rows: 64, side: 16 });
+    const without = new Set(['Gallery.add', 'Gallery.remove', 'Gallery.save', 'Gallery.load']);
+    const reason = new Error('enough');
+    const signal = AbortSignal.abort(reason);
+    let variants = 0;
+    for (const { name, run, sync } of calls) {
+      if (without.has(name)) continue;
+      await t.throwsAsync(run({ signal }), { is: reason }, name);
+      if (sync === undefined) continue;
+      t.throws(() => sync({ signal }), { is: reason }, `${name}.sync`);
+      sync({ signal: new AbortController().signal });
+      t.throws(() => sync({ signal: 3 as never }), {
+        code: 'ERR_HOROBALL_TYPE',
+        message: /signal: expected/,
+      });
+      ++variants;
+    }
+    await close();
+    t.true(variants > 70, `${variants} variants`);
+  },
+);
+
+test('without a reason of its own, the error of an aborted signal is an AbortError', async (t) => {
+  const options = { c: 1, signal: AbortSignal.abort() };
+  const point = x.data.subarray(0, 128);
+  t.is((await failure(() => pairwiseDistance(point, options))).name, 'AbortError');
+  t.is((await failure(() => pairwiseDistance.sync(point, options))).name, 'AbortError');
 });
 
 test.serial('rejects with TimeoutError when a timeout signal fires', async (t) => {

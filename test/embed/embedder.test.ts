@@ -200,7 +200,8 @@ test('an aborted call rejects with the reason and the next one works; a closed e
     onProgress: () => controller.abort(reason),
   });
   t.is(await t.throwsAsync(stopped), reason);
-  await t.throwsAsync(embedder.embed(images, { signal: AbortSignal.abort(reason) }), { is: reason });
+  for (const list of [images, []])
+    await t.throwsAsync(embedder.embed(list, { signal: AbortSignal.abort(reason) }), { is: reason });
   t.is((await embedder.embed(images)).euclidean.rows, images.length);
   const pending = embedder.embed(images);
   const rejected = t.throwsAsync(pending);
