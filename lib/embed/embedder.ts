@@ -40,8 +40,8 @@ const embedNames = [
  *
  * @param source - a run folder, an ONNX file or a folder that `horoball export` wrote; a run needs no export
  * @throws Error `ERR_HOROBALL_NO_RUNTIME` if no runtime is installed, `ERR_HOROBALL_RUNTIME` if it fails to load the
- * network, `ERR_HOROBALL_RUN` for any other folder, `ERR_HOROBALL_FORMAT` for an ONNX file that horoball did not write or
- * whose network has a different dimension than its metadata says
+ * network, `ERR_HOROBALL_RUN` for any other folder and a path that does not exist, `ERR_HOROBALL_FORMAT` for an ONNX
+ * file that horoball did not write or whose network has a different dimension than its metadata says
  * @example
  * const embedder = await loadEmbedder('runs/shapes-hybrid-1');
  * const { hyperbolic } = await embedder.embed(['a.jpg', 'b.jpg']);

@@ -4,7 +4,7 @@ import { filePath } from '../check.ts';
 import { type Coded, coded, typeError } from '../errors.ts';
 import { checkOnnx } from '../onnx/checksum.ts';
 import { readOnnxMetadata } from '../onnx/metadata.ts';
-import { presentStorages } from '../onnx/present.ts';
+import { isFolder, noNetwork, type Opening, presentStorages } from '../onnx/present.ts';
 import { parseServing, type Serving, servingKey } from '../onnx/serving.ts';
 import { onnxFiles, type Storage } from '../onnx/storage.ts';
 import { pathOfUrl } from './url.ts';
@@ -20,7 +20,7 @@ export interface Served {
  * Finds the network of a run folder, an exported folder or an ONNX file. A run's network is converted in memory, so its
  * folder may be read-only.
  *
- * @throws Error `ERR_HOROBALL_RUN` for any other folder, `ERR_HOROBALL_FORMAT` for a file that horoball did not write
+ * @throws Error `ERR_HOROBALL_RUN` for any other folder and a path that does not exist, `ERR_HOROBALL_FORMAT` for a file that horoball did not write
  */
 export async function openServed(source: string | URL, storage: Storage | undefined): Promise<Served> {
   if (typeof source !== 'string' && !(source instanceof URL)) {
@@ -30,14 +30,22 @@ export async function openServed(source: string | URL, storage: Storage | undefi
     typeof source === 'string'
       ? filePath('loadEmbedder', 'source', source)
       : pathOfUrl('loadEmbedder', 'source', source);
-  const isFolder = (await stat(path)).isDirectory();
-  if (!isFolder) return await fromFile(path, basename(path));
+  if (!(await isFolder(path, opening))) return await fromFile(path, basename(path));
   const name = basename(resolve(path));
   const exported = await fromExport(path, name, storage);
   if (exported !== undefined) return exported;
   if (await isFile(join(path, 'model.safetensors'))) return await fromRun(path, storage);
-  return (await fromExport(join(path, 'export'), name, storage)) ?? (await fromRun(path, storage));
+  const ofRun = await fromExport(join(path, 'export'), name, storage);
+  if (ofRun !== undefined) return ofRun;
+  if (!(await isFile(join(path, 'config.json')))) throw noNetwork(path, opening);
+  return await fromRun(path, storage); // says why the run is not complete
 }
+
+const opening: Opening = {
+  operation: 'loadEmbedder',
+  argument: 'source',
+  expected: 'a run folder, an exported folder or an ONNX file',
+};
 
 async function fromFile(path: string, name: string): Promise<Served> {
   const metadata = await readOnnxMetadata(path);
@@ -65,7 +73,7 @@ function notPresent(folder: string, storage: Storage, present: readonly Storage[
 /** Imports the exporter only when needed, because it requires zod. */
 async function fromRun(folder: string, storage: Storage = 'fp32'): Promise<Served> {
   const { onnxOf, openSource } = await import('../onnx/source.ts');
-  const source = await openSource(folder);
+  const source = await openSource(folder, opening);
   return { name: source.name, model: onnxOf(source, storage), serving: source.serving };
 }
 

@@ -29,8 +29,9 @@ export interface Exported {
  * transform. Does not need libtorch. The file is written atomically.
  *
  * @param source - a run folder, the `model.safetensors` of a run, a file written by `saveWeights`, or a backbone
- * @throws Error `ERR_HOROBALL_RUN` for a folder that is not a finished run; `ERR_HOROBALL_WEIGHTS` if the
- * weights do not describe their network or lack a parameter; `ERR_HOROBALL_FORMAT` for damaged files
+ * @throws Error `ERR_HOROBALL_RUN` for a path that does not exist and a folder that is not a finished run;
+ * `ERR_HOROBALL_WEIGHTS` if the weights do not describe their network or lack a parameter; `ERR_HOROBALL_FORMAT` for
+ * damaged files
  */
 export async function exportOnnx(
   source: string | BackboneSource,

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { type Coded, coded } from '../errors.ts';
 import { onnxFiles, type Storage, storages } from './storage.ts';
 
 /** Returns the storage types for which an exported folder has a file, fp32 first. */
@@ -11,4 +12,34 @@ export async function presentStorages(folder: string): Promise<Storage[]> {
     );
   const found = await Promise.all(storages.map((storage) => isFile(join(folder, onnxFiles[storage]))));
   return storages.filter((_, i) => found[i]);
+}
+
+/** What a network is opened for; errors name it and its argument. */
+export interface Opening {
+  readonly operation: string;
+  readonly argument: string;
+  readonly expected: string;
+}
+
+/**
+ * Whether the source of a network is a folder.
+ *
+ * @throws Error `ERR_HOROBALL_RUN` if nothing is there; the system's own errors
+ */
+export async function isFolder(source: string, { operation, argument, expected }: Opening): Promise<boolean> {
+  try {
+    return (await stat(source)).isDirectory();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
+    const message = `[${operation}] ${argument}: expected ${expected}, got ${source}, but ${resolve(source)} does not exist. Check the path.`;
+    throw Object.assign(coded('ERR_HOROBALL_RUN', message), { cause: error });
+  }
+}
+
+/** Returns the error for a folder without any of the files of a network. */
+export function noNetwork(folder: string, { operation, argument, expected }: Opening): Coded {
+  const files = [...storages.map((storage) => onnxFiles[storage]), 'model.safetensors'].join(', ');
+  const message = `[${operation}] ${argument}: expected ${expected}, got ${folder}, but neither ${resolve(folder)} nor its folder export has one of ${files}. Train a network, or export one with: horoball export`;
+  return coded('ERR_HOROBALL_RUN', message);
 }

@@ -21,6 +21,7 @@ import { heads, type NetworkConfig, type ViTConfig } from '../model/types.ts';
 import { resolveViT } from '../model/vit.ts';
 import type { Weights } from './linear.ts';
 import { type Exportable, onnxNetwork } from './network.ts';
+import { isFolder, type Opening } from './present.ts';
 import { checkServing, type Serving, type Space, servingKey, type Transform } from './serving.ts';
 import type { Storage } from './storage.ts';
 
@@ -58,16 +59,27 @@ export function onnxOf({ network, weights, serving }: OnnxSource, storage: Stora
  * Opens a network for export: a run folder, the `model.safetensors` of a run, a file written by `saveWeights`, or a
  * backbone. A file has no evaluation transform, so its images are resized to the size of the network's input.
  *
- * @throws Error `ERR_HOROBALL_RUN` for a folder that is not a finished run, `ERR_HOROBALL_WEIGHTS` if the weights do
- * not describe their network, or a parameter is missing or has another shape, `ERR_HOROBALL_FORMAT` if a file is
- * damaged
+ * @param opening - named by errors
+ * @throws Error `ERR_HOROBALL_RUN` for a path that does not exist and a folder that is not a finished run,
+ * `ERR_HOROBALL_WEIGHTS` if the weights do not describe their network, or a parameter is missing or has another shape,
+ * `ERR_HOROBALL_FORMAT` if a file is damaged
  */
-export async function openSource(source: string | BackboneSource): Promise<OnnxSource> {
+export async function openSource(
+  source: string | BackboneSource,
+  opening: Opening = exporting,
+): Promise<OnnxSource> {
   if (typeof source !== 'string') return backboneSource(checkObject('exportOnnx', source, 'source'));
   filePath('exportOnnx', 'source', source);
-  const isFolder = await stat(source).then((entry) => entry.isDirectory());
-  return isFolder ? await runSource(source) : await weightsSource(source, basename(source), {}, 'both');
+  return (await isFolder(source, opening))
+    ? await runSource(source, opening)
+    : await weightsSource(source, basename(source), {}, 'both', opening);
 }
+
+const exporting: Opening = {
+  operation: 'export',
+  argument: 'run',
+  expected: 'a run folder or its model.safetensors',
+};
 
 function backboneSource({ name, model, weights, resize, background = 'white' }: BackboneSource): OnnxSource {
   const operation = 'exportOnnx';
@@ -99,11 +111,12 @@ const runSchema = z.looseObject({
   max_pixels: z.int().min(1).default(defaultMaxPixels),
 });
 
-async function runSource(folder: string): Promise<OnnxSource> {
+async function runSource(folder: string, opening: Opening): Promise<OnnxSource> {
+  const at = `[${opening.operation}] ${opening.argument}`;
   const file = join(folder, 'config.json');
   const text = await readInside(file);
   if (text === null) {
-    const message = `[export] run: expected a run folder or an exported network, got ${folder} without a config.json`;
+    const message = `${at}: expected ${opening.expected}, got ${folder}, which has no config.json. Pass a folder that horoball train wrote.`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   const {
@@ -115,11 +128,11 @@ async function runSource(folder: string): Promise<OnnxSource> {
   const weights = join(folder, 'model.safetensors');
   await checkInside(weights);
   if (!(await exists(weights))) {
-    const message = `[export] run: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: horoball train --resume ${shellWord(folder)}`;
+    const message = `${at}: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: horoball train --resume ${shellWord(folder)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   const transform = { resize, background, maxPixels };
-  return await weightsSource(weights, basename(resolve(folder)), transform, spaceOf(geometry));
+  return await weightsSource(weights, basename(resolve(folder)), transform, spaceOf(geometry), opening);
 }
 
 /** Returns the space in which the logits of a geometry compare embeddings. */
@@ -141,11 +154,12 @@ async function weightsSource(
   name: string,
   given: Partial<Transform>,
   space: Space,
+  { operation }: Opening,
 ): Promise<OnnxSource> {
   const { metadata, tensors } = await readSafetensors(file);
   const text = metadata['horoball'];
   if (text === undefined) {
-    const message = `[export] weights: expected a file that describes its network, got ${file}. Export the model.safetensors of a run.`;
+    const message = `[${operation}] weights: expected a file that describes its network, got ${file}. Export the model.safetensors of a run.`;
     throw coded('ERR_HOROBALL_WEIGHTS', message);
   }
   const network = networkOf(text, file);

@@ -2,7 +2,7 @@
 // and with both runtimes.
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import ava, { type TestFn } from 'ava';
@@ -234,7 +234,6 @@ test('invalid sources are rejected in one sentence', async (t) => {
     t.is(error!.message.split('\n').length, 1);
   };
   await refused(join(root, 'images'), 'ERR_HOROBALL_RUN');
-  await refused(join(root, 'missing'), 'ENOENT');
   await refused(images[0]!, 'ERR_HOROBALL_FORMAT');
   const unfinished = join(root, 'unfinished');
   await writeRun(unfinished);
@@ -255,6 +254,38 @@ test('invalid sources are rejected in one sentence', async (t) => {
   await refused(cut, 'ERR_HOROBALL_FORMAT'); // the checksum is wrong
   await writeFile(cut, broken.subarray(0, whole.lastIndexOf('horoball.crc32') - 4)); // without the checksum
   await refused(cut, 'ERR_HOROBALL_RUNTIME');
+});
+
+test('a source without a network is an error that says what was expected and where', async (t) => {
+  const { root, run } = t.context;
+  const expected = '[loadEmbedder] source: expected a run folder, an exported folder or an ONNX file, got ';
+  const message = async (source: string): Promise<string> => {
+    const error = await t.throwsAsync(loadEmbedder(source), { code: 'ERR_HOROBALL_RUN' });
+    return error!.message;
+  };
+  const missing = relative(process.cwd(), join(root, 'typo'));
+  t.is(
+    await message(missing),
+    `${expected}${missing}, but ${resolve(missing)} does not exist. Check the path.`,
+  );
+  const below = join(root, 'images', 'class-00', 'wide.png', 'run'); // a part of this path is a file
+  t.is(await message(below), `${expected}${below}, but ${below} does not exist. Check the path.`);
+  const images = join(root, 'images');
+  const files = 'onnx/model.onnx, onnx/model_fp16.onnx, onnx/model_quantized.onnx, model.safetensors';
+  t.is(
+    await message(images),
+    `${expected}${images}, but neither ${images} nor its folder export has one of ${files}. Train a network, or export one with: horoball export`,
+  );
+  const partial = join(root, 'partial');
+  await cp(run, partial, { recursive: true });
+  await rm(join(partial, 'config.json'));
+  t.is(
+    await message(partial),
+    `${expected}${partial}, which has no config.json. Pass a folder that horoball train wrote.`,
+  );
+  await writeRun(partial);
+  await rm(join(partial, 'model.safetensors'));
+  t.regex(await message(partial), /^\[loadEmbedder\] source: expected a run whose training has finished, /);
 });
 
 test('falls back to the other runtime, with a warning, if the installed one does not load', async (t) => {

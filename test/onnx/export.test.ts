@@ -212,6 +212,11 @@ test('a backbone without a head outputs its feature and the feature as a unit ve
     t.true(relativeError(got['image_embeds']!, units) < networkError.layers);
     t.is(got['hyperbolic'], undefined);
   }
+  await t.throwsAsync(exportOnnx('typo', file), {
+    code: 'ERR_HOROBALL_RUN',
+    message:
+      /^\[export\] run: expected a run folder or its model\.safetensors, got typo, but \S+typo does not exist\./,
+  });
   const error = await t.throwsAsync<Error & { code: string }>(
     exportOnnx({ ...source, weights: new Map() }, join(path, 'none.onnx')),
   );
