@@ -3,11 +3,12 @@
 //   npm install horoball onnxruntime-node sharp
 //   node lib/examples/similar.mjs MODEL IMAGES [port]
 // MODEL is a run folder of `npx horoball train` (or start), or a folder or file of `npx horoball export`; IMAGES is a folder
-// of images, with or without class folders. Listens on HOST (default 127.0.0.1) and accepts the host
-// names in ALLOWED_HOSTS.
+// of images, with or without class folders. Listens on HOST (default 127.0.0.1) and accepts IP addresses and the host
+// names in ALLOWED_HOSTS. lib/guide/serving.md describes the HTTP API.
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { isIP } from 'node:net';
 import { basename, dirname, extname, join } from 'node:path';
 import { Gallery, matrix } from 'horoball';
 import { loadEmbedder } from 'horoball/embed';
@@ -117,6 +118,17 @@ async function body(request) {
   return Buffer.concat(parts);
 }
 
+/** The uploaded image: the body, or the first file of a form. */
+async function upload(request) {
+  const bytes = await body(request);
+  const { 'content-type': type = '' } = request.headers;
+  if (!/^multipart\/form-data\b/i.test(type)) return bytes;
+  const form = await new Response(bytes, { headers: { 'content-type': type } }).formData().catch(() => new FormData());
+  const file = [...form.values()].find((each) => each instanceof Blob);
+  if (file === undefined) throw refusal(400, 'expected an image as the body or as a file of a form');
+  return Buffer.from(await file.arrayBuffer());
+}
+
 let searching = 0;
 
 async function search(request, response) {
@@ -125,7 +137,7 @@ async function search(request, response) {
   const left = new AbortController();
   response.on('close', () => left.abort()); // the client disconnected
   try {
-    return await similar(await body(request), AbortSignal.any([left.signal, AbortSignal.timeout(1000 * seconds)]));
+    return await similar(await upload(request), AbortSignal.any([left.signal, AbortSignal.timeout(1000 * seconds)]));
   } finally {
     searching--;
   }
@@ -141,8 +153,15 @@ const hosts = new Set(allowed.split(',').map((name) => name.trim().toLowerCase()
 
 /** Whether another site's page sent a request: by DNS rebinding (checked in Host), or cross-origin (in Origin). */
 function isForeign({ host = '', origin }) {
+<<<<<<< HEAD
   const isAllowed = hosts.has(host.toLowerCase().replace(/:\d+$/, ''));
   return !isAllowed || (origin !== undefined && ![`http://${host}`, `https://${host}`].includes(origin));
+=======
+  const name = host.toLowerCase().replace(/:\d+$/, '');
+  // Health checks send an IP address, which no other site can make point here.
+  const own = hosts.has(name) || isIP(name.replace(/^\[(.+)\]$/, '$1')) !== 0;
+  return !own || (origin !== undefined && ![`http://${host}`, `https://${host}`].includes(origin));
+>>>>>>> bceddd9 (examples: accept forms and IP addresses in similar.mjs)
 }
 
 function statusOf({ status, code, name }) {
@@ -158,7 +177,7 @@ const server = createServer(async (request, response) => {
   try {
     if (isForeign(request.headers)) json(403, { error: 'requests from other sites are not allowed' });
     else if (request.method === 'POST' && request.url === '/search') json(200, await search(request, response));
-    else if (request.method !== 'GET') json(405, { error: 'method not allowed' });
+    else if (request.method !== 'GET' && request.method !== 'HEAD') json(405, { error: 'method not allowed' });
     else if (request.url === '/') response.writeHead(200, { 'content-type': 'text/html' }).end(page);
     else if (request.url === '/health') json(200, { images: shown.length, searching });
     else if (number !== undefined && paths[number] !== undefined) {

@@ -70,13 +70,35 @@ test('the service answers an upload with images of its class, and a bad upload w
       headers: { origin: 'http://elsewhere.example' },
     };
     t.is((await fetch(`${at}/search`, foreign)).status, 403);
-    const rebound = new Promise<number | undefined>((resolve, reject) => {
-      const asked = request(at, { headers: { host: 'rebound.example' } }, ({ statusCode }) =>
-        resolve(statusCode),
-      );
-      asked.on('error', reject).end();
-    });
-    t.is(await rebound, 403);
+    const statusFor = (host: string, method = 'GET') =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const asked = request(`${at}/health`, { method, headers: { host } }, ({ statusCode }) =>
+          resolve(statusCode),
+        );
+        asked.on('error', reject).end();
+      });
+    t.is(await statusFor('rebound.example'), 403);
+    t.is(await statusFor('10.0.0.7.example:8080'), 403);
+    for (const host of ['10.0.0.7:8080', '[fd00::7]:8080', 'localhost'])
+      t.is(await statusFor(host), 200, host);
+    t.is(await statusFor('10.0.0.7', 'HEAD'), 200);
+    t.is(await statusFor('10.0.0.7', 'PUT'), 405);
+
+    const form = new FormData();
+    form.set('comment', 'no file');
+    const sent = async (): Promise<[number, Answer]> => {
+      const answer = await fetch(`${at}/search`, { method: 'POST', body: form });
+      return [answer.status, (await answer.json()) as Answer];
+    };
+    const reason = 'expected an image as the body or as a file of a form';
+    t.deepEqual(await sent(), [400, { error: reason }]);
+    form.set('image', new Blob([await readFile(upload)]), '1.jpg');
+    const [status, answer] = await sent();
+    t.is(status, 200);
+    t.deepEqual(answer.results, results);
+    const headers = { 'content-type': 'multipart/form-data' }; // without a boundary
+    const broken = await fetch(`${at}/search`, { method: 'POST', body: 'x', headers });
+    t.deepEqual([broken.status, await broken.json()], [400, { error: reason }]);
 
     const large = request(`${at}/search`, { method: 'POST', headers: { 'content-length': 3e7 } });
     large.on('error', () => {}); // the service closes the connection
