@@ -4,10 +4,10 @@ import test, { type ExecutionContext } from 'ava';
 import { parametersOf } from '../lib/batch-loss.ts';
 import { type ContrastiveLossName, contrastiveLosses, geometries } from '../lib/card-names.ts';
 import { geometryCard, lossCards } from '../lib/cards.ts';
-import { contrastiveLoss, type Geometry, type Matrix, matrix } from '../lib/index.ts';
+import { contrastiveLoss, type Geometry, type Matrix, matrix, normalize } from '../lib/index.ts';
 import { batch, optionsOf, samplesOf } from './loss-batch.ts';
 import { type Heads, type LogitNumbers, pairLoss, type SimilarityNumbers, slopeOf } from './oracle.ts';
-import { close, type RealsType, types } from './support.ts';
+import { close, cloud, type RealsType, types } from './support.ts';
 import { allowed, referenceError } from './tolerances.ts';
 
 const [rows, refRows, cols] = [15, 9, 4];
@@ -136,3 +136,51 @@ for (const geometry of geometries) {
     });
   }
 }
+
+test('losses of pytorch-metric-learning in other forms, as lib/guide/migration.md maps them', (t) => {
+  const labels = [0, 1, 2, 0, 1, 2, 0];
+  const x = cloud(Float64Array, labels.length, 5, 1, 1);
+  const unit = normalize.sync(x).toArray();
+  const proxies = cloud(Float64Array, 3, 5, 1, 2);
+  const unitProxies = normalize.sync(proxies).toArray();
+  const dot = (a: readonly number[], b: readonly number[]) =>
+    a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+  const logSum = (values: readonly number[]) =>
+    Math.log(values.reduce((sum, value) => sum + Math.exp(value), 0));
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const base = { euclidean: x, labels, geometry: 'euclidean', normalize: true } as const;
+  const limit = referenceError.metricLearning.float64;
+
+  const temperature = 0.05; // NormalizedSoftmaxLoss: cross entropy over the proxies
+  const softmax = unit.map((row, i) => {
+    const logits = unitProxies.map((proxy) => dot(row, proxy) / temperature);
+    return logSum(logits) - logits[labels[i]!]!;
+  });
+  const ref = { euclidean: proxies, labels: [0, 1, 2] };
+  const byProxies = contrastiveLoss.sync({ ...base, ref, loss: 'ntxent', tauE: temperature });
+  close(t, [byProxies.loss], [mean(softmax)], limit, 'NormalizedSoftmaxLoss');
+
+  const scale = 4; // NCALoss: squared distances, and the sum over positives inside the logarithm
+  const nca = unit.map((row, i) => {
+    const others = [...unit.keys()].filter((j) => j !== i);
+    const logit = (j: number) => -scale * (2 - 2 * dot(row, unit[j]!));
+    const positives = others.filter((j) => labels[j] === labels[i]);
+    return logSum(others.map(logit)) - logSum(positives.map(logit)) + Math.log(positives.length);
+  });
+  const inside = contrastiveLoss.sync({ ...base, loss: 'supcon-in', tauE: 1 / (2 * scale) });
+  close(t, [inside.loss], [mean(nca)], limit, 'NCALoss');
+
+  const pairs = unit.slice(0, 3).map((anchor, i) => {
+    const logits = unit.slice(3, 6).map((positive) => dot(anchor, positive));
+    return logSum(logits) - logits[i]!;
+  });
+  const part = (from: number) => matrix(x.data.subarray(5 * from, 5 * from + 15), 3, 5);
+  const anchors = { ...base, euclidean: part(0), labels: [0, 1, 2] };
+  const npairs = contrastiveLoss.sync({
+    ...anchors,
+    ref: { euclidean: part(3), labels: [0, 1, 2] },
+    loss: 'ntxent',
+    tauE: 1,
+  });
+  close(t, [npairs.loss], [mean(pairs)], limit, 'NPairsLoss');
+});
