@@ -28,7 +28,7 @@ export function nativeCore(): Core {
 /**
  * Describes the core and this machine.
  *
- * @throws Error `ERR_HOROBALL_NO_BINARY` if it is not built, `ERR_HOROBALL_ISA` if `HOROBALL_ISA` names a level
+ * @throws Error `ERR_HOROBALL_NO_BINARY` if no core loads, `ERR_HOROBALL_ISA` if `HOROBALL_ISA` names a level
  * that the machine does not support
  * @example
  * const { level, levels, threads } = coreInfo(); // 'avx2', ['baseline', 'avx2'], 8

@@ -10,7 +10,7 @@ import { type Neighbors, topKSteps } from './topk.ts';
 /** Options of {@link rerank}. */
 export type RerankOptions = MetricOptions &
   CallOptions & {
-    /** Neighbors per query, from 1 to the number of candidates per query. */
+    /** Neighbors per query, from 1 to the largest number of candidates of a query. */
     k: number;
   };
 

@@ -47,7 +47,7 @@ interface Found {
   isLocked: boolean | null;
 }
 
-/** Maximum number of polls of a stale lock while another process takes it over, which is fast. */
+/** Maximum number of polls of a stale lock while another process takes it over. */
 const maxPolls = 200;
 const pauseMs = 5;
 /**

@@ -27,8 +27,8 @@ const legacyHead = 32;
 const zipMagic = Buffer.from('PK\x03\x04', 'latin1');
 
 /**
- * A PyTorch file (`torch.save` of torch 1.6 or later), read without PyTorch: the structure when the file is opened,
- * each tensor on request.
+ * A PyTorch file (`torch.save` of torch 1.6 or later), read without PyTorch. Opening the file reads its structure;
+ * {@link read} reads the elements of one tensor.
  */
 export class PthFile {
   /**

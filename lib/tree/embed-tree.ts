@@ -95,11 +95,12 @@ const relations = ['graph', 'ancestors'];
 const maxEpochs = 1 << 20;
 
 /**
- * Embeds a graph in hyperbolic space such that related nodes are close to each other. Minimizes `-log(exp(-d(u, v)) /
- * sum_w exp(-d(u, w)))` over related pairs (u, v), where w is v or one of `negatives` random nodes that are not related
- * to u (Nickel and Kiela, "Poincaré Embeddings for Learning Hierarchical Representations", 2017), by Riemannian SGD
- * along geodesics of the hyperboloid ("Learning Continuous Hierarchies in the Lorentz Model of Hyperbolic Geometry",
- * 2018). Runs in worker threads; in browsers, on the page's thread, yielding to the event loop every few milliseconds.
+ * Embeds a graph in hyperbolic space such that related nodes are close to each other (Nickel and Kiela, "Poincaré
+ * Embeddings for Learning Hierarchical Representations", 2017). Minimizes `-log(exp(-d(u, v)) / sum_w exp(-d(u, w)))`
+ * over related pairs (u, v), where w is v or one of `negatives` random nodes that are not related to u. Uses Riemannian
+ * SGD along geodesics of the hyperboloid ("Learning Continuous Hierarchies in the Lorentz Model of Hyperbolic
+ * Geometry", 2018). Runs in worker threads; in browsers, on the page's thread, yielding to the event loop every few
+ * milliseconds.
  *
  * @param edges - pairs of nodes, which are strings or integers
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`; the signal's reason if it is aborted

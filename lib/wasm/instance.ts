@@ -84,7 +84,7 @@ export class Instance {
   readonly functions: ReadonlyMap<string, WasmFunction>;
   #callBuffer: Float64Array | undefined;
 
-  /** @param canceled - returns 1 if the running call is canceled; called between tiles */
+  /** @param canceled - returns 1 if the running call is canceled; called between its tiles (blocks of rows) */
   constructor(module: WebAssembly.Module, canceled: () => number) {
     this.#module = module;
     this.#canceled = canceled;
@@ -227,7 +227,7 @@ function bitsOf(bits: number): ReadonlySet<number> {
   return set;
 }
 
-/** Assigns an address to each array of a call, after the slots; an array that is given twice gets one address. */
+/** Assigns an address to each array of a call, after the argument slots; an array that is given twice gets one address. */
 function layOut(
   args: readonly unknown[],
   outputs: ReadonlySet<number>,

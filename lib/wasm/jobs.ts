@@ -82,7 +82,10 @@ export class Jobs {
     });
   }
 
-  /** Rejects a call immediately. The worker, which has its own copies, stops at the next tile if memory can be shared. */
+  /**
+   * Rejects a call immediately. The worker, which has its own copies, stops at the next block of rows if memory can be
+   * shared.
+   */
   cancel(number: number): void {
     const at = this.#waiting.findIndex((job) => job.number === number);
     const slot = this.#slots.find(({ job }) => job?.number === number);
