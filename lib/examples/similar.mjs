@@ -153,15 +153,10 @@ const hosts = new Set(allowed.split(',').map((name) => name.trim().toLowerCase()
 
 /** Whether another site's page sent a request: by DNS rebinding (checked in Host), or cross-origin (in Origin). */
 function isForeign({ host = '', origin }) {
-<<<<<<< HEAD
-  const isAllowed = hosts.has(host.toLowerCase().replace(/:\d+$/, ''));
-  return !isAllowed || (origin !== undefined && ![`http://${host}`, `https://${host}`].includes(origin));
-=======
   const name = host.toLowerCase().replace(/:\d+$/, '');
-  // Health checks send an IP address, which no other site can make point here.
-  const own = hosts.has(name) || isIP(name.replace(/^\[(.+)\]$/, '$1')) !== 0;
-  return !own || (origin !== undefined && ![`http://${host}`, `https://${host}`].includes(origin));
->>>>>>> bceddd9 (examples: accept forms and IP addresses in similar.mjs)
+  // Health checks send an IP address, which DNS rebinding cannot use.
+  const isAllowed = hosts.has(name) || isIP(name.replace(/^\[(.+)\]$/, '$1')) !== 0;
+  return !isAllowed || (origin !== undefined && ![`http://${host}`, `https://${host}`].includes(origin));
 }
 
 function statusOf({ status, code, name }) {
