@@ -17,7 +17,7 @@ function horoball(...args: string[]): Promise<{ code: number; stdout: string; st
   });
 }
 
-test('data check lists the images, and fails if some are missing', async (t) => {
+test('data check counts the images of each split, and fails if some are missing', async (t) => {
   const root = await temporary(t);
   await makeSop(root);
   const whole = await horoball('data', 'check', 'SOP', '--path', root);

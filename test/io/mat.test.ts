@@ -138,7 +138,7 @@ test('splits rows of text by characters, not by bytes or halves of surrogate pai
   }
 });
 
-test('reads many lines of text as fast as one', async (t) => {
+test('reads 8,000 lines of text within seconds', async (t) => {
   const [rows, columns] = [8000, 40];
   const text = Array.from({ length: rows * columns }, (_, i) => String.fromCharCode(97 + (i % 26))).join('');
   const writer = new MatWriter();

@@ -106,7 +106,7 @@ test('rejects the old format, with the command that converts it', async (t) => {
     );
 });
 
-test('reads the imaginary part of a conjugate, stored before its negation, with the right sign', async (t) => {
+test('reads a tensor next to a negated view, which is returned as opaque', async (t) => {
   await using file = await PthFile.open(fixture('negated.pth'));
   const root = dict(file.root);
   t.deepEqual([...(await file.read(tensor(root.get('plain')))).data], [2, -4]);

@@ -91,7 +91,7 @@ test('keeps a class tree with its levels', async (t) => {
   t.true(found.depth!.length >= 2);
 });
 
-test('counts non-finite embeddings', async (t) => {
+test('non-finite embeddings cause an error with the number of their images', async (t) => {
   const split = await images(t, 4, 3);
   for (const [name, bad] of [
     ['euclidean', Number.NaN],
@@ -106,7 +106,7 @@ test('counts non-finite embeddings', async (t) => {
   }
 });
 
-test('names an image that has become unreadable', async (t) => {
+test('an image that has become unreadable causes a coded error', async (t) => {
   const split = await images(t, 2, 2);
   await writeTree('/', { [split.samples[0]!.path.slice(1)]: 'damaged' });
   const error = await t.throwsAsync<Error & { code?: string }>(

@@ -29,7 +29,7 @@ test('rejects any other text, even if it is valid code in another language', (t)
   }
 });
 
-test('selects about ten evenly spaced epochs, with the first and the last', (t) => {
+test('selects at most eleven evenly spaced epochs, including 0 and the last', (t) => {
   t.deepEqual(
     [1, 7, 10, 100].map((last) => evenEpochs(last)),
     ['r(2)', 'r(8)', 'r(11)', 'r(0,101,10)'],

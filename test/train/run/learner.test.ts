@@ -145,7 +145,7 @@ test.serial(
   },
 );
 
-test.serial('the error for a non-finite loss names the step and the first non-finite value', async (t) => {
+test.serial('the error for a non-finite loss names the step, and other errors are unchanged', async (t) => {
   using learner = await Learner.create(tinyConfig({ geometry: 'euclidean', t_e: 1e-310 }));
   const samples = tinySamples();
   const error = await t.throwsAsync(takeStep(learner, 1, samples), { code: 'ERR_HOROBALL_DIVERGED' });

@@ -108,7 +108,7 @@ test('rejects a study whose plan would be too long to read', (t) => {
   });
 });
 
-test('the names of runs are at most 200 characters and differ', (t) => {
+test('long names of runs are cut to 200 characters, and a number makes them unique', (t) => {
   const paths = Array.from({ length: 300 }, (_, i) => `${'x'.repeat(300)}${i}`);
   const plan = makePlan({ axes: axes({ path: paths.join(), geometry: 'hybrid' }), seeds: [1] });
   t.is(new Set(ids(plan)).size, 300);

@@ -37,7 +37,7 @@ test('a folder has its record and one study per question, and can be opened agai
   t.is(studies.head.plan.cells.length, 2);
 });
 
-test('does not replace a reproduction that another process has started in the meantime', async (t) => {
+test('does not replace a reproduction that another call has started in the meantime', async (t) => {
   const path = join(await temporary(t), 'new');
   const others = [record, { ...record, asked: [42, 43] }];
   const opened = await Promise.allSettled(others.map((each) => openReproduction(path, each)));

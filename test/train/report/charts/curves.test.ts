@@ -36,7 +36,7 @@ test('draws a curve only if it has two points', (t) => {
   t.is(spreadChart([{ ...evaluationRow(1, 0.5), spread: { alignment: 1, uniformity: -1 } }]), null);
 });
 
-test('a curve of steps has at most 180 points, with the same mean as the steps', (t) => {
+test('a curve of steps has at most 180 points, with nearly the same mean as the steps', (t) => {
   const steps = Array.from({ length: 1000 }, (_, i) => step(i + 1, { waitMs: i % 10 }));
   const { series } = dataOf(waitChart(steps)!.text);
   const [{ x, y }] = series as [Drawn['series'][number]];
