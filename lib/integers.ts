@@ -17,11 +17,21 @@ export function listLength(
   list: ArrayLike<unknown>,
   expected: string,
 ): number {
-  const length: unknown = typeof list === 'object' && list !== null ? list.length : undefined;
+  const length = typeof list === 'object' && list !== null ? lengthIn(list) : undefined;
   if (!Number.isSafeInteger(length) || (length as number) < 0) {
     throw typeError(operation, argument, expected, quoted(list));
   }
   return length as number;
+}
+
+/** Undefined for a proxy of a typed array, whose class rejects it, and for a revoked one. */
+function lengthIn(list: ArrayLike<unknown>): unknown {
+  try {
+    return list.length;
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error; // of a getter
+  }
 }
 
 /** Constraints on a list of integers. */

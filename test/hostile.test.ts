@@ -116,6 +116,7 @@ test('values without a valid length, without fields or with an unknown device ca
   const adam = new RiemannianAdam(x, { c, lr: 0.1 });
   const calls: (() => unknown)[] = [
     () => topK.sync(x, x, { k: 1, c, exclude: { length: -1 } }),
+    () => topK.sync(x, x, { k: 1, c, exclude: new Proxy(new Int32Array(6), {}) }),
     () => topK.sync(x, x, { k: 1, c, device: any({}) }),
     () => topK.sync(x, x, { k: 1, c, device: any(Object.create(null)) }),
     () => topK.sync(x, x, any(null)),

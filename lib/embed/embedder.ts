@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { throwIfAborted } from '../call/run.ts';
 import { boolean, checkCallback, choice, integer, mostThreads, readOptions } from '../check.ts';
-import { coded, typeError } from '../errors.ts';
+import { coded, rangeError, typeError } from '../errors.ts';
 import { abortable, readAhead } from '../image/read-ahead.ts';
 import { backgrounds } from '../image/resample.ts';
 import { Slots } from '../image/slots.ts';
@@ -285,11 +285,20 @@ function embeddingsOf([euclidean, hyperbolic]: readonly DenseMatrix<Float32Array
   return { euclidean: euclidean!, hyperbolic: hyperbolic! };
 }
 
+/** Maximum number of images of a call; their embeddings alone take gigabytes. */
+const maxImages = 2 ** 22;
+
 /** Returns the images as an array. Throws for a single string or buffer, although both are iterable. */
 function listOf(images: Iterable<ImageInput>): ImageInput[] {
   const isList = typeof images === 'object' && images !== null && !ArrayBuffer.isView(images);
   if (!isList || typeof images[Symbol.iterator] !== 'function') {
     throw typeError('embed', 'images', 'an array of images', images);
   }
-  return Array.from(images);
+  const list: ImageInput[] = [];
+  for (const image of images) {
+    if (list.length === maxImages)
+      throw rangeError('embed', 'images', `at most ${maxImages} images`, 'more, or a list without an end');
+    list.push(image);
+  }
+  return list;
 }

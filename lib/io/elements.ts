@@ -78,11 +78,18 @@ export const mostSizes = 1024;
 
 /** Whether a value is a shape: a list of nonnegative integers. */
 export function isSizes(value: unknown): value is number[] {
-  return (
-    Array.isArray(value) &&
-    value.length <= mostSizes &&
-    [...value].every((size) => Number.isSafeInteger(size) && size >= 0)
-  );
+  return sizesIn(value) !== null;
+}
+
+/** Copies a shape; null if it is not a list of nonnegative integers. A proxy may have another length at each read. */
+export function sizesIn(value: unknown, most: number = mostSizes): number[] | null {
+  if (!Array.isArray(value)) return null;
+  const { length } = value;
+  if (!(Number.isSafeInteger(length) && length <= most)) return null;
+  const sizes = Array.from({ length }, (_, axis) => value[axis] as unknown);
+  return sizes.every((size) => Number.isSafeInteger(size) && (size as number) >= 0)
+    ? (sizes as number[])
+    : null;
 }
 
 /**

@@ -148,8 +148,8 @@ export class EventWriter {
     const { buckets = 30, ...times } = readOptions('EventWriter.histogram', options, ['buckets', 'wallTime']);
     if (!Number.isSafeInteger(buckets) || buckets < 1 || buckets > 10_000)
       throw rangeError('EventWriter.histogram', 'buckets', 'an integer from 1 to 10000', quoted(buckets));
-    checkValues(values);
-    this.#summary('histogram', tag, step, times, () => histogramValue(tag, values, buckets));
+    const list = checkedValues(values);
+    this.#summary('histogram', tag, step, times, () => histogramValue(tag, list, buckets));
   }
 
   /**
@@ -264,7 +264,8 @@ const now = (): number => Date.now() / 1000;
 /** Maximum number of values of a histogram: an object may claim any length. */
 const maxValues = 1e8;
 
-function checkValues(values: ArrayLike<number>): void {
+/** Returns a copy, because a list may have another length or other values at each reading. */
+function checkedValues(values: ArrayLike<number>): Float64Array {
   const length: unknown = (values as ArrayLike<number> | null | undefined)?.length;
   if (!Number.isInteger(length) || (length as number) < 0 || (length as number) > maxValues)
     throw typeError(
@@ -273,7 +274,11 @@ function checkValues(values: ArrayLike<number>): void {
       `a list of at most ${maxValues} numbers`,
       quoted(values),
     );
+  return Float64Array.from({ length: length as number }, (_, i) => numberOf(values[i]));
 }
+
+/** NaN, which histograms ignore, for a value that is not a number. */
+const numberOf = (value: unknown): number => (typeof value === 'number' ? value : Number.NaN);
 
 function checkStep(operation: string, step: number): void {
   if (!Number.isSafeInteger(step) || step < 0)

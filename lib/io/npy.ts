@@ -9,6 +9,7 @@ import {
   isSizes,
   kinds,
   shapeText,
+  sizesIn,
   type TensorData,
   widened,
 } from './elements.ts';
@@ -151,8 +152,8 @@ export async function writeNpy(path: string, data: TensorData, shape?: readonly 
   const dtype = dtypeOf(data);
   if (dtype === undefined) throw typeError('writeNpy', 'data', 'a typed array of numbers', data);
   const { length } = data;
-  const sides: unknown = Array.isArray(shape) && shape.length <= maxAxes ? [...shape] : (shape ?? [length]);
-  if (!isSizes(sides) || sides.length > maxAxes) {
+  const sides = sizesIn(shape ?? [length], maxAxes);
+  if (sides === null) {
     throw typeError('writeNpy', 'shape', `at most ${maxAxes} integers`, shape);
   }
   if (elementCount(sides) !== length) {

@@ -1,5 +1,5 @@
 import { checkOptions, readOptions } from '../check.ts';
-import { type Coded, coded, quoted, shapeError, typeError } from '../errors.ts';
+import { type Coded, coded, quoted, rangeError, shapeError, typeError } from '../errors.ts';
 import { checkKept } from '../matrix.ts';
 import { readAll, writeAll, writeAtomically } from './atomic.ts';
 import { checkHeader, checksumAdvice, checksumsOf, crcOf, withHeaderChecksum } from './checksums.ts';
@@ -10,8 +10,8 @@ import {
   elementCount,
   isSizes,
   kinds,
-  mostSizes,
   shapeText,
+  sizesIn,
   type TensorData,
   widened,
 } from './elements.ts';
@@ -85,12 +85,24 @@ export async function readSafetensors(
   const { names } = readOptions('readSafetensors', options, ['names']);
   if (names !== undefined && typeof Object(names)[Symbol.iterator] !== 'function')
     throw typeError('readSafetensors', 'names', 'a list of names', names);
-  const wanted = names === undefined ? undefined : new Set(names);
+  const wanted = names === undefined ? undefined : setOf(names);
   await using file = await SafetensorsFile.open(path);
   const tensors = new Map<string, SafeTensor>();
   for (const name of file.entries.keys())
     if (wanted?.has(name) ?? true) tensors.set(name, await file.read(name));
   return { tensors, metadata: file.metadata };
+}
+
+/** Reads a list of names, which may be endless. */
+function setOf(names: Iterable<string>): ReadonlySet<string> {
+  const found = new Set<string>();
+  let count = 0;
+  for (const name of names) {
+    if (++count > maxValues)
+      throw rangeError(operation, 'names', `at most ${maxValues} names`, `more, or a list without an end`);
+    found.add(name);
+  }
+  return found;
 }
 
 /** An open safetensors file. Its header has been read and checked; each tensor is read on request. */
@@ -297,8 +309,8 @@ function checkTensor(
   if (name === '__metadata__')
     throw typeError('writeSafetensors', 'tensors', 'names other than __metadata__', `'${name}'`);
   if (dtype === undefined) throw typeError('writeSafetensors', name, 'a typed array of numbers', data);
-  const sides: unknown = Array.isArray(shape) && shape.length <= mostSizes ? [...shape] : null;
-  if (!isSizes(sides)) throw typeError('writeSafetensors', name, 'a shape of integers', shape);
+  const sides = sizesIn(shape);
+  if (sides === null) throw typeError('writeSafetensors', name, 'a shape of integers', shape);
   if (elementCount(sides) !== data.length) {
     throw shapeError(
       'writeSafetensors',

@@ -166,6 +166,7 @@ test('wrong arguments cause errors that name the argument', async (t) => {
   const wrong: [unknown, RegExp][] = [
     ['a.jpg', /^\[embed\] images: expected an array of images, got a\.jpg/],
     [Buffer.alloc(3), /images: expected an array of images/],
+    [Object.assign([], { length: 2 ** 32 - 1 }), /images: expected at most 4194304 images/],
     [[7], /images\[0\]: expected a path/],
     [
       [{ data: new Uint8Array(5), width: 2, height: 1 }],

@@ -10,6 +10,18 @@ const six = () => new Float32Array(6);
 const sparse: number[] = [];
 sparse.length = 2 ** 31;
 
+/** A shape with a billion elements from the second reading of its length. */
+function lengthening(): number[] {
+  let readings = 0;
+  const get = (target: number[], key: keyof number[]) =>
+    key === 'length' ? (readings++ === 0 ? 2 : 1e9) : target[key];
+  return new Proxy([6, 7], { get: get as never });
+}
+
+function* endless(): Generator<string> {
+  for (;;) yield 'a';
+}
+
 test('wrong types, null options and endless lists cause a coded error within five seconds', async (t) => {
   const folder = await temporary(t);
   const file = join(folder, 'file');
@@ -17,13 +29,17 @@ test('wrong types, null options and endless lists cause a coded error within fiv
   const events = await EventWriter.open(folder);
   const calls: (() => unknown)[] = [
     () => writeNpy(file, six(), sparse),
+    () => writeNpy(file, six(), lengthening()),
     () => writeNpy(file, six(), any([6, null])),
     () => writeSafetensors(file, { x: { shape: sparse, data: six() } }),
+    () => writeSafetensors(file, { x: { shape: lengthening(), data: six() } }),
     () => writeSafetensors(file, any(null)),
     () => writeSafetensors(file, any(new Map([[Symbol('x'), { shape: [6], data: six() }]]))),
     () => writeSafetensors(file, {}, any(null)),
     () => readSafetensors(file, any(null)),
     () => readSafetensors(file, { names: any(-1) }),
+    () => readSafetensors(file, { names: any(sparse) }),
+    () => readSafetensors(file, { names: endless() }),
     () => readMat(file, any(null)),
     () => EventWriter.open(folder, any(null)),
     () => events.scalar('a', 1, 1, any(null)),
@@ -82,4 +98,13 @@ test('reads a changing shape once, and leaves no file if an array is transferred
     await t.throwsAsync(written, { code: 'ERR_HOROBALL_DETACHED' });
     await t.throwsAsync(access(join(folder, name)), { code: 'ENOENT' });
   }
+});
+
+test('a histogram reads its values once', async (t) => {
+  const folder = await temporary(t);
+  const events = await EventWriter.open(folder);
+  const began = performance.now();
+  events.histogram('a', lengthening(), 1);
+  t.true(performance.now() - began < 1000);
+  await events.close();
 });
