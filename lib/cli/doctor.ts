@@ -5,7 +5,9 @@ import { addNotes, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
 
 const notes: Notes = {
-  paragraphs: ['Exits with 0 if everything that training needs is present, otherwise with 1.'],
+  paragraphs: [
+    "Exits with 0 if everything that training needs is present, otherwise with 1. If you do not train, only the line 'core' matters.",
+  ],
   examples: [['what is missing and how to install it', 'horoball doctor']],
 };
 
@@ -42,12 +44,16 @@ function text(diagnosis: Diagnosis): string {
 }
 
 function verdict(diagnosis: Diagnosis): string {
-  const { core, addon, libtorch } = diagnosis;
+  const { core, addon, libtorch, images } = diagnosis;
   // The addon loads the libtorch that it was built for, even if the search does not find that one.
   if (healthy(diagnosis))
     return libtorch.ok ? 'Everything works.' : 'Training works with the libtorch that setup chose earlier.';
-  if (!core.ok) return 'Nothing works until the core loads.';
-  return `The core works; training also needs ${addon.ok ? 'the package that decodes images' : 'the training addon'}.`;
+  if (!core.ok) return 'The core does not load, and everything else needs it. Follow the advice above.';
+  const [part, command] = addon.ok
+    ? ['The core and the training addon work', 'npm install sharp']
+    : ["The core works: import 'horoball' needs nothing else", 'npx horoball setup'];
+  const decoder = addon.ok || images.ok ? '' : ' and `npm install sharp`';
+  return `${part}. To train, run \`${command}\`${decoder}.`;
 }
 
 function addonText({ file, version, threads, current }: Extract<Diagnosis['addon'], { ok: true }>): string {
@@ -63,5 +69,6 @@ function imagesText(images: Diagnosis['images']): string {
 }
 
 function describe<T>(finding: Finding<T>, say: (found: T & { ok: true }) => string): string {
-  return finding.ok ? say(finding) : `not usable: ${finding.reason}`;
+  if (finding.ok) return say(finding);
+  return finding.reason.startsWith('not ') ? finding.reason : `not usable: ${finding.reason}`;
 }

@@ -65,7 +65,7 @@ export async function buildCore(ui: Ui): Promise<void> {
   const release = join(packageRoot, 'build', 'Release');
   const folder = await outputFolder([release, addonCache(packageVersion)]);
   const work = join(dirname(folder), folder === release ? 'setup' : 'work-core');
-  await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${folder}`], 'core', 'light core', ui);
+  await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${folder}`], 'core', 'core', ui);
 }
 
 /** Returns the first writable folder: in the package or, if the package is read-only, in the cache. */
@@ -79,7 +79,10 @@ async function outputFolder(folders: readonly string[]): Promise<string> {
       // Tries the next folder.
     }
   }
-  throw coded('ERR_HOROBALL_BUILD', `[setup] neither ${packageRoot} nor ${cacheFolder()} is writable`);
+  throw coded(
+    'ERR_HOROBALL_BUILD',
+    `[setup] build: expected a writable folder, got ${packageRoot} and ${cacheFolder()}, which are not writable. Set XDG_CACHE_HOME to a writable folder.`,
+  );
 }
 
 /** Writes the addon and then its record, each atomically; without a record the addon counts as not built. */

@@ -71,7 +71,10 @@ async function searched(): Promise<Pick<Diagnosis, 'libtorch' | 'looked'>> {
   try {
     const { libtorch, looked } = await findLibTorch(searchInputs());
     if (libtorch !== undefined) return { libtorch: { ok: true, ...libtorch }, looked };
-    return { libtorch: { ok: false, reason: 'not found. Run `npx horoball setup`.' }, looked };
+    return {
+      libtorch: { ok: false, reason: 'not found; only training needs it. Run `npx horoball setup`.' },
+      looked,
+    };
   } catch (error) {
     return { libtorch: { ok: false, reason: sentence(error) }, looked: [] };
   }
@@ -80,9 +83,9 @@ async function searched(): Promise<Pick<Diagnosis, 'libtorch' | 'looked'>> {
 async function addonFinding(): Promise<Diagnosis['addon']> {
   const built = findAddon();
   const probed = await probeAddon();
-  if ('reason' in probed) return { ok: false, reason: probed.reason };
   if (built === undefined)
-    return { ok: false, reason: 'the training addon no longer exists. Run `npx horoball setup`.' };
+    return { ok: false, reason: 'not built; only training needs it. Run `npx horoball setup`.' };
+  if ('reason' in probed) return { ok: false, reason: probed.reason };
   const current = fingerprint(built.record.libtorch) === built.record.fingerprint;
   return { ok: true, file: built.file, current, ...probed.info };
 }
@@ -97,6 +100,6 @@ async function decoderFinding(): Promise<Diagnosis['images']> {
 }
 
 function cudaFinding(addon: Diagnosis['addon']): Diagnosis['cuda'] {
-  if (!addon.ok) return { ok: false, reason: 'unknown until the training addon works' };
+  if (!addon.ok) return { ok: false, reason: 'not checked, because this needs the training addon' };
   return addon.cuda ? { ok: true } : { ok: false, reason: 'this libtorch has no CUDA or finds no device' };
 }
