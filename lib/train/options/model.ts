@@ -19,8 +19,8 @@ const untrained = { network: true, commands: ['embed'] } as const;
 /** Metadata of options that describe a backbone without a head. */
 const pretrained = { network: true, commands: ['eval', 'embed', 'search', 'export'] } as const;
 
-const sources =
-  "(a file, a run folder or the name of downloaded weights); auto uses the model's published weights if downloaded";
+const automatic =
+  'auto is the published weights of the model if they have been downloaded, otherwise random weights; None is random weights';
 
 /** The network: a backbone and a head. */
 export class ModelOptions {
@@ -36,12 +36,15 @@ export class ModelOptions {
    * Initial weights: a file, the folder of a run with the same backbone, or the name of weights from
    * `horoball weights pull`; `null`: random; `auto`: the model's published weights if downloaded.
    */
-  readonly weights: RunOption<string | null> = model(orNone(text("a file, a run, a name or 'auto'")), {
-    help: `initial weights ${sources}`,
-    helpWithoutTraining: `weights of the backbone ${sources}`,
-    default: 'auto',
-    ...pretrained,
-  });
+  readonly weights: RunOption<string | null> = model(
+    orNone(text("a file, a run folder, the name of downloaded weights or 'auto'")),
+    {
+      help: `initial weights; ${automatic}`,
+      helpWithoutTraining: `weights of the backbone; ${automatic}`,
+      default: 'auto',
+      ...pretrained,
+    },
+  );
   /** Load weights even if they match only part of the backbone. */
   readonly partial: RunOption<boolean> = model(flag, {
     help: 'load weights even if they match only part of the backbone',

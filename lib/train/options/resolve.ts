@@ -130,47 +130,71 @@ export function learnableNames({ learn }: RunConfig): Learnable[] {
 /** The smallest c. Below it, and above its reciprocal, products of c and a squared norm are not normal float32 numbers. */
 const leastC = 1e-36;
 
+/** Throws for an option that conflicts with others. */
+type Refuse = (option: OptionName, expected: string, fix: string, got?: unknown) => never;
+
 /** Checks conditions that involve several options. */
 function consistent(config: RunConfig, operation: string): RunConfig {
   const { bs, num_samples, resize, crop, geometry, head, memory } = config;
-  const refuse = (option: OptionName, expected: string, got: unknown = config[option]): never => {
-    throw configError(`[${operation}] ${option}: expected ${expected}, got ${got ?? 'None'}`);
+  const refuse: Refuse = (option, expected, fix, got = config[option]) => {
+    throw configError(`[${operation}] ${option}: expected ${expected}, got ${got ?? 'None'}. ${fix}`);
   };
-  if (bs % num_samples !== 0) refuse('bs', `a multiple of num_samples (${num_samples})`);
-  if (bs < 2 * num_samples) refuse('bs', `at least two classes (${2 * num_samples})`);
-  if (resize < crop) refuse('resize', `at least crop (${crop})`);
+  if (bs % num_samples !== 0)
+    refuse('bs', `a multiple of num_samples (${num_samples})`, `Use ${multiplesNear(bs, num_samples)}.`);
+  if (bs < 2 * num_samples)
+    refuse('bs', `at least two classes (${2 * num_samples})`, 'Increase bs, or reduce num_samples.');
+  if (resize < crop) refuse('resize', `at least crop (${crop})`, 'Increase resize, or reduce crop.');
   if (config.hyp_c === 0)
     refuse(
       'hyp_c',
-      'a number above 0 (0 is for head hyp-vit; otherwise choose --geometry euclidean or chordal)',
+      `a number above 0 with head ${head}`,
+      'For a loss without curvature, choose geometry euclidean or chordal.',
     );
   if (config.hyp_c < leastC || config.hyp_c > 1 / leastC)
-    refuse('hyp_c', `a number from ${leastC} to ${1 / leastC}, because distances are computed in float32`);
+    refuse(
+      'hyp_c',
+      `a number from ${leastC} to ${1 / leastC}, because distances are computed in float32`,
+      'Choose a value in this range.',
+    );
   const names = learnableNames(config);
   const idle = names.find((name) => !appliesTo(name, { geometry }));
   if (idle !== undefined)
-    refuse('learn', `scalars that the ${geometry} loss uses (${learnableOf(geometry).join(', ')})`, idle);
-  if (config.beta > 0 && !appliesTo('beta', { geometry })) refuse('beta', `0 with geometry ${geometry}`);
-  if (memory > 0 && needsProxies(config.loss)) refuse('memory', `0 with loss ${config.loss}`);
+    refuse(
+      'learn',
+      `scalars that the ${geometry} loss uses (${learnableOf(geometry).join(', ')})`,
+      `Remove ${idle}, or choose another geometry.`,
+      idle,
+    );
+  if (config.beta > 0 && !appliesTo('beta', { geometry }))
+    refuse(
+      'beta',
+      `0 with geometry ${geometry}`,
+      `Omit beta, or choose geometry ${optionOf('beta').geometries!.join(' or ')}.`,
+    );
+  if (memory > 0 && needsProxies(config.loss))
+    refuse('memory', `0 with loss ${config.loss}`, 'Omit memory, or choose another loss.');
   const unused = optionNames.find((name) => {
     const { losses, default: usual } = optionOf(name);
     return losses?.includes(config.loss) === false && config[name] !== usual;
   });
-  if (unused !== undefined) refuse(unused, `${optionOf(unused).default ?? 'None'} with loss ${config.loss}`);
+  if (unused !== undefined)
+    refuse(
+      unused,
+      `${optionOf(unused).default ?? 'None'} with loss ${config.loss}`,
+      `Omit ${unused}, or choose loss ${optionOf(unused).losses!.join(' or ')}.`,
+    );
   if (memory > 0 && head === 'hyp-vit' && names.includes('hyp_c'))
     refuse(
       'memory',
       '0 if hyp_c is learnable with a free radius, because stored points belong to a ball of a different curvature',
+      'Omit memory, or remove hyp_c from learn.',
     );
   checkTree(config, refuse);
   return config;
 }
 
 /** Checks the conditions of the losses on the class tree. */
-function checkTree(
-  config: RunConfig,
-  refuse: (option: OptionName, expected: string, got?: unknown) => never,
-): void {
+function checkTree(config: RunConfig, refuse: Refuse): void {
   const { tree, head, geometry, memory, clip_r, tree_reach } = config;
   const terms = treeTermsOf(tree);
   if (terms.length === 0) return;
@@ -179,18 +203,29 @@ function checkTree(
     refuse(
       'tree',
       `--head hyp-vit and --geometry hyperbolic or hybrid for ${radial}, because this term needs points at any distance from the origin`,
+      `Change the head or the geometry, or remove ${radial}.`,
       `${head} and ${geometry}`,
     );
   if (terms.includes('radius') && tree_reach === null && clip_r === null)
-    refuse('tree_reach', 'a distance, because distances are unbounded without clip_r');
-  if (memory > 0) refuse('memory', '0 with tree');
+    refuse(
+      'tree_reach',
+      'a distance, because distances are unbounded without clip_r',
+      'Set tree_reach or clip_r.',
+    );
+  if (memory > 0) refuse('memory', '0 with tree', 'Omit memory or tree.');
   if (learnableNames(config).includes('hyp_c'))
-    refuse('learn', 'scalars other than hyp_c with tree', 'hyp_c');
+    refuse('learn', 'scalars other than hyp_c with tree', 'Remove hyp_c, or omit tree.', 'hyp_c');
 }
 
 /** @internal */
 export function configError(message: string): RangeError {
   return coded('ERR_HOROBALL_CONFIG', message, RangeError);
+}
+
+/** Returns the multiples next to a number that is not one: `28 or 32`. */
+function multiplesNear(value: number, of: number): string {
+  const below = value - (value % of);
+  return below < 2 * of ? String(2 * of) : `${below} or ${below + of}`;
 }
 
 function shown(value: unknown): string {

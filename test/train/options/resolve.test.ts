@@ -101,7 +101,7 @@ const wrong: [keyof RunConfig | 'banana', unknown, RegExp][] = [
   ['device', 'gpu', /device/],
   ['name', '../up', /name/],
   ['strict', 'yes', /strict: expected true or false/],
-  ['bs', 10, /bs: expected a multiple of num_samples \(4\), got 10/],
+  ['bs', 10, /bs: expected a multiple of num_samples \(4\), got 10\. Use 8 or 12\.$/],
   ['bs', 4, /bs: expected at least two classes/],
   ['resize', 32, /resize: expected at least crop/],
   ['precision', 'half', /precision: expected 'float32', 'bfloat16' or 'float16', got 'half'/],
@@ -122,7 +122,11 @@ const wrong: [keyof RunConfig | 'banana', unknown, RegExp][] = [
   ['save_every', -1, /save_every: expected a number of at least 0, or None/],
   ['threads', 1025, /threads: expected an integer from 0 to 1024, got 1025/],
   ['runs', 'a\0b', /runs: expected a path, or None/],
-  ['weights', '\0', /weights: expected a file, a run, a name or 'auto', or None/],
+  [
+    'weights',
+    '\0',
+    /weights: expected a file, a run folder, the name of downloaded weights or 'auto', or None/,
+  ],
 ];
 
 for (const [key, value, message] of wrong) {
