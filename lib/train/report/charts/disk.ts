@@ -33,7 +33,7 @@ export function diskFigure(snapshot: Snapshot, title: string | null = null): Htm
 <circle class="${zoom === 1 ? 'rim' : 'lens'}" r="${rim}"/>
 ${circles}
 <g class="points">${dots}</g>${distances}${zoom === 1 ? null : inset(zoom)}</svg>
-<figcaption>${size}${lens}. The two directions explain ${fixed(100 * (explained[0] + explained[1]), 0)}% of the variance.
+<figcaption>${size}${lens}. The two directions of the plot explain ${fixed(100 * (explained[0] + explained[1]), 0)}% of the variance.
 Circles: distance from the origin, c = ${c}.</figcaption>
 ${legend(snapshot)}<script type="application/json">${embeddedJson(names)}</script></figure>`;
 }

@@ -45,6 +45,7 @@ vector. The page computes everything from closed-form expressions as you move th
 <div class="sliders">${sliders.map(slider)}</div></header>
 <section><h2>Effect on the negatives</h2>
 <div class="scroll"><table id="shares"><thead><tr><th scope="col">Geometry</th><th scope="col">effective share<br>of the negatives</th><th scope="col">weight of the<br>hardest 1%</th><th scope="col">weight of the<br>hardest 10%</th><th scope="col">effective temperature<br>at cosine 0.9</th><th scope="col">0.5</th><th scope="col">0</th></tr></thead><tbody></tbody></table></div>
+<p class="note">Effective share: the share of the negatives that, with equal weights, would have the same entropy.</p>
 <div class="charts">
 ${chart('q', 'Weight q by cosine', 'How the gradient of the loss is distributed over the negatives. Gray: the distribution of negatives with random directions.')}
 ${chart('pull', 'Pull on the anchor', 'Weight times the slope of the logit with respect to the angle. Near-duplicates (cosine 1) pull in the ball, but not on the sphere.')}

@@ -101,5 +101,5 @@ function sameViewText({ profiles, own: trained, views, tied }: NegativeProfiles)
   const pull = tied
     ? 'The gradient share is the weight times the slope of the logit with respect to the angle.'
     : 'The gradient share is the weight times the gradient norm; an untied hybrid has two gradients in separate spaces that cannot be added, so it has no line.';
-  return `All values are sums over the ordered pairs of views, as in the loss. For each anchor, a same-view negative occurs in ${views - 1} of these pairs, a cross-view negative in one. As a result, the ${share.toFixed(0)}% of the negatives with the same view carry ${percent(mine.sameView)}% of the weight. The effective number of negatives is exp(entropy of the weights). ${pull}`;
+  return `All values are sums over the ordered pairs of views, as in the loss. A same-view negative has the same view number as its anchor and occurs in ${views - 1} of these pairs; any other negative occurs in one. As a result, the ${share.toFixed(0)}% of the negatives with the same view carry ${percent(mine.sameView)}% of the weight. The effective number of negatives is exp(entropy of the weights). ${pull}`;
 }

@@ -152,8 +152,8 @@ function theorySection(best: readonly RunRecord[]): Part {
     return profile === undefined ? [] : [{ name: config.geometry, profile, lead: true }];
   });
   return html`<section><h2>Effective temperature and hard negatives</h2>
-<p>The reciprocal slope of a tied pair's logit with respect to its cosine is its effective temperature: constant for the Euclidean loss,
-lower for similar pairs (hard negatives) under the hyperbolic distance. The other charts compare the measured share of the
+<p>The effective temperature of a pair is the reciprocal of the slope of its logit with respect to its cosine. It is constant for the
+Euclidean loss, and lower for similar pairs (hard negatives) under the hyperbolic distance. The other charts compare the measured share of the
 gradient by cosine with the share that the formulas predict for the negatives of a batch.</p>
 <div class="charts">${lineChart({ title: 'Effective temperature by cosine', xLabel: 'cosine of anchor and negative', series: curves, yMin: 0, dense: true })}${measured}</div>
 ${rows.length === 0 ? null : profileTable(rows)}</section>`;
@@ -201,7 +201,7 @@ function headSection(study: Study, heads: readonly RunRecord[]): Part {
       ? []
       : [html`<h3>${config.geometry}, head ${config.head}</h3>${depthTable(depth)}`];
   });
-  return html`<section><h2>Tied head or free radius?</h2>
+  return html`<section><h2>Fixed or free radius?</h2>
 <p>The head of HypMix places all points at the same radius; that of Hyp-ViT leaves the radius free. If the radius encoded depth in
 the class tree, the midpoints of larger groups would be closer to the origin than those of their subgroups.
 <a href="head/report.html">All runs</a></p>

@@ -47,7 +47,7 @@ test('the page answers each question, links to the studies and has no external r
     'Recall against temperature',
     'Recall against lambda and c',
     'Effective temperature and hard negatives',
-    'Tied head or free radius?',
+    'Fixed or free radius?',
     'How this report was made',
   ])
     t.true(page.includes(`<h2>${heading}</h2>`), heading);
