@@ -143,7 +143,7 @@ function checkParameters(
   );
   const least = Math.min(tauE / beta, tauH / beta);
   if (defaults.beta !== undefined && !(most < Infinity && least > 0))
-    throw rangeError(name, 'beta', 'a factor whose products with the other parameters are finite', beta);
+    throw rangeError(name, 'beta', 'a number for which the exponents of the loss are finite', beta);
   return numbers;
 }
 

@@ -14,7 +14,7 @@ import {
   positive,
   threadCount,
 } from './check.ts';
-import { rangeError, typeError } from './errors.ts';
+import { coded, rangeError } from './errors.ts';
 import {
   type HybridContrastiveLoss,
   type LogitOptions,
@@ -77,7 +77,11 @@ export function checkLogits<T extends Reals>(
   const tied = boolean(operation, 'tied', options.tied, false);
   const reads = readsOf(card, tied);
   if (reads.hyperbolic && h === undefined)
-    throw typeError(operation, 'hyperbolic', 'a matrix or a typed array, or tied: true', undefined);
+    throw coded(
+      'ERR_HOROBALL_TYPE',
+      `[${operation}] hyperbolic: expected points of the ball for geometry '${geometries[geometry]}', got undefined. Pass them, set tied: true, or choose geometry 'euclidean'.`,
+      TypeError,
+    );
   const euclidean = reads.euclidean ? asMatrix(operation, 'euclidean', e as Matrix<T>) : undefined;
   const hyperbolic = reads.hyperbolic ? asMatrix(operation, 'hyperbolic', h as Matrix<T>) : undefined;
   if (euclidean !== undefined && hyperbolic !== undefined) checkHeads(operation, euclidean, hyperbolic);

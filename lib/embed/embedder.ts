@@ -138,7 +138,10 @@ export class ImageEmbedder implements AsyncDisposable {
   get c(): number {
     const { c } = this.#serving;
     if (c === null)
-      throw coded('ERR_HOROBALL_OPTION', `[embed] c: ${this.#name} is a backbone without a head`);
+      throw coded(
+        'ERR_HOROBALL_OPTION',
+        `[embed] c: expected a network with a hyperbolic head, got ${this.#name}, a backbone without a head. Export a run.`,
+      );
     return c;
   }
 

@@ -159,5 +159,8 @@ function failure(operation: string, runtime: Runtime, message: string): Coded {
 }
 
 function closed(): Coded {
-  return coded('ERR_HOROBALL_CLOSED', '[embed] the embedder is closed');
+  return coded(
+    'ERR_HOROBALL_CLOSED',
+    '[embed] embedder: expected an open embedder, got a closed one. Load it again.',
+  );
 }

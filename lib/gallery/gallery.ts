@@ -382,7 +382,11 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
   }
 
   #checkOpen(operation: string): void {
-    if (this.#closed) throw coded('ERR_HOROBALL_CLOSED', `[${operation}] the gallery is closed`);
+    if (this.#closed)
+      throw coded(
+        'ERR_HOROBALL_CLOSED',
+        `[${operation}] gallery: expected an open gallery, got a closed one. Load or create it again.`,
+      );
   }
 }
 
@@ -439,5 +443,8 @@ function* searchAll<T extends Reals>(
 }
 
 function notAGallery(path: string): Coded {
-  return coded('ERR_HOROBALL_FORMAT', `[Gallery.load] ${path}: not a file that Gallery.save wrote`);
+  return coded(
+    'ERR_HOROBALL_FORMAT',
+    `[Gallery.load] path: expected a file that Gallery.save wrote, got ${path}. Save the gallery again.`,
+  );
 }

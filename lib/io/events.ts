@@ -232,7 +232,11 @@ export class EventWriter {
     options: EventOptions,
     make: () => Uint8Array | null,
   ): void {
-    if (this.#closed) throw coded('ERR_HOROBALL_CLOSED', `[EventWriter.${operation}] the file is closed`);
+    if (this.#closed)
+      throw coded(
+        'ERR_HOROBALL_CLOSED',
+        `[EventWriter.${operation}] file: expected an open file, got a closed one. Create another EventWriter.`,
+      );
     if (typeof tag !== 'string' || tag === '')
       throw typeError(`EventWriter.${operation}`, 'tag', 'a name', tag === '' ? 'none' : tag);
     checkStep(operation, step);

@@ -9,7 +9,8 @@ const about: Published = {
   archives: 'list_eval_partition.txt and img.zip (DeepFashion, In-shop Clothes Retrieval Benchmark)',
   ks: [1, 10, 20, 30, 40, 50],
   folders: ['Inshop_Clothes', 'In-shop', 'Inshop', 'inshop', 'In-shop Clothes Retrieval Benchmark'],
-  layout: 'list_eval_partition.txt (also in Eval/) and img/WOMEN/... (also in Img/)',
+  layout:
+    'list_eval_partition.txt (or Eval/list_eval_partition.txt) and img/WOMEN/... (or Img/img/WOMEN/...)',
 };
 const lists = ['list_eval_partition.txt', 'Eval/list_eval_partition.txt', 'Anno/list_eval_partition.txt'];
 const parts = ['train', 'query', 'gallery'] as const;

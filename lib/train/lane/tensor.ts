@@ -33,7 +33,10 @@ export abstract class Resource<Kind extends string> implements Disposable {
   get handle(): Handle<Kind> {
     if (!(#handle in this)) throw typeError('handle', 'this', 'a handle that horoball created', this);
     if (this.#handle !== undefined) return this.#handle;
-    throw coded('ERR_HOROBALL_DISPOSED', `[${this.#kind}] expected a live handle, got a disposed one`);
+    throw coded(
+      'ERR_HOROBALL_DISPOSED',
+      `[${this.#kind}] handle: expected a live handle, got a disposed one. Create it again.`,
+    );
   }
 
   get disposed(): boolean {

@@ -133,6 +133,6 @@ export function fitBudget(
       needed = runsOf(planReproduction(grid, base, kept)) * secondsPerRun;
       if (needed <= budget) return { grid, seeds: kept };
     }
-  const message = `[reproduce] budget: expected at least ${Math.ceil(needed / 60)} minutes, the time of the smallest set of runs on this machine, got ${budget / 60}`;
+  const message = `[reproduce] budget: expected at least ${Math.ceil(needed / 60)} minutes, the time of the smallest set of runs on this machine, got ${budget / 60}. Increase the budget, or preview the report with --quick.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
