@@ -10,11 +10,11 @@ import { Meter } from './meter.ts';
 const { trees, right, saidHyperbolic, rightThen, alwaysEuclidean } = trial;
 
 /** The reliability of the advice. */
-const trust = `On ${trees} generated trees of depth 1 to 4, the rule named the better geometry, as measured by training, for ${right}. It suggested hyperbolic for ${saidHyperbolic} trees and was right for ${rightThen} of those ${saidHyperbolic}; always suggesting euclidean would have been right for ${alwaysEuclidean}. Train with both before you decide.`;
+const trust = `In a trial on ${trees} generated trees of depth 1 to 4, training showed that the suggested geometry was the better one for ${right} trees. The suggestion was hyperbolic for ${saidHyperbolic} trees and correct for ${rightThen} of these; always suggesting euclidean would have been correct for ${alwaysEuclidean} trees. Train with both before you decide.`;
 
 const notes: Notes = {
   paragraphs: [
-    'Expects unnormalized features. Measures the Gromov delta relative to the diameter (20 random subsets of up to 200 rows, with a 95% interval), the distortion of a tree fitted to the distances, and the variation of the distances. The rule suggests hyperbolic if the interval is below 0.3 and the standard deviation of the distances is more than 0.2 times their mean. The thresholds were fixed before the trial described below.',
+    'Expects unnormalized features. Measures the Gromov delta relative to the diameter (20 random subsets of up to 200 rows, with a 95% interval), the distortion of a tree fitted to the distances, and the relative standard deviation of the distances. Suggests hyperbolic if the upper end of the interval is below 0.3 and the standard deviation of the distances is more than 0.2 times their mean, otherwise euclidean. These thresholds were fixed before the trial described below.',
     trust,
   ],
   examples: [
@@ -60,7 +60,7 @@ function lines(shape: FeatureShape, { geometry, c, tauE, tauH, head }: Advice): 
     : `--t_e ${tauE}`;
   return [
     `Relative delta ${delta.toPrecision(3)} (95% interval ${low} to ${high}), tree distortion ${percent(distortion)}.`,
-    `Standard deviation: ${percent(spread)} of the mean for distances, ${percent(radiusSpread)} for distances from the center.`,
+    `Relative standard deviation: ${percent(spread)} for pairwise distances, ${percent(radiusSpread)} for distances from the center.`,
     `Start with --geometry ${geometry} --head ${head} ${start}.`,
     trust,
   ];

@@ -39,7 +39,7 @@ async function readConfig(command: string, file: string): Promise<Record<string,
     const why = reasonOf(error).replace(`${file} cannot be used: `, '');
     throw coded(
       'ERR_HOROBALL_CONFIG',
-      `[${command}] config: expected a JSON file with run options, got ${file} (${why})`,
+      `[${command}] config: expected a JSON file with run options, got ${file} (${why}). Pass a file such as the config.json of a run.`,
     );
   }
 }

@@ -22,7 +22,10 @@ const programs: Readonly<Record<string, string>> = {
 export function benchCommand(): Command {
   return new Command('bench')
     .description('benchmark horoball against other libraries on this machine')
-    .argument('[benchmark]', 'core (default), train, compare A.csv B.csv, or counts; each has its own --help')
+    .argument(
+      '[benchmark]',
+      'core (default), train, compare A.csv B.csv, or counts (executed instructions); each has its own --help',
+    )
     .argument('[options...]')
     .helpOption(false)
     .allowUnknownOption()
@@ -35,7 +38,7 @@ export function benchCommand(): Command {
 }
 
 function noProgram(name: string): Error {
-  const message = `[bench] benchmark: expected one of ${Object.keys(programs).join(', ')}, got '${name}' (--only TEXT selects suites of the core)`;
+  const message = `[bench] benchmark: expected one of ${Object.keys(programs).join(', ')}, got '${name}'. To select suites of core, pass --only TEXT.`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

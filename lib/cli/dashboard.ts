@@ -12,7 +12,7 @@ const notes: Notes = {
     'The page lists all runs of the folder and of the studies in it, compares the curves of those you select, and follows runs that are training. It is available on this machine only, until you press Ctrl-C. A run that trains with --dashboard serves its own page.',
   ],
   examples: [
-    ['the runs in the folder runs', 'horoball dashboard'],
+    ['all runs in runs/', 'horoball dashboard'],
     ['one study', 'horoball dashboard runs/sweep-shapes'],
   ],
 };

@@ -43,7 +43,11 @@ export function dataCommand(): Command {
       `folder of the unpacked data set, or the file for ${files.join(' and ')}; required`,
     )
     .option('--decode', 'decode every image instead of only checking its first bytes')
-    .option('--max-pixels <count>', 'maximum number of pixels of an image', String(defaultMaxPixels))
+    .option(
+      '--max-pixels <count>',
+      'maximum number of pixels in an image; larger images count as unreadable',
+      String(defaultMaxPixels),
+    )
     .option('--json', 'print the result as one JSON object on stdout')
     .action(run);
   addNotes(check, {

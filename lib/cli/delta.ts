@@ -180,7 +180,7 @@ export async function readFeatures(
   const got = real ? `${shape.length} axes` : data.constructor.name;
   throw coded(
     'ERR_HOROBALL_SHAPE',
-    `[${operation}] source: expected floating-point numbers in rows and columns, got ${got} in ${file}`,
+    `[${operation}] source: expected a two-dimensional array of floating-point numbers, got ${got} in ${file}. Convert the array.`,
   );
 }
 

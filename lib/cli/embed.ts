@@ -29,7 +29,7 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    "A .safetensors file contains the tensors hyperbolic, cosine (unit vectors) and body (the backbone's features), or only the one named by --output, and the tensor labels. Its metadata contains dataset, split and c, and classes and paths as JSON. A .npy file contains one output; <name>.labels.npy and <name>.json are written next to it.",
+    "A .safetensors file contains the tensor labels and the outputs hyperbolic, cosine (unit vectors) and body (the backbone's features), or only the output that --output names. Its metadata contains dataset, split and c, and classes and paths as JSON. A .npy file contains one output; <name>.labels.npy and <name>.json are written next to it.",
     'Without a run, embeds with the backbone given by --model and --weights.',
   ],
   examples: [
@@ -97,7 +97,10 @@ function wantedOf(kind: string, out: string, output: Output | 'all'): readonly O
     throw usage(`[embed] out: expected a file that ends in .safetensors or .npy, got ${out}`);
   }
   if (output !== 'all') return [output];
-  if (kind === '.npy') throw usage('[embed] output: expected one output for a .npy file, got all');
+  if (kind === '.npy')
+    throw usage(
+      `[embed] output: expected one output for a .npy file, got all. Pass one of ${outputs.join(', ')}.`,
+    );
   return outputs;
 }
 

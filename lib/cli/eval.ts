@@ -35,7 +35,7 @@ interface Options {
 const notes: Notes = {
   paragraphs: [
     "Omitted options default to the run's values; the weights are those in its model.safetensors.",
-    'Without a run, ranks the features of the backbone given by --model and --weights by their cosine, and prints their Recall@k, like eval_pretrain.py of the published code.',
+    'Without a run, ranks images by the cosine similarity of their features in the backbone given by --model and --weights, and prints Recall@k, like eval_pretrain.py of the published code.',
   ],
   examples: [
     [
@@ -52,7 +52,10 @@ export function evalCommand(): Command {
   const command = new Command('eval')
     .description("evaluate a run's weights or a pretrained backbone on the test classes of a data set")
     .argument('[run]', 'run folder; if omitted, the backbone given by --model and --weights')
-    .option('--fuse <run>', 'also fuse the cosine of this run with the hyperbolic distance of another run')
+    .option(
+      '--fuse <run>',
+      'also rank by a weighted sum of the cosine similarity in this run and the hyperbolic distance in another run',
+    )
     .option('--per-query <file>', 'write the result of each query to this file, one JSON object per line')
     .option('--json', 'print the evaluation as one JSON object on stdout');
   addRunOptions(command, { keys: optionsOf('eval'), from: 'run or defaults' });

@@ -35,7 +35,7 @@ const notes: Notes = {
   ],
   examples: [
     ['the network of a run', 'horoball export runs/shapes-hybrid-1 --onnx shapes'],
-    ['a quarter of the size', 'horoball export runs/shapes-hybrid-1 --onnx shapes --int8'],
+    ['weights in 8 bits, a quarter of the size', 'horoball export runs/shapes-hybrid-1 --onnx shapes --int8'],
     ['one file', 'horoball export runs/shapes-hybrid-1 --onnx model.onnx'],
     ['a pretrained backbone', 'horoball export --model dino_vits16 --weights auto --onnx dino'],
   ],
@@ -53,7 +53,7 @@ export function exportCommand(): Command {
         "<run>/export, or a folder with the backbone's name",
       ),
     )
-    .option('--fp32', 'store matrices in float32; the default')
+    .option('--fp32', 'store matrices in float32 (default)')
     .option('--fp16', 'store matrices in float16, half the size')
     .option('--int8', 'store matrices in 8 bits with a scale per output channel, a quarter of the size')
     .option('--json', 'print a summary as one JSON object on stdout');
@@ -61,12 +61,17 @@ export function exportCommand(): Command {
     keys: backboneOptions,
     from: 'run or defaults',
     defaults: {
-      model: 'none',
+      model: 'none; required without a run',
       weights: 'auto',
       crop: 'that of the run, or the input size of the model without a run',
       resize: 'that of the run, or the value of --crop without a run',
       background: 'that of the run, or white without a run',
     },
+    helps: {
+      weights:
+        "weights of the backbone; auto is the model's published weights, which must have been downloaded",
+    },
+    values: { weights: "a file, a run folder, the name of downloaded weights or 'auto'" },
   });
   addNotes(command, notes);
   command.action((run: string | undefined, options: Options & Record<string, unknown>) =>
@@ -132,7 +137,9 @@ async function backboneOf(options: Record<string, unknown>): Promise<BackboneSou
   if (given.model === undefined) {
     const hint =
       typeof options['onnx'] === 'string' ? ' Put the run folder before --onnx, or give --onnx a path.' : '';
-    throw usage(`run: expected a run folder or --model with --weights, got neither.${hint}`);
+    throw usage(
+      `run: expected a run folder or a backbone, got neither. Pass a folder, or --model and --weights.${hint}`,
+    );
   }
   const text = await modelText(String(given.model), 'export');
   const { patchSize, imgSize } = resolveViT(text);
@@ -153,7 +160,9 @@ async function backboneOf(options: Record<string, unknown>): Promise<BackboneSou
 function weightsOf(model: string, weights: string | null): Promise<string> {
   const source = weights === 'auto' ? findPublished(model)?.name : weights;
   if (source === null || source === undefined) {
-    throw usage(`weights: expected a file or the name of downloaded weights, got ${weights ?? 'None'}`);
+    const why = weights === null ? '' : ' for a model without published weights';
+    const expected = 'a file, a run folder or the name of downloaded weights';
+    throw usage(`weights: expected ${expected}, got ${weights ?? 'None'}${why}. Pass one of these.`);
   }
   return findWeights(source);
 }

@@ -38,7 +38,7 @@ export function healthText(row: HealthRow): string {
 function valuesText({ c, radius, atRim, saturated, scale, skippedSteps }: HealthRow): string {
   const parts = [
     `radius ${radius.min.toFixed(3)} to ${radius.max.toFixed(3)} of the ball radius (c ${Number(c.toPrecision(4))}) ${sparkline(radius.histogram)}`,
-    `${percent(atRim)}% at the boundary`,
+    `${percent(atRim)}% of points at the boundary`,
     `${percent(saturated)}% of distances saturated`,
   ];
   if (scale !== null) parts.push(`loss scale ${scale}, ${skippedSteps} steps skipped`);

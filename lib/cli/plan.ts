@@ -30,7 +30,7 @@ interface Given {
 /** `horoball plan`: estimates the cost of a training step with several processes. */
 export function planCommand(): Command {
   const command = new Command('plan')
-    .description('print the traffic, memory and speed of a step with several processes')
+    .description('estimate the traffic, memory and speed of a training step with several processes')
     .option('--model <name>', 'backbone', 'vit_small')
     .option('--emb <n>', 'embedding dimension', '128')
     .requiredOption('--batch <n>', 'total batch size over all processes, in images')
@@ -67,21 +67,25 @@ export function planCommand(): Command {
       ['images per process', (options.batch / options.ranks).toPrecision(4)],
       ['embeddings sent per process and step', megabytes(cost.embeddingBytes)],
       ['gradients sent per process and step', megabytes(cost.gradientBytes)],
-      ['memory per process: weights, gradients, moments, buckets', megabytes(cost.stateBytes)],
-      ['memory per process: gathered embeddings, gradients', megabytes(cost.gatheredBytes)],
       [
-        'loss per process and step, not in the step time',
+        'memory per process: weights, gradients, optimizer state, gradient buckets',
+        megabytes(cost.stateBytes),
+      ],
+      ['memory per process: gathered embeddings and their gradients', megabytes(cost.gatheredBytes)],
+      [
+        'operations of the loss per process and step, not in the step time',
         `${(cost.lossOperations / 1e12).toPrecision(2)} TFLOP`,
       ],
       [
-        'step time, communication overlaps with backward',
+        'step time if communication overlaps with the backward pass',
         `${(options.batch / cost.bestRate).toPrecision(3)} s`,
       ],
-      ['step time, no overlap', `${cost.serialSeconds.toPrecision(3)} s`],
+      ['step time without overlap', `${cost.serialSeconds.toPrecision(3)} s`],
       ['throughput', `${cost.worstRate.toFixed(0)} to ${cost.bestRate.toFixed(0)} images/s`],
       ['scaling efficiency', `${percent(cost.worstEfficiency)} to ${percent(cost.bestEfficiency)}`],
     ] as const;
-    process.stdout.write(lines.map(([name, value]) => `${name.padEnd(57)} ${value}\n`).join(''));
+    const width = Math.max(...lines.map(([name]) => name.length));
+    process.stdout.write(lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join(''));
   });
   return command;
 }

@@ -29,7 +29,10 @@ export function reportCommand(): Command {
         'comparison.html next to the first run; explore.html with --explore',
       ),
     )
-    .option('--explore', 'write a page with sliders for temperatures and curvature, without a run')
+    .option(
+      '--explore',
+      'write a page with sliders that shows how temperatures and curvature weight the negatives; takes no run',
+    )
     .option(
       '--json',
       'print the last evaluation of each run (for a study, each result) as JSON lines on stdout',
@@ -76,12 +79,13 @@ interface ReportOptions {
 }
 
 function noRun(): Error {
-  const message = '[report] run: expected at least one run folder, such as runs/shapes-hybrid-1';
+  const message =
+    '[report] run: expected at least one run folder, got none. Pass one, such as runs/shapes-hybrid-1.';
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
 function unexpectedRun(path: string): Error {
-  const message = `[report] run: expected no run with --explore, which shows formulas only, got ${path}`;
+  const message = `[report] run: expected no run with --explore, which shows formulas only, got ${path}. Omit the run or --explore.`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

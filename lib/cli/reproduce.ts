@@ -45,8 +45,8 @@ interface ReproduceOptions extends Record<string, unknown> {
 
 const notes: Notes = {
   paragraphs: [
-    'Three studies repeat the comparisons of the HypMix paper (Yue et al., WACV 2024): Recall@1 as a function of the temperature for each geometry, as a function of lambda and c, and with the tied head or a free radius. The report also shows the hard negatives and the effective temperature of the best runs.',
-    'On shapes and emoji, runs start from random weights and take 60 and 5 epochs, respectively; on the published data sets they use the published options, and on others the defaults of train. First, the command measures the speed of this machine and prints the estimated duration. To resume, run the same command again.',
+    'Three studies repeat the comparisons of the HypMix paper (Yue et al., WACV 2024): Recall@1 as a function of the temperature for each geometry, as a function of lambda and c, and with a fixed or a free radius (head hypmix or hyp-vit). The report also shows the hard negatives and the effective temperature of the best runs.',
+    'On shapes and emoji, runs start from random weights and take 60 and 5 epochs, respectively; on the data sets of the papers they use the options of the published commands, and on others the defaults of train. First, the command measures the speed of this machine and prints the estimated duration. To resume, run the same command again.',
   ],
   examples: [
     ['75 runs on the built-in data set', 'horoball reproduce'],
@@ -56,13 +56,15 @@ const notes: Notes = {
   ],
 };
 
+const otherwise = 'otherwise that of the published command or of train';
+
 /** Defaults that differ from those of a single run. */
 const defaults: Readonly<Partial<Record<OptionName, string>>> = {
   ds: 'shapes',
-  ep: '60 on shapes, 5 on emoji, else as published',
+  ep: `60 on shapes, 5 on emoji, ${otherwise}`,
   eval_ep: 'the last epoch',
-  lr: '0.001 on shapes and emoji, else as published',
-  warmup: '20 on shapes and emoji, else as published',
+  lr: `0.001 on shapes and emoji, ${otherwise}`,
+  warmup: `20 on shapes and emoji, ${otherwise}`,
 };
 
 /** Options that the studies do not set themselves. */
@@ -78,7 +80,11 @@ export function reproduceCommand(): Command {
       new Option('--out <folder>', 'folder of the studies').default(undefined, 'runs/reproduce-<ds>'),
     )
     .option('--quick', 'use a few epochs and one seed per setting, to preview the report')
-    .option('--seeds <n>', 'number of paired seeds, starting at 42', String(fewestSeeds))
+    .option(
+      '--seeds <n>',
+      'number of seeds, starting at 42; every setting runs with the same seeds',
+      String(fewestSeeds),
+    )
     .option(
       '--budget <minutes>',
       'time limit in minutes; to stay within it, uses fewer seeds (at least 3), then fewer settings',

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { describe, isFlag, ownEntry, type RunOption } from '../train/options/define.ts';
 import { type OptionName, optionNames, optionOf, optionsWhere } from '../train/options/options.ts';
+import { addNotes } from './help.ts';
 
 /** Returns the run options that a command accepts. */
 export function optionsOf(command: 'eval' | 'embed' | 'search' | 'export'): readonly OptionName[] {
@@ -28,9 +29,12 @@ export interface RunOptionsAdded {
   defaults?: Readonly<Partial<Record<OptionName, string>>>;
   /** Descriptions of options that have another effect in the command. */
   helps?: Readonly<Partial<Record<OptionName, string>>>;
+  /** Descriptions of the accepted values, for options of which the command accepts fewer values. */
+  values?: Readonly<Partial<Record<OptionName, string>>>;
 }
 
-const publishedNote = '"As published" and "the published code" refer to the code of HypMix and Hyp-ViT.';
+const publishedNote =
+  'The "published code" is that of HypMix and Hyp-ViT, and a "published default" is a default of its options. The published commands set other values of some options; see `horoball recipes`.';
 
 /** Adds run options to a command; `-` and `_` in names are interchangeable, because the published code uses `_`. */
 export function addRunOptions(
@@ -42,6 +46,7 @@ export function addRunOptions(
     datasets = true,
     defaults = {},
     helps = {},
+    values = {},
   }: RunOptionsAdded = {},
 ): void {
   const trains = from === 'defaults';
@@ -49,7 +54,8 @@ export function addRunOptions(
   for (const name of optionNames.filter((each) => keys.includes(each))) {
     const usual = optionOf(name);
     const help = helps[name] ?? (trains ? undefined : usual.helpWithoutTraining) ?? usual.help;
-    const option = { ...usual, help, ...(datasets ? {} : { datasets: {} }) };
+    const expected = values[name] ?? usual.expected;
+    const option = { ...usual, help, expected, ...(datasets ? {} : { datasets: {} }) };
     const flags = (spelled: string): string => (isFlag(option) ? `--${spelled}` : `--${spelled} ${value}`);
     const standard = defaults[name] ?? standardOf(option, from);
     const text = isFlag(option) ? describe(option) : `${describe(option)} (default ${standard})`;
@@ -58,11 +64,9 @@ export function addRunOptions(
     for (const each of hidden) command.addOption(new Option(flags(each)).hideHelp());
   }
   if (
-    command.options.some(
-      ({ hidden, description }) => !hidden && /as published|published code/.test(description),
-    )
+    command.options.some(({ hidden, description }) => !hidden && /published (default|code)/.test(description))
   )
-    command.addHelpText('after', `\n${publishedNote}`);
+    addNotes(command, { paragraphs: [publishedNote] });
 }
 
 /** Returns the spellings of an option's name, with _ and with -. */
@@ -95,7 +99,7 @@ export function givenOptions(
       value = other;
     }
     const meant = typeof value === 'string' ? ownEntry(synonyms, value) : undefined;
-    if (meant !== undefined) note(`--${name} ${value} is ${meant} here`);
+    if (meant !== undefined) note(`--${name} ${value} means ${meant}`);
     if (value !== undefined) given[name] = meant ?? value;
   }
   return given;
@@ -111,7 +115,7 @@ function standardOf(option: RunOption, from: RunOptionsAdded['from']): string {
   return from === 'run' ? "the run's" : `the run's; without a run ${defaultOf(option)}`;
 }
 
-const origins = { option: ', as published', behavior: ', as in the published code' } as const;
+const origins = { option: ', also the published default', behavior: ', as in the published code' } as const;
 
 function defaultOf(option: RunOption): string {
   const { default: standard, datasets, heads, compat, published, defaultText } = option;

@@ -34,7 +34,7 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    'Embeds all images in the gallery folder and its subfolders, and ranks them by their distance from each query. Without --run or --model, the newest finished run in the folder runs is used. A query that is in the gallery is not its own result.',
+    'Embeds all images in the gallery folder and its subfolders, and ranks them by their distance from each query. Without --run or --model, the newest finished run in runs/ is used. A query that is in the gallery is not its own result.',
   ],
   examples: [
     ['similar images', 'horoball search --gallery my-images query.jpg'],
@@ -111,8 +111,7 @@ async function runOf(
 ): Promise<string | undefined> {
   if (run !== undefined || given.model !== undefined || given.weights !== undefined) return run;
   const newest = await newestRun('runs');
-  if (newest === null)
-    throw usage('run: expected a finished run in the folder runs, got none. Pass --run or --model.');
+  if (newest === null) throw usage('run: expected a finished run in runs/, got none. Pass --run or --model.');
   note(`searching with ${newest}, the newest finished run`);
   return newest;
 }

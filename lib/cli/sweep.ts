@@ -60,13 +60,17 @@ const notes: Notes = {
 /** `horoball sweep`: runs a whole study. */
 export function sweepCommand(): Command {
   const command = new Command('sweep')
-    .description('run a study of geometries, temperatures and paired seeds, with a report')
+    .description('train with several geometries, temperatures and seeds, and compare them in a report')
     .addOption(new Option('--out <folder>', 'folder of the study').default(undefined, 'runs/sweep-<ds>'))
     .option('--resume <folder>', 'resume the study in this folder with its own settings')
-    .option('--seeds <n>', 'number of paired seeds, starting at --seed; ignored if --seed is a list', '5')
+    .option(
+      '--seeds <n>',
+      'number of seeds, starting at --seed; every setting runs with the same seeds; ignored if --seed is a list',
+      '5',
+    )
     .option(
       '--controls',
-      'for each hyperbolic setting, add controls that separate the effect of curvature from that of temperature: a chordal run, a slope-matched Euclidean run, and one with explicit hard negatives (--beta)',
+      'for each hyperbolic setting, add controls that separate the effect of curvature from that of temperature: a chordal run, a Euclidean run whose logit has the same slope, and a Euclidean run with explicit hard negatives (--beta)',
     )
     .option('--random <n>', 'number of settings to sample per geometry, instead of all combinations')
     .addOption(

@@ -98,7 +98,7 @@ async function launchRanks(size: number, options: Readonly<Record<string, unknow
   if (placeOf(process.env) !== null)
     throw coded(
       'ERR_HOROBALL_OPTION',
-      '[train] nproc: expected no value under another launcher. Omit --nproc.',
+      `[train] nproc: expected no value, because another launcher started this process, got ${size}. Omit --nproc.`,
     );
   const args = without(process.argv.slice(1), ['--nproc', '--max-restarts']);
   process.exitCode = await launch({
@@ -145,6 +145,6 @@ function checkLocalRank(options: Readonly<Record<string, unknown>>): void {
 /** Rejects --path without --ds, because generating the built-in data set there is probably not intended. */
 function checkNamed({ ds, path }: Readonly<Record<string, unknown>>): void {
   if (ds !== undefined || path === undefined) return;
-  const message = `[train] ds: expected the name of the data set in ${path}, got none. Pass --ds (SOP is the published default, shapes the built-in set).`;
+  const message = `[train] ds: expected the name of the data set in ${path}, got none. Pass --ds, such as --ds folder for one subfolder per class (SOP is the published default).`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }

@@ -207,10 +207,13 @@ test('help lists only options that have an effect, and says which defaults come 
   );
   t.regex(
     evaluating!,
-    /--t_h <value> temperature of the hyperbolic distance: a number above 0 \(default the run's; without a run 0\.2, as published\)/,
+    /--t_h <value> temperature of the hyperbolic distance: a number above 0 \(default the run's; without a run 0\.2, also the published default\)/,
   );
-  t.regex(embedding!, /--model <value> .*\(default the run's; without a run dino_vits16, as published;/);
-  t.regex(training!, /--t_h <value> .*\(default 0\.2, as published\)/);
+  t.regex(
+    embedding!,
+    /--model <value> .*\(default the run's; without a run dino_vits16, also the published default;/,
+  );
+  t.regex(training!, /--t_h <value> .*\(default 0\.2, also the published default\)/);
   for (const name of Object.keys(publishedDefaults)) t.regex(training!, new RegExp(` --${name} `));
   for (const idle of ['--lr', '--ep', '--bs', '--num_samples', '--runs', '--chunk']) {
     t.regex(training!, new RegExp(` ${idle} `));

@@ -46,7 +46,7 @@ test('the same command resumes a killed reproduction, and its report has every s
   const page = await readFile(join(out, 'report.html'), 'utf8');
   t.regex(page, /12 runs of vit_nano on folder/);
   t.regex(page, /<h2>Hard negatives<\/h2>/);
-  t.regex(page, /<h2>Tied head or free radius\?<\/h2>/);
+  t.regex(page, /<h2>Fixed or free radius\?<\/h2>/);
 });
 
 test('rejects invalid numbers', async (t) => {

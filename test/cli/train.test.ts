@@ -55,7 +55,7 @@ test('accepts option names of other tools with a note, and a run as weights', as
   for (const note of [
     '--epochs is an alias of --ep.',
     '--batch-size is an alias of --bs.',
-    '--precision bf16 is bfloat16 here.',
+    '--precision bf16 means bfloat16.',
   ])
     t.true(first.stderr.includes(`Note: ${note}`), first.stderr);
   const config = first.rows().find(({ type }) => type === 'config')!;

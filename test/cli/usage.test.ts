@@ -64,12 +64,16 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
   ],
   [['export', 'none', '--onnx', '/no/m.onnx'], 2, /\[export\] --onnx: .*Create \/no first/],
   [['report', '--explore', '--out', '/no/x.html'], 2, /\[report\] --out: .*Create \/no first/],
-  [['report', '--explore', 'none'], 2, /\[report\] run: expected no run with --explore, .*got none$/],
+  [
+    ['report', '--explore', 'none'],
+    2,
+    /\[report\] run: expected no run with --explore, .*got none\. Omit the run or --explore\.$/,
+  ],
   [['train', '--ds', 'nope'], 2, /^horoball: \[data\] --ds: expected one of shapes, folder.*, got 'nope'$/],
   [
     ['bench', 'bogus'],
     2,
-    /^horoball: \[bench\] benchmark: expected one of core, train, compare, counts, got 'bogus' \(--only TEXT selects suites of the core\)$/,
+    /^horoball: \[bench\] benchmark: expected one of core, train, compare, counts, got 'bogus'\. To select suites of core, pass --only TEXT\.$/,
   ],
   [
     ['delta', 'x.npy', '--ds', 'CUB'],
@@ -165,12 +169,18 @@ test('help lists required options, the backbones and the format of a CSV file', 
     /--eval_ep <value> .*\(default about ten epochs and 0; with shapes .*; with compat hypmix the last/,
   );
   t.regex(train, /--name <value> .*dashes and underscores/);
-  t.regex(train, /"As published" and "the published code" refer to the code of HypMix and Hyp-ViT\./);
+  t.regex(
+    train,
+    /The "published code" is that of HypMix and Hyp-ViT, and a "published default" is a default of its/,
+  );
   t.regex(train, /--seed <value> random seed of weight initialization, sample order/);
   t.regex(await help('delta'), /--seed <value> seed of the random subsets.* \(default 0 for the subsets; /);
-  t.regex(await help('embed'), /--weights <value> weights of the backbone .*--seed <value> [^-]* not loaded/);
-  t.regex(await help('export'), /--weights <value> weights of the backbone/);
-  t.notRegex(await help('export'), /"As published"/);
+  t.regex(
+    await help('embed'),
+    /--weights <value> weights of the backbone; .*--seed <value> [^-]* not loaded/,
+  );
+  t.regex(await help('export'), /--weights <value> weights of the backbone[^-]* or 'auto' \(default auto\)/);
+  t.notRegex(await help('export'), /"published default"/);
   t.regex(await help('embed'), /Usage: horoball embed \[options\] --out <file> \[run\]/);
   t.regex(await help('data', 'check'), /Usage: horoball data check \[options\] --path <folder> <name>/);
   const one = await horoball(['sweep', '--plan', '--seeds=1', '--t=0.1', '--geometry=euclidean']);

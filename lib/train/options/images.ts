@@ -132,9 +132,9 @@ export class ImageOptions {
   });
   /** Maximum number of pixels in an image; larger images count as unreadable. */
   readonly max_pixels: RunOption<number> = image(count(1), {
-    help: "maximum size of an image, by default Pillow's limit; larger images count as unreadable",
-    unit: 'pixels',
+    help: 'maximum number of pixels in an image; larger images count as unreadable',
     default: defaultMaxPixels,
+    defaultText: (usual) => `${usual}, the limit of Pillow`,
     commands,
   });
   /** Stop at the first unreadable image, instead of reporting and skipping it. */

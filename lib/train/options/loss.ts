@@ -35,7 +35,7 @@ export class LossRunOptions {
    * means over their terms.
    */
   readonly loss: RunOption<BatchLoss> = loss(oneOf(batchLosses), {
-    help: "loss of a batch; 'views' is the cross entropy over all ordered pairs of views, as published; 'proxy-anchor' and 'proxy-nca' train a proxy per class",
+    help: "loss of a batch; 'views' is the cross entropy over all ordered pairs of views, as in the published code; 'proxy-anchor' and 'proxy-nca' train a proxy per class",
     default: 'views',
     studyColumn: true,
   });
@@ -144,7 +144,7 @@ export class LossRunOptions {
   });
   /** Classes of earlier batches that are used as additional negatives; 0 disables the memory. */
   readonly memory: RunOption<number> = loss(count(0), {
-    help: 'classes of earlier batches that are used as additional negatives (cross-batch memory)',
+    help: 'number of classes from earlier batches that serve as additional negatives (cross-batch memory)',
     default: 0,
   });
   /** Learnable scalars among `t_e`, `t_h` and `hyp_c`, separated by commas; `null`: no learnable scalars. */

@@ -18,12 +18,12 @@ export class OutputOptions {
   readonly eval_ep: RunOption<string> = output(
     shaped((value) => parseEpochs(value) !== null, "a list like '[50]', '[]' or 'r(10,70,20)+[200]'"),
     {
-      help: 'epochs after which to evaluate on the test classes; 0 is before training; r(a,b,c) is range(a,b,c)',
+      help: 'epochs after which to evaluate on the test classes; 0 is before training; r(a,b,c) is range(a,b,c) of Python',
       default: evenEpochs(100),
       datasets: { shapes: 'r(0,181,36)' },
       compat: { hypmix: lastEpoch(100) },
       defaultText: () =>
-        'about ten epochs and 0; with shapes r(0,181,36); with compat hypmix the last epoch, as published',
+        'about ten epochs and 0; with shapes r(0,181,36); with compat hypmix the last epoch, as in the published code',
       published: 'option',
       resume: 'extend',
       affectsResult: false,
@@ -59,7 +59,7 @@ export class OutputOptions {
   });
   /** Seconds between checkpoints; 0: every step; `null`: no checkpoints, so the run cannot be resumed. */
   readonly save_every: RunOption<number | null> = output(orNone(atLeast0), {
-    help: 'time between checkpoints; 0 writes one after every step',
+    help: 'time between checkpoints; 0 writes one after every step, None writes none',
     unit: 'seconds',
     default: 60,
     ...location,
@@ -73,7 +73,7 @@ export class OutputOptions {
   });
   /** Name of the run folder; `null`: data set, geometry and a number. */
   readonly name: RunOption<string | null> = output(orNone(fileName(maxName)), {
-    help: 'name of the run folder',
+    help: 'name of the run folder; None is the data set, the geometry and a number',
     default: null,
     sweepable: false,
     ...location,

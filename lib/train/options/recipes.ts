@@ -140,7 +140,7 @@ export const deviations: readonly string[] = [
   'It discards the first neighbor, which it assumes to be the query; here the query is excluded by its index, and ties go to the lower index.',
   'On several GPUs, its evaluation counts padding images twice, which raises the recall.',
   'Its --clip_r 0 multiplies features by 0; here, --clip_r None turns clipping off. In HypMix, clipping has no effect, because the features have norm 1.',
-  'Its --hyp_c 0 makes HypMix fail; here, with --head hyp-vit, it selects the sphere, as in Hyp-ViT.',
+  'With --hyp_c 0, HypMix fails; here, --hyp_c 0 with --head hyp-vit selects the cosine similarity, as in Hyp-ViT.',
   'It trains in half precision; here, use --precision float16 or bfloat16.',
 ];
 
@@ -153,7 +153,11 @@ export function findRecipe(name: string, argument: string = '[train] recipe'): R
   const found = recipes.find((recipe) => recipe.name === name);
   if (found !== undefined) return found;
   const names = recipes.map((recipe) => recipe.name).join(', ');
-  throw coded('ERR_HOROBALL_OPTION', `${argument}: expected one of ${names}, got '${name}'`, RangeError);
+  throw coded(
+    'ERR_HOROBALL_OPTION',
+    `${argument}: expected one of ${names}, got '${name}'. \`horoball recipes\` describes them.`,
+    RangeError,
+  );
 }
 
 /** Returns the command line of a recipe. */

@@ -60,7 +60,7 @@ export class TreeOptions {
   });
   /** Distance of the deepest images from the origin; `null`: 2 clip_r, the largest distance that the head reaches. */
   readonly tree_reach: RunOption<number | null> = tree(orNone(positive), {
-    help: 'distance of the deepest images from the origin; None is 2 clip_r, the largest distance that the head reaches',
+    help: 'distance of the deepest images from the origin; None is 2 x clip_r, the largest distance that the head reaches',
     default: null,
     ...curved,
   });

@@ -64,7 +64,7 @@ const row: HealthRow = {
 test('the health line shows the radii of the points and the values at their limits', (t) => {
   t.is(
     healthText(row),
-    'Epoch 5: radius 0.100 to 0.300 of the ball radius (c 0.1) | ▁█▄|, 0.0% at the boundary, <0.1% of distances saturated, loss scale 1024, 2 steps skipped',
+    'Epoch 5: radius 0.100 to 0.300 of the ball radius (c 0.1) | ▁█▄|, 0.0% of points at the boundary, <0.1% of distances saturated, loss scale 1024, 2 steps skipped',
   );
 });
 
