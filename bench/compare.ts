@@ -11,12 +11,12 @@ import { number } from './table.ts';
 const help = `Usage: horoball bench compare A.csv B.csv
        npm run bench:compare A.csv B.csv               in a checkout
 
-Lists what is slower in B than in A beyond the noise measured in both
-(corrected for the machine's own change, estimated from the peers) or takes
-more memory, and ratios that do not agree within their printed spreads. Exits
-with 1 if a horoball row is slower, larger or missing, or misses its target.
-For runs on different machines, or whose multiply-add peaks differ by more
-than 10 %, compares only the targets.
+Lists operations that are slower in B than in A by more than the measured
+noise, or that take more memory, and ratios that differ by more than their
+printed spreads. Times are corrected for a change in the machine's speed, which
+is estimated from the peers. Exits with 1 if a horoball row is slower, larger
+or missing, or misses its target. If the runs are from different machines, or
+their multiply-add peaks differ by more than 10 %, compares only the targets.
 `;
 
 /** A row of A, compared with the same row of B. */

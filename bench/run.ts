@@ -37,8 +37,8 @@ const help = `Usage: horoball bench [options]
                 otherwise horoball-bench)
   --json        one JSON object per row on stdout, the table on stderr
 
-horoball bench train, compare and counts measure training steps, compare two
-runs, and count instructions; each has its own --help.
+horoball bench train measures training steps, bench compare compares two runs,
+and bench counts counts instructions; each has its own --help.
 `;
 
 const options = {
