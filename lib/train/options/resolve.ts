@@ -148,7 +148,7 @@ function consistent(config: RunConfig, operation: string): RunConfig {
     refuse(
       'hyp_c',
       `a number above 0 with head ${head}`,
-      'For a loss without curvature, choose geometry euclidean or chordal.',
+      'Choose geometry euclidean or chordal, or head hyp-vit, which accepts 0.',
     );
   if (config.hyp_c < leastC || config.hyp_c > 1 / leastC)
     refuse(

@@ -52,7 +52,8 @@ test('the error for an unknown name lists the known ones', (t) => {
   t.throws(() => findRecipe('emoj'), {
     instanceOf: RangeError,
     code: 'ERR_HOROBALL_OPTION',
-    message: /^\[train\] recipe: expected one of hypmix-cub-vit, .*, emoji, got 'emoj'$/,
+    message:
+      /^\[train\] recipe: expected one of hypmix-cub-vit, .*, emoji, got 'emoj'\. `horoball recipes` describes them\.$/,
   });
   t.throws(() => findRecipe('toString', '[sweep] recipe'), { message: /^\[sweep\] recipe: / });
 });
