@@ -23,11 +23,13 @@ const kernels = [
 
 /**
  * Node is not compiled with ThreadSanitizer, which therefore does not see that V8's jobs and Node's message ports are
- * destroyed only after their last use. Frames of V8's platform and of messages, and the destruction of libuv's locks, are
- * suppressed: none of them calls our code.
+ * destroyed only after their last use, and that V8 initializes its registry of backing stores once. Frames of V8's
+ * platform, of this registry and of messages, and the destruction of libuv's locks, are suppressed: none of them calls
+ * our code.
  */
 const suppressions = [
   'v8::platform::',
+  'v8::internal::GlobalBackingStoreRegistry::',
   'node::worker::Message::',
   'node::worker::MessagePort::PostMessage',
   'uv_rwlock_destroy',
