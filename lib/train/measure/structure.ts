@@ -29,22 +29,21 @@ export async function spreadOf(embedded: Embedded): Promise<Spread> {
  * Averages over all pairs within classes, because a sample of rows could contain no pairs if there are many classes.
  * This is cheap: the squared distances between n rows sum to n times those from their mean.
  */
-async function alignmentOf({ euclidean, labels, width }: Embedded): Promise<number> {
+export async function alignmentOf({ euclidean, labels, width }: Embedded): Promise<number> {
   let [within, pairs, done] = [0, 0, 0];
   for (const rows of rowsByClass(labels).values()) {
     const mean = new Float64Array(width);
-    for (const row of rows)
+    for (const row of rows) {
       for (let k = 0; k < width; k++) mean[k]! += euclidean[row * width + k]! / rows.length;
+      if (++done % rowsPerTurn === 0) await setImmediate();
+    }
     let squares = 0;
-    for (const row of rows)
+    for (const row of rows) {
       for (let k = 0; k < width; k++) squares += (euclidean[row * width + k]! - mean[k]!) ** 2;
+      if (++done % rowsPerTurn === 0) await setImmediate();
+    }
     within += rows.length * squares;
     pairs += (rows.length * (rows.length - 1)) / 2;
-    done += rows.length;
-    if (done >= rowsPerTurn) {
-      await setImmediate();
-      done = 0;
-    }
   }
   return rounded(within / pairs);
 }

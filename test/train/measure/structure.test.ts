@@ -1,6 +1,14 @@
+import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
 import type { Embedded } from '../../../lib/train/measure/evaluate.ts';
-import { depthRows, radiiByLevel, ranksOf, spreadOf, summary } from '../../../lib/train/measure/structure.ts';
+import {
+  alignmentOf,
+  depthRows,
+  radiiByLevel,
+  ranksOf,
+  spreadOf,
+  summary,
+} from '../../../lib/train/measure/structure.ts';
 import { statedError } from '../../tolerances.ts';
 
 async function depthOf(...args: Parameters<typeof radiiByLevel>): Promise<ReturnType<typeof depthRows>> {
@@ -143,6 +151,24 @@ test('midpoints of higher levels of the class tree are closer to the origin', as
   const means = found.map(({ mean }) => mean);
   t.true(means[0]! > means[1]! && means[1]! > means[2]! && means[4]! < 1e-3, means.join());
   t.deepEqual(await depthOf(embedded(rows, [0, 0, 1, 1, 2, 2, 3, 3]), {}, 1), []);
+});
+
+test('alignment of one large class gives the event loop a turn at least every 64 rows', async (t) => {
+  const rows = Array.from({ length: 1024 }, (_, i) => [Math.cos(i), Math.sin(i)]);
+  let [turns, isDone] = [0, false];
+  const counting = async (): Promise<void> => {
+    for (; !isDone; turns++) await setImmediate();
+  };
+  const counted = counting();
+  await alignmentOf(
+    embedded(
+      rows,
+      rows.map(() => 0),
+    ),
+  );
+  isDone = true;
+  await counted;
+  t.true(turns >= 1024 / 64, `${turns} turns`);
 });
 
 test('computes the depths of 20,000 classes in seconds without blocking the event loop', async (t) => {
