@@ -11,22 +11,22 @@ import { baseline } from '../train/study/plan.ts';
 import { runName } from '../train/study/results.ts';
 import { average, estimate, holm, pairedTest } from '../train/study/statistics.ts';
 
-/** The figures of a run, in the space that the run trains. Only the first two are tested for significance. */
-const figures = [
+/** The metrics of a run, in the space that the run trains. Only the first two are tested for significance. */
+const metrics = [
   'Recall@1',
   'rank correlation',
   'Recall@1, parents',
   'LCA height',
   'depth and radius',
 ] as const;
-const tested = figures.slice(0, 2);
-type Figures = Record<(typeof figures)[number], number>;
+const tested = metrics.slice(0, 2);
+type Metrics = Record<(typeof metrics)[number], number>;
 
 interface Arm {
   name: string;
   geometry: RunConfig['geometry'];
   tree: string;
-  runs: Map<number, Figures>;
+  runs: Map<number, Metrics>;
 }
 
 const none = 'no tree';
@@ -37,7 +37,7 @@ async function armsOf(path: string): Promise<Arm[]> {
     const { geometry, tree } = cell.config;
     const seeds = results.filter((result) => result.cell === cell.id).map(({ seed }) => seed);
     const runs = seeds.map(
-      async (seed) => [seed, await figuresOf(join(path, 'runs', runName(cell, seed)), geometry)] as const,
+      async (seed) => [seed, await metricsOf(join(path, 'runs', runName(cell, seed)), geometry)] as const,
     );
     return {
       name: `${geometry}, ${tree ?? none}`,
@@ -49,7 +49,7 @@ async function armsOf(path: string): Promise<Arm[]> {
   return await Promise.all(arms);
 }
 
-async function figuresOf(folder: string, geometry: RunConfig['geometry']): Promise<Figures> {
+async function metricsOf(folder: string, geometry: RunConfig['geometry']): Promise<Metrics> {
   const { rows, snapshot } = await readRun(folder);
   const space = trainedSpace(geometry);
   const last = rows.findLast((row) => row.type === 'evaluation')!;
@@ -64,17 +64,20 @@ async function figuresOf(folder: string, geometry: RunConfig['geometry']): Promi
   };
 }
 
-/** The difference of a figure between two arms, or between two such differences, per seed. */
+/**
+ * A paired comparison of two arms. `of` returns the difference in one metric for one seed. For the gain of a tree, it
+ * returns how much larger the difference is than without the tree.
+ */
 interface Comparison {
   name: string;
-  of: (seed: number, figure: keyof Figures) => number;
+  of: (seed: number, metric: keyof Metrics) => number;
 }
 
 function comparisonsOf(arms: readonly Arm[]): Comparison[] {
   const find = (geometry: string, tree: string): Arm | undefined =>
     arms.find((arm) => arm.geometry === geometry && arm.tree === tree);
-  const minus = (one: Arm, other: Arm) => (seed: number, figure: keyof Figures) =>
-    one.runs.get(seed)![figure] - other.runs.get(seed)![figure];
+  const minus = (one: Arm, other: Arm) => (seed: number, metric: keyof Metrics) =>
+    one.runs.get(seed)![metric] - other.runs.get(seed)![metric];
   const ofTrees = arms
     .filter(({ tree }) => tree !== none)
     .map((arm) => ({
@@ -88,8 +91,8 @@ function comparisonsOf(arms: readonly Arm[]): Comparison[] {
     const of = minus(arm, flat);
     if (arm.tree === none) return [{ name, of }];
     const [plain, plainFlat] = [find(arm.geometry, none)!, find(baseline, none)!];
-    const gain = (seed: number, figure: keyof Figures): number =>
-      of(seed, figure) - minus(plain, plainFlat)(seed, figure);
+    const gain = (seed: number, metric: keyof Metrics): number =>
+      of(seed, metric) - minus(plain, plainFlat)(seed, metric);
     return [
       { name, of },
       { name: `gain of ${arm.tree}: ${arm.geometry} - ${baseline}`, of: gain },
@@ -110,17 +113,17 @@ const arms = (await Promise.all(process.argv.slice(2).map(armsOf))).flat();
 const seeds = [...arms[0]!.runs.keys()].filter((seed) => arms.every(({ runs }) => runs.has(seed)));
 const means = arms.map(({ name, runs }) => [
   name,
-  ...figures.map((figure) => shown(average(seeds.map((seed) => runs.get(seed)![figure])))),
+  ...metrics.map((metric) => shown(average(seeds.map((seed) => runs.get(seed)![metric])))),
 ]);
 const pairs = comparisonsOf(arms).flatMap(({ name, of }) =>
-  tested.map((figure) => ({ name, figure, differences: seeds.map((seed) => of(seed, figure)) })),
+  tested.map((metric) => ({ name, metric, differences: seeds.map((seed) => of(seed, metric)) })),
 );
 const ps = holm(pairs.map(({ differences }) => pairedTest(differences)));
-const differences = pairs.map(({ name, figure, differences }, i) => {
+const differences = pairs.map(({ name, metric, differences }, i) => {
   const { mean, low, high } = estimate(differences);
-  return [name, figure, signed(mean), `${signed(low)} to ${signed(high)}`, ps[i]!.toPrecision(2)];
+  return [name, metric, signed(mean), `${signed(low)} to ${signed(high)}`, ps[i]!.toPrecision(2)];
 });
 process.stdout.write(
   `Seeds: ${seeds.join(', ')}\n\n` +
-    `${table(['arm', ...figures], means)}\n${table(['comparison', 'figure', 'difference', '95% interval', 'p (Holm)'], differences)}`,
+    `${table(['arm', ...metrics], means)}\n${table(['comparison', 'metric', 'difference', '95% interval', 'p (Holm)'], differences)}`,
 );
