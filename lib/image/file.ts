@@ -13,7 +13,7 @@ const metadataBytes = 1 << 26;
  * Reads an image file. Named pipes, devices, folders and files that consist almost entirely of holes are rejected
  * before anything is read, files of other formats after their first bytes.
  *
- * @throws `ERR_HOROBALL_PICTURE`; the errors of the file system
+ * @throws `ERR_HOROBALL_PICTURE`; file system errors
  */
 export function readImageFile(path: string, maxPixels: number): Promise<Buffer> {
   return withImageFile(path, async (file, size) => {

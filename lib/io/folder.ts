@@ -6,7 +6,7 @@ import { openFile } from './thread-file.ts';
  * Creates a folder and its missing parents. Node's `mkdir` with `recursive` never returns in a folder that accepts no
  * entries, such as /proc.
  *
- * @throws the system's error, for example EACCES, or EEXIST if the path exists and is not a folder
+ * @throws file system errors, such as EACCES, or EEXIST if the path exists and is not a folder
  */
 export async function ensureFolder(path: string): Promise<void> {
   try {
@@ -28,10 +28,10 @@ async function make(path: string): Promise<void> {
 }
 
 /**
- * Makes the names of new and renamed files in a folder survive a power failure. Does nothing where a folder cannot be
+ * Makes the names of new and renamed files in a folder survive a power failure. Does nothing if a folder cannot be
  * opened or synced, such as on Windows.
  *
- * @throws the system's error if the disk fails
+ * @throws a file system error if the disk fails
  */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await openFile(path, 'r').catch(() => null);

@@ -46,7 +46,7 @@ export async function reading<T>(
 }
 
 function checkRegular(path: string, operation: string, stats: Stats): void {
-  if (stats.isDirectory()) return; // reading it reports the system's own error
+  if (stats.isDirectory()) return; // reading it throws a file system error
   if (!stats.isFile()) {
     throw coded(
       'ERR_HOROBALL_FORMAT',

@@ -22,9 +22,9 @@ export interface Opening {
 }
 
 /**
- * Whether the source of a network is a folder.
+ * Whether a network's path is a folder.
  *
- * @throws Error `ERR_HOROBALL_RUN` if nothing is there; the system's own errors
+ * @throws Error `ERR_HOROBALL_RUN` if the path does not exist; other file system errors
  */
 export async function isFolder(source: string, { operation, argument, expected }: Opening): Promise<boolean> {
   try {

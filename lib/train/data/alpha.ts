@@ -9,7 +9,7 @@ const headBytes = 1 << 16;
  * Whether the header of an image declares an alpha channel or, in a PNG, a transparent color. Always false for TIFF, GIF
  * and BMP, whose alpha is only known after decoding.
  *
- * @throws `ERR_HOROBALL_PICTURE` if the file is not an image; the errors of the file system
+ * @throws `ERR_HOROBALL_PICTURE` if the file is not an image; file system errors
  */
 export async function hasAlphaChannel(path: string): Promise<boolean> {
   const head = await readImageHead(path, headBytes);

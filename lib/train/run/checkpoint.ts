@@ -22,7 +22,7 @@ import { Learner } from './learner.ts';
 /**
  * Writes a network as safetensors with timm's parameter names. The file is written atomically; its metadata describes the
  * network. `loadWeights` reads it.
- * @throws the errors of the file system
+ * @throws file system errors
  */
 export async function saveWeights(path: string, model: Embedder | ViT): Promise<void> {
   filePath('saveWeights', 'path', path);
@@ -181,7 +181,7 @@ export class Checkpoint {
   /**
    * Writes the file atomically.
    *
-   * @throws the errors of the file system
+   * @throws file system errors
    */
   async write(path: string): Promise<void> {
     filePath('checkpoint.write', 'path', path);
@@ -192,8 +192,8 @@ export class Checkpoint {
   /**
    * Reads a checkpoint.
    * @param path - a file, or a run folder for its last checkpoint
-   * @throws `ERR_HOROBALL_CHECKPOINT` if the file is not a checkpoint; `ERR_HOROBALL_FORMAT` if it is damaged; the errors
-   * of the file system
+   * @throws `ERR_HOROBALL_CHECKPOINT` if the file is not a checkpoint; `ERR_HOROBALL_FORMAT` if it is damaged; file
+   * system errors
    */
   static async read(path: string): Promise<Checkpoint> {
     const { tensors, metadata } = await readSafetensors(await fileOf(path));

@@ -15,7 +15,7 @@ import { type Lines, parseRows, parseSnapshot } from './run-schema.ts';
  * no rows and no snapshot. Invalid rows are skipped and counted.
  * @param path - the run folder
  * @throws `ERR_HOROBALL_RUN` if it is not a run folder; `ERR_HOROBALL_FORMAT` if config.json or snapshot.json is invalid;
- * the errors of the file system
+ * file system errors
  * @example
  * const { config, rows } = await readRun('runs/shapes-hybrid-1');
  */

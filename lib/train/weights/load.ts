@@ -64,7 +64,7 @@ interface WeightsFile {
  * @returns parameters missing from the file (which keep their values), unused tensors of the file, and notices
  * @throws `ERR_HOROBALL_WEIGHTS` if no parameter matches or, without `partial`, if only part of the backbone does;
  * `ERR_HOROBALL_SHAPE` if a parameter has another shape; `ERR_HOROBALL_FORMAT` or `ERR_HOROBALL_PICKLE_REFUSED` for a
- * damaged or unsafe file; the errors of the file system
+ * damaged or unsafe file; file system errors
  * @example
  * const { notices } = await loadWeights(await findWeights('dino_vits16'), embedder);
  */
