@@ -119,7 +119,7 @@ function items(rows: readonly Row[]): BarItem[] {
   });
 }
 
-/** Charts of the time of every workload, and of its memory if that is above 0 at every size. */
+/** Charts each workload's time, and its memory if that is above 0 at every size. */
 function plots(rows: readonly Row[]): string {
   const workloads = new Map<string, Row[]>();
   const fewest = Math.min(...rows.map(({ threads }) => threads)); // rows with more threads measure memory only

@@ -17,9 +17,9 @@ export interface Tolerances {
   readonly parameters: Tolerance;
 }
 
-/** Errors on the CPU, compared with float64 formulas. */
+/** Error bounds on the CPU, compared with float64 formulas. */
 export interface Accuracy extends Tolerances {
-  /** Errors on a CUDA device, compared with the CPU; so far measured on an emulated device. */
+  /** Error bounds on a CUDA device, compared with the CPU; so far tested on an emulated device. */
   readonly device: Tolerances;
 }
 
@@ -43,7 +43,7 @@ export interface MetricCard {
   /** The formula under `compat: 'hypmix'`, or null if it does not change. */
   readonly published: string | null;
   readonly tolerance: Accuracy;
-  /** The errors under `compat: 'hypmix'`, or null if it does not change the formula. */
+  /** Error bounds under `compat: 'hypmix'`, or null if it does not change the formula. */
   readonly publishedTolerance: Accuracy | null;
 }
 
@@ -139,7 +139,7 @@ export interface LossCard {
   readonly label: string;
   /** Formula of one term. */
   readonly formula: string;
-  /** Errors on the CPU, compared with float64 formulas, for temperatures of at least 0.05. */
+  /** Error bounds on the CPU, compared with float64 formulas, for temperatures of at least 0.05. */
   readonly tolerance: Tolerances;
 }
 

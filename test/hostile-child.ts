@@ -57,7 +57,7 @@ function check(name: string, error: unknown): void {
   process.exit(3);
 }
 
-/** Transfers some buffers that a call may still be using, and drops the copies. */
+/** Detaches some buffers that a call may still be using, by transferring them. */
 function transferSome(args: readonly unknown[]): void {
   for (const arg of args) {
     const data = ArrayBuffer.isView(arg)

@@ -12,7 +12,7 @@ import { type GalleryIndex, onCpu } from './lists.ts';
 
 /** Neighbors, and for each query whether they are proven to be the nearest. */
 export interface ProvenNeighbors<T extends Reals = Reals> extends Neighbors<T> {
-  /** 1 for a query if no other row of the gallery is nearer; 0 if a row that was not examined could be. */
+  /** Per query: 1 if its neighbors are the nearest rows; 0 if a row that was not examined could be nearer. */
   readonly proven: Uint8Array;
 }
 

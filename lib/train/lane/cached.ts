@@ -158,7 +158,7 @@ class Chunks {
     return leaves;
   }
 
-  /** Embeds a chunk again, and backpropagates its rows of the gradients of the leaves. */
+  /** Embeds a chunk again, and backpropagates the leaves' gradients for its rows. */
   backward(chunk: Chunk, { euclidean, hyperbolic }: Outputs): void {
     using outputs = this.embed(chunk, true);
     const handles = [outputs.euclidean.handle, outputs.hyperbolic.handle];

@@ -19,7 +19,7 @@ const sumOfTerms = shaped(
   `${treeTerms.join(', ')} or a sum such as ${treeTerms.join('+')}`,
 );
 
-/** Metadata of the options of the terms `cones` and `radius`, which need a curved geometry. */
+/** Restricts the options of the terms `cones` and `radius` to curved geometries. */
 const curved = { geometries: geometriesWith('curved') } as const;
 
 /** Losses on the class tree, in addition to the option `loss`. */

@@ -5,7 +5,7 @@ import { epochOf, type RunState } from './state.ts';
 
 /** Decides which actions are due after the step that was just taken. */
 export interface Due {
-  /** Whether to check numerical health: at the end of each epoch, or every 50 steps without epochs. */
+  /** Whether to check numerical health: at the end of each epoch, or every 50 steps in a run without epochs. */
   health(step: number): boolean;
   /** Whether to evaluate: after the epochs in `eval_ep`; after step 0 for epoch 0. */
   evaluate(step: number): boolean;

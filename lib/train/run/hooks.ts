@@ -28,7 +28,9 @@ export interface RunListener {
   onStep?(row: StepRow, steps: number | null): void;
   /** Called after every evaluation. */
   onEvaluation?(row: EvaluationRow): void;
-  /** Called at the end of each epoch (every 50 steps without epochs), with the numerical health of the points. */
+  /**
+   * Called with the numerical health of the points, at the end of each epoch, or every 50 steps in a run without epochs.
+   */
   onHealth?(row: HealthRow): void;
   /** Called after every evaluation, with the data that the report draws. */
   onSnapshot?(snapshot: Snapshot): void;

@@ -46,7 +46,7 @@ export interface EvaluationRow extends Evaluation {
   spread?: Spread;
 }
 
-/** A line of metrics.jsonl at the end of each epoch (every 50 steps without epochs). */
+/** A line of metrics.jsonl at the end of each epoch, or every 50 steps in a run without epochs. */
 export interface HealthRow extends Health {
   type: 'health';
   step: number;

@@ -98,7 +98,7 @@ export function scoresOf(cell: Cell, results: readonly Result[], k = '1'): Map<n
   return scores;
 }
 
-/** Returns the name of the run of a cell with a seed. */
+/** Returns the name of a cell's run with this seed. */
 export function runName(cell: Cell, seed: number): string {
   return `${cell.id}-s${seed}`;
 }

@@ -29,7 +29,7 @@ test('without a test set nothing is evaluated', (t) => {
   t.false(steps(100).some((step) => due.evaluate(step)));
 });
 
-test('health is checked at the end of each epoch, or every 50 steps without epochs', (t) => {
+test('health is checked at the end of each epoch, or every 50 steps in a run without epochs', (t) => {
   const config = parseConfig();
   const at = (given: Source): number[] => steps(100).filter((step) => dueOf(config, given).health(step));
   t.deepEqual(at(source).slice(0, 4), [0, 3, 6, 9]);

@@ -14,7 +14,7 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** Planned number of steps; null if unknown: before the second epoch, or without epochs. */
+/** Planned number of steps; null if unknown: before the second epoch, or in a run without epochs. */
 export function plannedSteps({ config, rows }: Pick<RunRecord, 'config' | 'rows'>): number | null {
   const second = stepsOf(rows).find(({ epoch }) => epoch === 2);
   return second === undefined ? null : (second.step - 1) * config.ep;
