@@ -132,14 +132,14 @@ export interface HybridLossOptions {
   base?: number;
 }
 
-/** The loss, and the statistics of the cross-view logits that the published code logs. */
+/** The loss, and statistics of the cross-view logits, as the published code logs them. */
 export interface LossValues {
   loss: number;
-  /** Smallest, mean and largest cross-view logit. */
+  /** Smallest, mean and largest logit of each pair of views, averaged over the pairs. */
   min: number;
   mean: number;
   max: number;
-  /** Fraction of rows whose positive has the largest cross-view logit. */
+  /** Fraction of rows whose positive has the largest cross-view logit, averaged over the ordered pairs of views. */
   accuracy: number;
   /** Gradients of the loss with respect to its parameters, if requested in `apply`. */
   gradParams?: { tauE: number; tauH: number; lambda: number; c: number };

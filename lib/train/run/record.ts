@@ -8,9 +8,9 @@ export interface StepRow {
   step: number;
   epoch: number;
   loss: number;
-  /** Fraction of rows whose positive has the largest cross-view logit. */
+  /** Fraction of rows whose positive has the largest cross-view logit, averaged over the ordered pairs of views. */
   accuracy: number;
-  /** Smallest, mean and largest cross-view logit. */
+  /** Smallest, mean and largest logit of each pair of views, averaged over the pairs. */
   min: number;
   mean: number;
   max: number;
