@@ -40,7 +40,7 @@ function* search<T extends Reals>(
   const indices = allocateArray(name, Int32Array, q.rows * k).fill(-1);
   const distances = allocate(name, q.data, q.rows * k).fill(Number.POSITIVE_INFINITY);
   for (let i = 0; i < q.rows; ++i) {
-    const rows = yield* distinct(of(i)); // ascending, so that ties go to the lower row
+    const rows = yield* distinct(of(i)); // ascending, so that ties go to the lower row index
     if (rows.length === 0) continue;
     const options = { metric, c, compat, threads, device, k: Math.min(k, rows.length) };
     const query = yield* gatherRows(name, 'queries', q, Int32Array.of(i));
@@ -128,7 +128,7 @@ export interface Rerank {
 
 /**
  * Ranks candidates by their exact distance to each query (n x d). The candidates are gallery rows (m x d) that an
- * approximate index, such as usearch, faiss or pgvector, returned. Ties go to the lower row.
+ * approximate index, such as usearch, faiss or pgvector, returned. Ties go to the lower row index.
  *
  * @returns flat n x k arrays of gallery rows and their distances, nearest first; -1 and Infinity if a query has fewer
  * candidates than k, or they are at infinite distance

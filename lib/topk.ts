@@ -129,7 +129,8 @@ export interface TopK {
 
 /**
  * Finds the k nearest rows of a gallery (m x d) for every query (n x d), exactly and without n x m memory. Ties go to
- * the lower row. Rows with NaN and rows at infinite distance (on or outside the boundary of the ball) are never returned.
+ * the lower row index. Rows with NaN and rows at infinite distance (on or outside the boundary of the ball) are never
+ * returned.
  *
  * @returns flat n x k arrays of gallery rows and their distances, nearest first
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`, for example when k is above m

@@ -42,7 +42,7 @@ test('-1, duplicates and short lists are skipped', async (t) => {
   for (let i = 1; i < 7; ++i) t.is(indices[4 * i + 3], -1, 'last, whatever is near');
 });
 
-test('ties go to the lower row, whatever the order of the candidates', async (t) => {
+test('ties go to the lower row index, whatever the order of the candidates', async (t) => {
   const same = matrix(Float64Array.of(0.5, 0.3, 0.3, 0.3), 4, 1);
   const { indices } = await rerank(matrix(Float64Array.of(0.2), 1, 1), same, [[3, 1, 0, 2]], { k: 4, c: 1 });
   t.deepEqual([...indices], [1, 2, 3, 0]);

@@ -75,7 +75,7 @@ for (const type of types) {
     }
   }
 
-  test(`${type.name}: ties go to the lower row, and excluded and masked rows are not returned`, (t) => {
+  test(`${type.name}: ties go to the lower row index, and excluded and masked rows are not returned`, (t) => {
     const rows = matrix(type.from([0.1, 0, 0.5, 0, 0.1, 0, 0.5, 0, 0.1, 0]), 5, 2);
     const search = (options: object) => topK.sync(rows, rows, { k: 3, c: 1, ...options });
     t.deepEqual([...search({}).indices.subarray(0, 6)], [0, 2, 4, 1, 3, 0]);
@@ -88,7 +88,7 @@ for (const type of types) {
     t.is(masked.distances[0], 0);
   });
 
-  test(`${type.name}: ties go to the lower row for large k too`, (t) => {
+  test(`${type.name}: ties go to the lower row index for large k too`, (t) => {
     const [points, rows] = [5, 1000];
     const gallery = matrix(type.from(Array.from({ length: rows }, (_, i) => (i % points) / 10)), rows, 1);
     for (const k of [64, 65, 200, 333, rows]) {

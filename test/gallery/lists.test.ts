@@ -43,7 +43,7 @@ function edgeCaseRows(type: RealsType, rows: number, cols: number, seed: number)
   return matrix(data, rows, cols);
 }
 
-/** The nearest rows by their distance in float64, rounded like the result; ties go to the lower row. */
+/** The nearest rows by their distance in float64, rounded like the result; ties go to the lower row index. */
 function nearestRows(
   queries: Matrix,
   rows: Matrix,

@@ -27,7 +27,7 @@ function repeated(type: RealsType): Matrix {
 }
 
 for (const type of types) {
-  test(`${type.name}: ties go to the lower row, indexed or not`, async (t) => {
+  test(`${type.name}: ties go to the lower row number, indexed or not`, async (t) => {
     const rows = repeated(type);
     const queries = part(rows, 0, 10);
     for (const covered of [1, 15, 39, 40]) {

@@ -96,7 +96,7 @@ test('results do not depend on the division of the queries into tiles', async (t
   );
 });
 
-test('with weight 0 the fused score is the cosine, and ties go to the lower row', async (t) => {
+test('with weight 0 the fused score is the cosine, and ties go to the lower row index', async (t) => {
   const same = Float32Array.from({ length: rows * width }, (_, i) => e[i % (width * 7)]!); // 7 rows, repeated
   const x = matrix(same, rows, width);
   const options = { ks: [1, 5, 50], perQuery: true };
