@@ -19,8 +19,8 @@ export type PairReduction = (typeof pairReductions)[number];
 /** Inputs of a logit, shared by the loss and `negativeWeights`. */
 export interface LogitOptions<T extends Reals = Reals> {
   /**
-   * N x D rows. Required if tied, and by geometries with an inner product (`hybrid`, `euclidean`), which is a cosine if
-   * the rows have unit length. A tied head rejects rows that do not have unit length, unless `normalize` is set.
+   * N x D rows. Required by tied heads and by geometries with an inner product (`hybrid`, `euclidean`); the inner
+   * product of unit rows is their cosine. A tied head rejects rows that do not have unit length, unless `normalize` is set.
    */
   euclidean?: Matrix<T> | undefined;
   /**

@@ -1,4 +1,4 @@
-// Compares the gradient norms that `negativeWeights` reads from the kernels with differences of the oracle's distances.
+// Checks the slopes of distances that `negativeWeights` uses against finite differences of the oracle's distances.
 import test from 'ava';
 import { runSteps, runStepsSync } from '../lib/call/run.ts';
 import { metrics } from '../lib/card-names.ts';

@@ -46,7 +46,7 @@ function argumentsAt(text: string, start: number): string[] {
  */
 function literalTolerances(path: string, source: string): string[] {
   const text = source.replace(/\/\/.*|'[^'\n]*'/g, '').replace(/`[^`]*`/g, '``');
-  /** The initializer of the last constant of that name before a place. */
+  /** The initializer of the last constant with this name that is declared before an offset. */
   const initializer = (name: string, before: number): string => {
     const one = `const (?:${name}|\\{[^}=]*\\b${name}\\b[^}=]*\\}) = ([^;]*);`;
     const each = `const \\[[^\\]=]*\\b${name}\\b[^\\]=]*\\] of ([^;{]*)\\) `;

@@ -5,7 +5,7 @@ export type Storage = (typeof storages)[number];
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
-/** Returns IEEE 754 binary16 bits, rounded to nearest, ties to even; infinite from 65520. */
+/** Returns IEEE 754 binary16 bits, rounded to nearest, ties to even; values of 65520 or more become infinity. */
 export function halfBits(value: number): number {
   float[0] = value;
   const word = bits[0]!;

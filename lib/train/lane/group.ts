@@ -231,7 +231,7 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
     native().failGroup(this.handle, checkText('group.fail', 'message', message));
   }
 
-  /** Leaves the group after the last collective. Rank 0 waits up to 10 s for all others, and they wait for rank 0. */
+  /** Leaves the group; call it after the last collective. Waits up to 10 s for the other ranks to leave. */
   async close(): Promise<void> {
     await native().closeGroup(this.handle);
     this.dispose();

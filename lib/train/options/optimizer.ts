@@ -29,7 +29,7 @@ export class OptimizerOptions {
   });
   /**
    * Number of evaluations without a better Recall@1 after which the run stops early; `null`: never. Recall@1 is measured
-   * under the distance that the geometry trains.
+   * in the space that the geometry trains.
    */
   readonly patience: RunOption<number | null> = optimizer(orNone(count(1)), {
     help: 'number of evaluations without a better Recall@1 after which training stops early, keeping the last weights; None trains for all epochs',

@@ -110,7 +110,7 @@ function textOf(value: unknown): string | null {
 
 function checked(operation: string, name: OptionName, value: unknown): unknown {
   const { schema, expected } = optionOf(name);
-  // Objects are rejected here, because a schema would read their properties.
+  // Objects are rejected before validation, because a schema would read their properties, and a getter may throw.
   const result = typeof value === 'object' && value !== null ? null : schema.safeParse(value);
   if (result?.success) return result.data;
   throw configError(`[${operation}] ${name}: expected ${expected}, got ${shown(value)}`);

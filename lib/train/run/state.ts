@@ -52,9 +52,9 @@ export function epochOf(step: number, epochSteps: number | null): number {
 }
 
 /**
- * Adds an evaluation, and updates the best one: the highest Recall@1 under the distance that the geometry trains,
- * except at epoch 0. Checkpoints store the best one, because a user may edit the log, from which a resumed run reads
- * its evaluations.
+ * Adds an evaluation and updates the best one: the highest Recall@1 in the space that the geometry trains, not counting
+ * epoch 0. Checkpoints store the best one, because a resumed run reads its evaluations from the log, which a user may have
+ * edited.
  */
 export function addEvaluation(state: RunState, row: EvaluationRow, geometry: TrainedGeometry): void {
   state.evaluations.push(row);
