@@ -40,6 +40,9 @@ const english: Plugin = {
   },
 };
 
+/** Packages that are used through one exported object, by its name: only the members that are used are bundled. */
+const namespaces: Readonly<Record<string, string>> = { zod: 'z' };
+
 /** Imports as tsc writes them, or as they are in a minified package. */
 const importsOf = (name: string): RegExp =>
   new RegExp(`(import ?(?:type )?\\{([^}]*)\\} ?from ?)['"]${name.replaceAll('.', '\\.')}['"]`, 'g');
@@ -55,6 +58,7 @@ export async function vendor(lib: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const [name, types] of Object.entries(packages)) {
     const used = new Set<string>();
+    const members = new Set<string>();
     for (const [file, text] of texts) {
       const extension = file.endsWith('.cts') ? 'cjs' : 'js';
       const place = posix.relative(posix.dirname(file), `vendor/${name}.${extension}`);
@@ -63,17 +67,35 @@ export async function vendor(lib: string): Promise<void> {
       if (file.endsWith('.js')) {
         for (const [, , list = ''] of changed.matchAll(importsOf(vendored)))
           for (const each of list.split(',')) used.add(each.trim());
+        const namespace = namespaces[name];
+        if (changed !== text && namespace !== undefined)
+          for (const [, member = ''] of changed.matchAll(new RegExp(`\\b${namespace}\\s*\\.(\\w+)`, 'g')))
+            members.add(member);
       }
       if (changed !== text) await writeFile(join(lib, file), changed);
     }
     for (const extension of ['d.ts', 'd.cts']) await writeFile(join(folder, `${name}.${extension}`), types);
-    await bundle(join(folder, `${name}.js`), name, [...used].sort());
+    const names = [...used].sort();
+    await bundle(join(folder, `${name}.js`), await exportsOf(name, names, [...members].sort()));
   }
 }
 
-async function bundle(outfile: string, name: string, used: readonly string[]): Promise<void> {
+/** Returns a module that exports the used names of a package. */
+async function exportsOf(name: string, used: readonly string[], members: readonly string[]): Promise<string> {
+  const namespace = namespaces[name];
+  if (namespace === undefined) return `export { ${used.join(', ')} } from '${name}';`;
+  if (used.length !== 1 || used[0] !== namespace)
+    throw new Error(`${name}: expected only the import ${namespace}, got ${used.join(', ')}`);
+  const whole = (await import(name)) as Record<string, object>;
+  // Names in comments that are not members are skipped.
+  const kept = members.filter((member) => member in whole[namespace]!);
+  const list = kept.map((member) => `${JSON.stringify(member)}: whole.${member}`);
+  return `import * as whole from '${name}';\nexport const ${namespace} = { ${list.join(', ')} };`;
+}
+
+async function bundle(outfile: string, contents: string): Promise<void> {
   const { metafile } = await build({
-    stdin: { contents: `export { ${used.join(', ')} } from '${name}';`, resolveDir: installed },
+    stdin: { contents, resolveDir: installed },
     outfile,
     bundle: true,
     platform: 'node',

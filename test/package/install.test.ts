@@ -80,6 +80,25 @@ test('the package is small, and depends only on one package and that of the plat
   t.deepEqual(Object.keys(manifest.optionalDependencies), Object.keys(platforms).map(packageOf));
 });
 
+test('the bundled part of zod has every member that the modules use, with the same messages', async (t) => {
+  const { files, packaged } = t.context;
+  const whole = (await import('zod')).z;
+  const { z } = (await import(join(packaged, 'dist/lib/vendor/zod.js'))) as { z: typeof whole };
+  const used = new Set<string>();
+  for (const name of files.filter((each) => each.startsWith('dist/lib/') && each.endsWith('.js'))) {
+    const text = await readFile(join(packaged, name), 'utf8');
+    if (!text.includes('vendor/zod.js')) continue;
+    for (const [, member = ''] of text.matchAll(/\bz\.(\w+)/g)) used.add(member);
+  }
+  t.true(used.size > 10);
+  t.deepEqual(Object.keys(z).sort(), [...used].sort());
+  const issues = ({ string, looseObject, int, enum: oneOf, array, union }: typeof whole) =>
+    [string(), looseObject({ a: int().min(1) }), oneOf(['a']), array(string()), union([string(), int()])].map(
+      (schema) => schema.safeParse({ a: 0 }).error?.issues,
+    );
+  t.deepEqual(issues(z), issues(whole));
+});
+
 test('the package has no install scripts', async (t) => {
   const { packaged } = t.context;
   const { default: manifest } = await import(join(packaged, 'package.json'), { with: { type: 'json' } });
