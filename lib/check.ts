@@ -128,6 +128,14 @@ export function checkText(operation: string, argument: string, value: unknown): 
   throw typeError(operation, argument, 'a string', quoted(value));
 }
 
+/**
+ * Whether a value is a typed array of one of the classes. A proxy of an array is an instance, but the getters of its class
+ * reject it.
+ */
+export function isTyped<T>(value: unknown, ...classes: readonly (new () => T)[]): value is T {
+  return ArrayBuffer.isView(value) && classes.some((Class) => value instanceof (Class as new () => object));
+}
+
 /** Checks that a value is an instance of a class, and returns it. */
 export function instance<T>(
   operation: string,
@@ -135,7 +143,8 @@ export function instance<T>(
   value: unknown,
   Class: { readonly name: string; readonly prototype: T },
 ): T {
-  if (value instanceof (Class as unknown as new () => object)) return value as T;
+  const known = Class as unknown as new () => object;
+  if ('BYTES_PER_ELEMENT' in Class ? isTyped(value, known) : value instanceof known) return value as T;
   throw typeError(operation, argument, `an instance of ${Class.name}`, quoted(value));
 }
 

@@ -1,4 +1,4 @@
-import { integer } from './check.ts';
+import { integer, isTyped } from './check.ts';
 import { coded, describe, quoted, rangeError, shapeError, typeError } from './errors.ts';
 
 /** Element types that every function accepts; results have the type of the inputs. */
@@ -191,7 +191,7 @@ export function checkFixed(operation: string, argument: string, { buffer }: Arra
 /** Returns the array for the gradient with respect to c, validated. */
 export function checkGradC(operation: string, gradC: Float64Array | undefined): Float64Array | undefined {
   if (gradC === undefined) return undefined;
-  if (!(gradC instanceof Float64Array && gradC.length === 1)) {
+  if (!(isTyped(gradC, Float64Array) && gradC.length === 1)) {
     throw typeError(operation, 'gradC', 'a Float64Array of one element', gradC);
   }
   checkFixed(operation, 'gradC', gradC);

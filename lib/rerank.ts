@@ -1,6 +1,6 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
 import { gatherRows, inSlices, sorted } from './call/slices.ts';
-import { callNames, checkOptions, integer, metricNames } from './check.ts';
+import { callNames, checkOptions, integer, isTyped, metricNames } from './check.ts';
 import { quoted, shapeError, typeError } from './errors.ts';
 import { integerList, type ListLimits } from './integers.ts';
 import { allocate, allocateArray, asMatrix, type Reals, type Rows } from './matrix.ts';
@@ -78,7 +78,7 @@ interface Lists {
 
 /** Checks and copies a list of candidates, whose elements may be 64-bit integers. */
 function* candidateList(argument: string, list: CandidateList, limits: ListLimits): Steps<Int32Array> {
-  if (!(list instanceof BigInt64Array || list instanceof BigUint64Array))
+  if (!isTyped<BigInt64Array | BigUint64Array>(list, BigInt64Array, BigUint64Array))
     return yield* integerList(name, argument, list, limits);
   const numbers = allocateArray(name, Float64Array, list.length);
   yield* inSlices(list.length, (begin, end) => {

@@ -1,7 +1,7 @@
 import { select } from './call/binding-calls.ts';
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
 import { range } from './call/slices.ts';
-import { callNames, checkOptions, deviceIndex, integer, metricNames, threadCount } from './check.ts';
+import { callNames, checkOptions, deviceIndex, integer, isTyped, metricNames, threadCount } from './check.ts';
 import { quoted, shapeError, typeError } from './errors.ts';
 import { integerList } from './integers.ts';
 import {
@@ -109,7 +109,7 @@ function* excluded(
 
 function mask(operation: string, allowed: Uint8Array | undefined, rows: number): Uint8Array | null {
   if (allowed === undefined) return null;
-  if (!(allowed instanceof Uint8Array)) throw typeError(operation, 'allowed', 'a Uint8Array', allowed);
+  if (!isTyped(allowed, Uint8Array)) throw typeError(operation, 'allowed', 'a Uint8Array', allowed);
   if (allowed.length !== rows) {
     throw shapeError(operation, 'allowed', `${rows} elements`, String(allowed.length));
   }

@@ -1,3 +1,4 @@
+import { isTyped } from '../check.ts';
 import { type Coded, coded, describe, quoted, shapeError, typeError } from '../errors.ts';
 import { decode } from '../image/decode.ts';
 import { checkSize, isImageFault, unreadable } from '../image/fault.ts';
@@ -53,7 +54,7 @@ export class Preparation {
       const path = pathOfUrl('embed', `images[${index}]`, image);
       return decode(await readImageFile(path, maxPixels), maxPixels);
     }
-    if (image instanceof Uint8Array) {
+    if (isTyped(image, Uint8Array)) {
       // Copied, because decoders read it on other threads while the caller may transfer or overwrite the array.
       return decode(Buffer.from(image), maxPixels);
     }
@@ -98,7 +99,7 @@ async function fromPipeline(image: SharpPipeline, maxPixels: number): Promise<Pi
 
 function isRaw(image: object): image is RawImage {
   const { data } = image as Partial<RawImage>;
-  return data instanceof Uint8Array || data instanceof Uint8ClampedArray;
+  return isTyped<Uint8Array | Uint8ClampedArray>(data, Uint8Array, Uint8ClampedArray);
 }
 
 function fromRaw({ data, width, height, channels = 4 }: RawImage, index: number, maxPixels: number): Pixels {

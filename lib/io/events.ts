@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { checkObject, filePath, finite, readOptions } from '../check.ts';
+import { checkObject, filePath, finite, isTyped, readOptions } from '../check.ts';
 import { coded, quoted, rangeError, typeError } from '../errors.ts';
 import { crc32c } from './crc32c.ts';
 import { naming } from './file-errors.ts';
@@ -159,7 +159,7 @@ export class EventWriter {
    * @throws RangeError `ERR_HOROBALL_RANGE` for other bytes
    */
   image(tag: string, bytes: Uint8Array, step: number, options: EventOptions = {}): void {
-    if (!(bytes instanceof Uint8Array)) throw typeError('EventWriter.image', 'bytes', 'a Uint8Array', bytes);
+    if (!isTyped(bytes, Uint8Array)) throw typeError('EventWriter.image', 'bytes', 'a Uint8Array', bytes);
     this.#summary('image', tag, step, options, () => imageValue(tag, bytes));
   }
 

@@ -1,4 +1,4 @@
-import { checkMap, instance, integer, readOptions } from '../../check.ts';
+import { checkMap, instance, integer, isTyped, readOptions } from '../../check.ts';
 import { rangeError, shapeError } from '../../errors.ts';
 import { concatenated } from '../../matrix.ts';
 import { rowsByClass } from '../../views.ts';
@@ -129,7 +129,7 @@ export class CrossBatchMemory {
     const length = this.#views * this.#dim;
     const floats = (of: keyof ClassRows): Float32Array => {
       const data = state.get(of)?.data;
-      if (data instanceof Float32Array && data.length === labels.length * length) return data;
+      if (isTyped(data, Float32Array) && data.length === labels.length * length) return data;
       const expected = `${labels.length} x ${this.#views} x ${this.#dim} values`;
       throw shapeError(operation, of, expected, data?.length ?? 0);
     };

@@ -7,6 +7,7 @@ import {
   guards,
   instance,
   integer,
+  isTyped,
   positive,
   readOptions,
 } from '../../check.ts';
@@ -297,7 +298,7 @@ export function shapedValues(
 ): Float32Array {
   const { shape: got, data } = checkOptions(operation, entry, name);
   if (!Array.isArray(got)) throw typeError(operation, name, 'a shape', quoted(got));
-  const isFloat = data instanceof Float32Array || data instanceof Float64Array;
+  const isFloat = isTyped<Float32Array | Float64Array>(data, Float32Array, Float64Array);
   if (!isFloat) throw typeError(operation, name, 'floating-point values', quoted(data));
   const same = got.length === shape.length && got.every((d, i) => d === shape[i]);
   if (!same || data.length !== elements(shape)) {
