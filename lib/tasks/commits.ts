@@ -1,5 +1,6 @@
 // npm run lint:commits [BASE]: checks that the subject of each commit since BASE reads `area: imperative`, at most 60
-// characters.
+// characters, and that no committed file has the markers of an unresolved merge, which no other check would find in
+// Markdown and in examples.
 import { spawnSync } from 'node:child_process';
 
 /** The last commit before this rule. */
@@ -17,4 +18,10 @@ if (status !== 0) {
   for (const line of wrong) process.stdout.write(`${line}\n  expected a subject like "area: imperative"\n`);
   for (const line of long) process.stdout.write(`${line}\n  expected at most 60 characters\n`);
   if (wrong.length + long.length > 0) process.exitCode = 1;
+}
+
+const marked = spawnSync('git', ['grep', '-nE', '^(<{7}|>{7}) ', 'HEAD'], { encoding: 'utf8' });
+if (marked.status === 0) {
+  process.stdout.write(`${marked.stdout}  expected no markers of an unresolved merge\n`);
+  process.exitCode = 1;
 }
