@@ -45,7 +45,7 @@ function reply(message: FromWorker, transfer: readonly ArrayBuffer[] = []): void
 async function answer(ort: Ort, session: OrtSession, message: ToWorker): Promise<void> {
   if (message.type === 'close') {
     await session.release();
-    return port.close();
+    process.exit(); // ends this thread only; Deno cannot close the port
   }
   const { id, data, dims, outputs } = message;
   try {
