@@ -13,7 +13,7 @@ export interface FeatureShape {
   readonly delta: number;
   readonly interval: readonly [number, number];
   /**
-   * Mean absolute difference between the distances and those of a tree fitted to them, divided by the mean distance.
+   * Mean absolute difference between the distances and the fitted tree's distances, divided by the mean distance.
    */
   readonly distortion: number;
   /**
@@ -23,7 +23,7 @@ export interface FeatureShape {
   readonly spread: number;
   /** Standard deviation of the rows' distances from their center, divided by the mean of these distances. */
   readonly radiusSpread: number;
-  /** The c suggested by delta, clamped to 0.01 to 3. */
+  /** The c suggested by delta, clamped to [0.01, 3]. */
   readonly c: number;
 }
 
@@ -42,8 +42,8 @@ const cRange = [0.01, 3] as const;
 const thresholds = { delta: 0.3, spread: 0.2, radiusSpread: 0.25 } as const;
 
 /**
- * The result of `node dist/test/advise-trial.js`, in numbers of trees. The rule named the geometry with the higher
- * MAP@R on unseen classes for `right` trees. It named `hyperbolic` for `saidHyperbolic` trees, correctly for
+ * Counts of trees from `node dist/test/advise-trial.js`. The rule named the geometry with the higher MAP@R on unseen
+ * classes for `right` trees. It named `hyperbolic` for `saidHyperbolic` trees, correctly for
  * `rightThen` of them; always naming `euclidean` would be right for `alwaysEuclidean`.
  */
 export const trial = { trees: 24, right: 14, saidHyperbolic: 8, rightThen: 2, alwaysEuclidean: 18 } as const;
@@ -108,7 +108,7 @@ function variation(values: readonly number[]): number {
 }
 
 /**
- * Returns the mean absolute difference between the distances and those of a tree, divided by the mean distance. The
+ * Returns the mean absolute difference between the distances and a tree's distances, divided by the mean distance. The
  * tree's Gromov product of two rows (base point: row 0) is the smallest product on their path in a maximum spanning
  * tree (Gromov 1987).
  */

@@ -8,9 +8,9 @@ export function cacheFolder(): string {
 }
 
 /**
- * Falls back to the root folder for a user without HOME and without an entry in the user database, as in some
- * containers: nothing is found there, and errors on writing name the folder. A shared folder such as /tmp could contain
- * another user's libtorch.
+ * Falls back to the root folder if the user has neither HOME nor an entry in the user database, as in some containers:
+ * no cache is found there, and write errors name the folder. A shared folder such as /tmp could contain another user's
+ * libtorch.
  */
 function home(): string {
   try {

@@ -46,7 +46,7 @@ const known: ReadonlySet<string> = new Set([
   'seed',
 ]);
 
-/** Elements between two reads of the clock. Each takes about a microsecond, because its keys are strings. */
+/** Elements between two reads of the clock. An element takes about a microsecond, because map keys are strings. */
 const pairsPerSlice = 1 << 9;
 
 /** Normalized mutual information of two lists of numbers; 1 if both are constant. */

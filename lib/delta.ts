@@ -150,7 +150,7 @@ function plan(
   return { size, samples, whole };
 }
 
-/** Draws distinct row numbers in random order; the first is that of the base point. */
+/** Draws distinct row numbers in random order; the first is the base point. */
 function* draw(rows: number, size: number, seed: number, sample: number): Steps<Int32Array> {
   const all = yield* range(rows);
   const next = random(seed, sample);
@@ -219,8 +219,8 @@ export interface GromovDelta {
 }
 
 /**
- * Computes the Gromov delta, which measures how tree-like a set of points or a distance matrix is, and the curvature
- * that it suggests. For distances M and base point p, `G_ij = (M_ip + M_jp - M_ij) / 2` and `delta = max_ij (max_k
+ * Computes the Gromov delta, which measures how tree-like a set of points or a distance matrix is, and the c that this
+ * delta suggests. For distances M and base point p, `G_ij = (M_ip + M_jp - M_ij) / 2` and `delta = max_ij (max_k
  * min(G_ik, G_kj) - G_ij)`. Exact for up to `size` rows; for more, an average over random subsets, with its standard
  * error. O(n^3) time, O(n^2) memory.
  *
@@ -242,8 +242,8 @@ export const gromovDelta: GromovDelta = Object.assign(
 
 /**
  * Returns the c for which a Euclidean ball of radius `1/sqrt(c)`, the radius of the Poincaré ball, has volume pi in
- * `dim` dimensions: `c = (gamma(dim/2 + 1) / pi^(dim/2 - 1))^(-2/dim)`, computed from logarithms so that no dimension
- * overflows.
+ * `dim` dimensions: `c = (gamma(dim/2 + 1) / pi^(dim/2 - 1))^(-2/dim)`, computed from logarithms, which do not overflow
+ * in high dimensions.
  *
  * @param dim - dimension of the embeddings, 1 or more
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`

@@ -58,7 +58,7 @@ const known: ReadonlySet<string> = new Set([...callNames, 'c', 'weights']);
 const knownVjp: ReadonlySet<string> = new Set([...known, 'gradC']);
 /** Maximum number of Newton steps; quadratic convergence takes about six. */
 const maxSteps = 60;
-/** Length of the gradient, relative to the largest distance, at which rounding dominates. */
+/** Norm of the gradient, relative to the largest distance, below which rounding errors dominate. */
 const converged = 1e-15;
 
 interface Checked {

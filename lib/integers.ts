@@ -24,13 +24,13 @@ export function listLength(
   return length as number;
 }
 
-/** Undefined for a proxy of a typed array, whose class rejects it, and for a revoked one. */
+/** Returns undefined if reading `length` throws a TypeError, as for a revoked proxy or a proxy of a typed array. */
 function lengthIn(list: ArrayLike<unknown>): unknown {
   try {
     return list.length;
   } catch (error) {
     if (error instanceof TypeError) return undefined;
-    throw error; // of a getter
+    throw error; // thrown by a getter
   }
 }
 

@@ -186,7 +186,7 @@ export interface LossStats {
   min: number;
   mean: number;
   max: number;
-  /** Share of anchors whose largest cross-view logit belongs to their positive. */
+  /** Fraction of anchors whose largest cross-view logit belongs to their positive. */
   accuracy: number;
 }
 

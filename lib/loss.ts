@@ -244,8 +244,8 @@ export function parameters([tauE = 0, tauH = 0, lambda = 0, c = 0]: Iterable<num
 
 /**
  * Computes the hybrid Euclidean and hyperbolic contrastive loss of Yue et al. (WACV 2024) over all ordered pairs of
- * views, with its gradients and the published statistics from the same pass. For the pair (a, b) of views, the logits
- * of anchor i in view a are those with all samples of view b and with all other samples of view a. The loss of the pair
+ * views, with its gradients and the published statistics from the same pass. For the pair (a, b) of views, anchor i
+ * in view a is compared with all samples of view b and with all other samples of view a. The loss of the pair
  * is the mean cross entropy over the anchors; the target of anchor i is the sample of its class in view b.
  *
  * Memory beyond inputs and outputs (and the unit rows of `normalize`) grows with the number of rows, not with its

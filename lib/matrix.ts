@@ -59,8 +59,8 @@ export interface HalfArray extends ArrayLike<number> {
 }
 
 /**
- * Returns a row-major view of a typed array, without copying it, a float64 copy of nested arrays, or a float32 copy of
- * a Float16Array.
+ * Returns a row-major matrix: a view of a typed array (no copy), a float64 copy of nested arrays, or a float32 copy of a
+ * Float16Array.
  *
  * @param data - `rows * cols` elements, over an ArrayBuffer or a SharedArrayBuffer of fixed length; or nested arrays:
  * one or more rows of the same length
@@ -199,7 +199,7 @@ export function checkGradC(operation: string, gradC: Float64Array | undefined): 
 }
 
 /**
- * Throws if an array, which had `length` elements when its call started, has been detached since.
+ * Throws if an array of `length` elements was detached after its call started.
  */
 export function checkKept(
   operation: string,
@@ -213,7 +213,7 @@ export function checkKept(
   throw coded('ERR_HOROBALL_DETACHED', `[${operation}] ${argument}: ${text}`, TypeError);
 }
 
-/** Throws if the buffer of a matrix, which was checked when the call started, has been transferred since. */
+/** Throws if the buffer of a matrix was transferred after the matrix was checked. */
 export function checkAttached(operation: string, argument: string, { data, rows, cols }: Matrix): void {
   checkKept(operation, argument, data, rows * cols);
 }

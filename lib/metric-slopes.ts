@@ -79,7 +79,10 @@ export function* slopesByAngle(
   return { data, rows, cols };
 }
 
-/** Norm of a gradient at x: Riemannian in the ball, of the tangential part on the hyperboloid, otherwise Euclidean. */
+/**
+ * Returns the norm of a gradient at x: the Riemannian norm in the ball, the norm of the tangential part on the
+ * hyperboloid, otherwise the Euclidean norm.
+ */
 function length(points: MetricCard['points'], x: Float64Array, gradient: Float64Array, c: number): number {
   const size = norm(gradient);
   if (points === 'anywhere') return size;

@@ -46,11 +46,11 @@ export interface NegativeWeights {
   readonly positive: Float64Array;
   /** A: exp(entropy of q), the effective number of negatives. */
   readonly effective: Float64Array;
-  /** A: share of q on the hardest ceil(1%) of the negatives by cosine. */
+  /** A: sum of q over the hardest 1% of the negatives by cosine, rounded up to a whole number of negatives. */
   readonly hardest1: Float64Array;
-  /** A: share of q on the hardest ceil(10%). */
+  /** A: the same for the hardest 10%. */
   readonly hardest10: Float64Array;
-  /** A: share of q on negatives of the anchor's own view; the rest is cross-view. */
+  /** A: sum of q over the negatives in the anchor's view; the rest of q is cross-view. */
   readonly sameView: Float64Array;
 }
 
@@ -350,8 +350,8 @@ export interface NegativeWeightsFunction {
 }
 
 /**
- * Computes the weight of each negative under a geometry: the gradient of the contrastive loss is a sum of triplets
- * whose weights are the softmax probabilities of the negatives. Computed in float64.
+ * Computes the weight of each negative under a geometry, in float64: the gradient of the contrastive loss is a weighted
+ * sum over triplets, and the weight of a triplet is the softmax probability of its negative.
  *
  * @param options - as for `hybridContrastiveLoss`; `anchors` limits the size of the A x N results
  * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`

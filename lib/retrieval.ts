@@ -36,11 +36,11 @@ export interface QueryResults {
 
 /** The agreement of nearest neighbors with the labels of their queries, averaged over the queries. */
 export interface RetrievalMetrics {
-  /** Share of queries with a row of their class among the k nearest, per requested k. */
+  /** Fraction of queries with a row of their class among the k nearest, per requested k. */
   recall: Record<number, number>;
-  /** Share of rows of the query's class among the R nearest, where R is the number of gallery rows of the class. */
+  /** Fraction of the R nearest rows that have the query's class, where R is the number of gallery rows of that class. */
   rPrecision: number;
-  /** Mean over the first R ranks of the precision at each rank whose row has the query's class; other ranks count as 0. */
+  /** Sum of the precisions at those of the first R ranks whose row has the query's class, divided by R. */
   mapAtR: number;
   /** Number of queries. */
   queries: number;

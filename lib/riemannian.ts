@@ -25,7 +25,7 @@ export interface RiemannianSGDOptions {
   c: number;
   /** Learning rate, >= 0. */
   lr: number;
-  /** Share of the previous velocity that is kept, from 0 to below 1; default 0. */
+  /** Fraction of the previous velocity that is kept, at least 0 and below 1; default 0. */
   momentum?: number;
 }
 

@@ -14,8 +14,8 @@ export interface CallOptions extends AsyncOptions {
 /** The option that cancels a call. */
 export interface AsyncOptions {
   /**
-   * Cancels the call: the promise rejects with the signal's reason, and the other thread stops after the block of
-   * rows that it is computing. A call whose signal is already aborted does no work; a synchronous call throws the
+   * Cancels the call: the promise rejects with the signal's reason, and the thread that computes the call stops after
+   * its current block of rows. A call whose signal is already aborted does no work; a synchronous call throws the
    * reason, and cannot be canceled later.
    */
   signal?: AbortSignal | undefined;
@@ -73,7 +73,7 @@ export async function runAsync<R>(
 /** Maximum milliseconds of work on the main thread per turn of the event loop. */
 const turnMs = 0.5;
 
-/** Yielded where the event loop may run; it runs if more than `turnMs` has passed since its last turn. */
+/** Yielded at points where the event loop may run. It gets a turn if its last turn was more than `turnMs` ago. */
 export const pause: unique symbol = Symbol('pause');
 
 /**
@@ -112,7 +112,7 @@ export async function runSteps<R>(
   }
 }
 
-/** Throws the reason of a signal that is aborted, and for anything else than a signal or undefined. */
+/** Throws the signal's reason if the signal is aborted, and a TypeError unless it is an AbortSignal or undefined. */
 export function throwIfAborted(operation: string, signal: AbortSignal | undefined): void {
   if (signal === undefined) return;
   checkSignal(operation, signal);

@@ -60,7 +60,7 @@ export function* gatherRows<T extends Reals>(
   rows: Int32Array,
 ): Steps<Matrix<T>> {
   const { data, cols } = from;
-  const length = from.rows * cols; // data is shorter if its buffer was detached before
+  const length = from.rows * cols; // data is shorter if its buffer was already detached
   const out = zeros(operation, data, rows.length, cols);
   const copy = (begin: number, end: number): void => {
     checkKept(operation, argument, data, length);
@@ -80,7 +80,7 @@ export function* widened(
   { data, rows, cols }: Matrix,
   scale = 1,
 ): Steps<DenseMatrix<Float64Array>> {
-  const length = rows * cols; // data is shorter if its buffer was detached before
+  const length = rows * cols; // data is shorter if its buffer was already detached
   const out = allocateArray(operation, Float64Array, length);
   yield* inSlices(length, (begin, end) => {
     checkKept(operation, argument, data, length);

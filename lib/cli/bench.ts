@@ -16,8 +16,8 @@ const programs: Readonly<Record<string, string>> = {
 };
 
 /**
- * `horoball bench`: runs the benchmarks, which are separate programs with their own options, because the library may
- * not import them. The command exits with their exit code.
+ * `horoball bench`: runs a benchmark and exits with its exit code. Benchmarks are separate programs with their own
+ * options, because modules in lib/ may not import them.
  */
 export function benchCommand(): Command {
   return new Command('bench')

@@ -151,8 +151,8 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
 }
 
 /**
- * Returns the recall by a weighted sum of the cosine of one run and the hyperbolic distance of another; the temperatures
- * and lambda of the first run determine the weights.
+ * Returns the recall of a ranking by the weighted sum of one run's cosine similarity and another run's hyperbolic
+ * distance. The temperatures and lambda of the first run determine the weights.
  */
 async function fused(
   config: RunConfig,

@@ -30,7 +30,7 @@ export class HealthReporter {
   }
 }
 
-/** Returns one line of text: radii, shares of values at their limits, and the loss scale. */
+/** Returns one line of text: radii, fractions of values at their limits, and the loss scale. */
 export function healthText(row: HealthRow): string {
   return `Epoch ${row.epoch}: ${valuesText(row)}`;
 }

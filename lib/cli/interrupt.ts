@@ -5,7 +5,7 @@ export const terminatedCode = 143;
 
 let received = interruptedCode;
 
-/** Returns the exit code of a program that ends with an AbortError: that of the first Ctrl-C or SIGTERM. */
+/** Returns the exit code of a program that ends with an AbortError. The first Ctrl-C or SIGTERM determines it. */
 export const abortedCode = (): number => received;
 
 /** The result of {@link interruptible}. */

@@ -58,7 +58,7 @@ export class Meter implements Disposable {
     this.#update(done, total, () => fields, more);
   }
 
-  /** Excludes time from the rate, such as that of an evaluation between two steps. */
+  /** Excludes time from the rate, such as an evaluation between two steps. */
   pause(ms: number): void {
     this.#pace.pause(ms);
   }

@@ -173,7 +173,7 @@ async function chosen(
 
 /** Numbers of warm-up steps and of timed steps. */
 const [warmSteps, timedSteps] = [3, 8];
-/** Duration of a run, with its start, evaluations and reports, relative to that of its steps alone. */
+/** Duration of a run, including its start, evaluations and reports, divided by the duration of its steps. */
 const overhead = 1.2;
 
 /** Estimates the duration of a run in seconds from its first steps; null if the user stopped it. */

@@ -25,7 +25,7 @@ export interface RunOptionsAdded {
   many?: boolean;
   /** Whether defaults by data set apply; default true. */
   datasets?: boolean;
-  /** Descriptions of defaults in which the command differs from a run. */
+  /** Descriptions of the defaults that differ from the defaults of a run. */
   defaults?: Readonly<Partial<Record<OptionName, string>>>;
   /** Descriptions of options that have another effect in the command. */
   helps?: Readonly<Partial<Record<OptionName, string>>>;

@@ -24,7 +24,7 @@ export function folded(text: string, indent = 0): string {
 
 /**
  * Formats the recall in each space as a table, in percent.
- * @param levels - names of the levels of the class tree above the classes, lowest first
+ * @param levels - names of the class tree's levels above the classes, lowest first
  */
 export function recallText(
   lines: readonly { name: string; recall: Recall }[],

@@ -188,8 +188,9 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
   /**
    * Builds an index, for galleries of about 10,000 rows or more: `topK` then returns the same neighbors in a fraction
    * of the time. The index takes about a quarter of the memory of float32 rows. Rows added later are searched without
-   * the index until `buildIndex` is called again; that call keeps the centers if the gallery has less than doubled and
-   * `lists` is not given. Searches continue during the build. Rows with NaN and rows outside the ball are not found.
+   * the index until `buildIndex` is called again. That call keeps the centers if `lists` is not given and the index
+   * covers more than half of the rows. Searches continue during the build. Rows with NaN and rows outside the ball are
+   * not found.
    *
    * Supports the metrics poincare (without `compat`), euclidean, chordal and cosine, on the CPU.
    *

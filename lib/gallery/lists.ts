@@ -68,7 +68,7 @@ export function indexSize({ centers, lists, ...arrays }: GalleryIndex<Reals>): I
   return { lists: centers.rows, rows: lists.length, bytes };
 }
 
-/** Builds the index of `rows`. Keeps the centers of `known`, an index of the first of these rows, if given. */
+/** Builds the index of `rows`. If `known`, an index of the first rows, is given, its centers are kept. */
 export function* buildIndex<T extends Reals>(
   operation: string,
   rows: Matrix<T>,

@@ -71,7 +71,7 @@ export function* copy(
   to: Reals,
   at: number,
 ): Steps<void> {
-  const length = rows * cols; // data is shorter if its buffer was detached before
+  const length = rows * cols; // data is shorter if its buffer was already detached
   const part = (begin: number, end: number): void => {
     checkKept(operation, argument, data, length);
     to.set(data.subarray(begin, end), at + begin);

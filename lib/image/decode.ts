@@ -10,7 +10,10 @@ import type { Pixels } from './resample.ts';
 
 /** The largest valid image takes a few seconds; a longer time indicates a malicious file. */
 const maxSeconds = 60;
-/** The limit of libtiff. Encoders write about ten; the time limit does not apply while libjpeg reads them. */
+/**
+ * Maximum number of scans of a JPEG file, as in libtiff; encoders write about ten. The time limit does not apply while
+ * libjpeg reads scans.
+ */
 const maxScans = 100;
 
 /**

@@ -6,12 +6,12 @@ import { formatOf, signatureLength } from './formats.ts';
 
 /** Bytes per pixel of the largest uncompressed format: 16-bit red, green, blue and alpha. */
 const bytesPerPixel = 8;
-/** Limit for metadata and color profiles, far above that of real images. */
+/** Maximum size of metadata and color profiles, far more than real images have. */
 const metadataBytes = 1 << 26;
 
 /**
  * Reads an image file. Named pipes, devices, folders and files that consist almost entirely of holes are rejected
- * before anything is read, files of other formats after their first bytes.
+ * before anything is read. Files of other formats are rejected after their first bytes are read.
  *
  * @throws `ERR_HOROBALL_PICTURE`; file system errors
  */

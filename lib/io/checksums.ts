@@ -1,10 +1,10 @@
 import { nextTurn } from '../call/next-turn.ts';
 
 /**
- * Checksums of a safetensors file, stored in its metadata: the CRC-32 of the bytes of every tensor, eight hexadecimal
- * digits each in the order of the file, and the CRC-32 of the header, computed with zeros in place of its own digits. A
- * file with only one of the two keys is rejected, so a flipped bit cannot disable the check. A file with neither is
- * read without a check.
+ * Keys of the checksums in the metadata of a safetensors file. The first contains the CRC-32 of every tensor, eight
+ * hexadecimal digits per tensor, in the order of the file. The second contains the CRC-32 of the header, computed with
+ * zeros in place of its own digits. A file with only one of the two keys is rejected, so a flipped bit cannot disable
+ * the check. A file with neither is read without a check.
  */
 const tensorsKey = 'horoball.crc32';
 const headerKey = 'horoball.header_crc32';

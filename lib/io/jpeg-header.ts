@@ -32,7 +32,7 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
 
 /**
  * Whether a JPEG file has more than `most` scans. Each scan is a pass over all pixels, but may consist of a few bytes. As
- * decoders do, skips bytes between segments that are no marker.
+ * decoders do, skips bytes between segments that are not markers.
  */
 export function hasMoreScans(bytes: Buffer, most: number): boolean {
   let scans = 0;

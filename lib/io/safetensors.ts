@@ -53,7 +53,7 @@ interface Entry {
 }
 
 /**
- * Maximum size of the header in bytes. The format allows 100 MB, but the tensors that `maxValues` permits take less than
+ * Maximum size of the header in bytes. The format allows 100 MB, but the entries that `maxValues` permits take less than
  * this, and scanning more would take a second.
  */
 const maxHeader = 2 ** 25;

@@ -223,7 +223,7 @@ function evaOnly(given: Arguments): Partial<ViTConfig> {
   });
 }
 
-/** Omits undefined properties, which would override those of a base. */
+/** Omits undefined properties, which would override the properties of a base. */
 function defined(config: { [K in keyof ViTConfig]?: ViTConfig[K] | undefined }): Partial<ViTConfig> {
   return Object.fromEntries(
     Object.entries(config).filter(([, value]) => value !== undefined),

@@ -7,7 +7,7 @@ import { findModel, vitConfigs } from './vit-models.ts';
 
 export { type SquareViT, vitConfigs } from './vit-models.ts';
 
-/** Maximum depth, far above that of published models: descriptions come from files, and each block takes time and memory. */
+/** Maximum depth: descriptions come from files, and each block takes time and memory. Published models are far shallower. */
 const maxDepth = 1024;
 
 /** A configuration with every default filled in. */

@@ -14,7 +14,7 @@ export async function presentStorages(folder: string): Promise<Storage[]> {
   return storages.filter((_, i) => found[i]);
 }
 
-/** What a network is opened for; errors name it and its argument. */
+/** The operation that opens a network, its argument and the accepted values, for errors. */
 export interface Opening {
   readonly operation: string;
   readonly argument: string;

@@ -59,7 +59,7 @@ export function onnxOf({ network, weights, serving }: OnnxSource, storage: Stora
  * Opens a network for export: a run folder, the `model.safetensors` of a run, a file written by `saveWeights`, or a
  * backbone. A file has no evaluation transform, so its images are resized to the size of the network's input.
  *
- * @param opening - named by errors
+ * @param opening - the operation and its argument, for errors
  * @throws Error `ERR_HOROBALL_RUN` for a path that does not exist and a folder that is not a finished run,
  * `ERR_HOROBALL_WEIGHTS` if the weights do not describe their network, or a parameter is missing or has another shape,
  * `ERR_HOROBALL_FORMAT` if a file is damaged

@@ -62,8 +62,8 @@ interface HeadCard {
 const headCard = (): HeadCard => JSON.parse(core().headCards) as HeadCard;
 
 /**
- * Returns the cards by which a head maps a row to the ball, in order. The parameter of the first is the norm at which
- * the head clips.
+ * Returns the cards of the operations with which a head maps a row to the ball, in order. The parameter of the first
+ * card is the norm at which the head clips.
  */
 export function headCards(): readonly RowCard[] {
   return headCard().operations.map((name) => rowCards().find((card) => card.name === name)!);

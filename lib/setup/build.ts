@@ -42,8 +42,8 @@ export function fingerprint(libtorch: LibTorch): string {
 }
 
 /**
- * Builds the training addon for a libtorch and stores it with its record: in the checkout, or else in a folder of the
- * cache, which `npm ci` keeps, named after the libtorch version and the fingerprint.
+ * Builds the training addon for a libtorch and stores it with its record, in the checkout or else in the cache, which
+ * `npm ci` does not remove. The folder in the cache is named after the libtorch version and the fingerprint.
  *
  * @throws Error `ERR_HOROBALL_BUILD` if a tool is missing or the build fails
  */

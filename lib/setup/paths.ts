@@ -28,7 +28,7 @@ export const checkoutAddon: string | undefined = installed
 /** Folder in the cache that contains one addon per libtorch version and fingerprint. */
 export const cachedAddons = (): string => addonCache(packageVersion);
 
-/** Folders where `setup` may have stored the training addon: that of a checkout, then the cache, most recently used first. */
+/** Folders that may contain the training addon: the checkout's, then the cached ones, most recently used first. */
 export function addonFolders(): string[] {
   const cache = cachedAddons();
   const names = namesIn(cache).filter((name) => name.startsWith('torch-'));

@@ -1,5 +1,6 @@
-// Makes a package smaller before it is packed: small packages are bundled, modules lose comments and spaces, but keep short lines
-// and names, because Node prints the line that threw an uncaught error. Declarations that no entry point reaches are removed.
+// Makes a package smaller before it is packed: bundles small dependencies, and removes comments, spaces and
+// declarations that no entry point reaches. Names and short lines stay, because Node prints the line that threw an
+// uncaught error.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';

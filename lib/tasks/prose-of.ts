@@ -4,8 +4,8 @@ const regexAfter = /(?:[(,=:[!&|?{};\n]|=>|\breturn|^)\s*$/;
 
 /**
  * Returns the comments and the sentences in string literals of a TypeScript or C++ source. Everything else becomes
- * spaces, so lines and columns stay those of the source. Text between backquotes inside comments is code and is left
- * out, too.
+ * spaces, so that lines and columns do not change. Text between backquotes in comments is code, so it becomes spaces,
+ * too.
  */
 export function proseOf(source: string): string {
   const blank = (text: string): string => text.replace(/[^\n]/g, ' ');

@@ -1,4 +1,4 @@
-// Removes compiled files without a source. tsc keeps those of files that were renamed or deleted, and ava would run them.
+// Removes compiled files without a source. tsc keeps the output of renamed or deleted files, and ava would run it.
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';

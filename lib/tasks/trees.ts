@@ -66,7 +66,7 @@ async function metricsOf(folder: string, geometry: RunConfig['geometry']): Promi
 
 /**
  * A paired comparison of two arms. `of` returns the difference in one metric for one seed. For the gain of a tree, it
- * returns how much larger the difference is than without the tree.
+ * returns the difference with the tree minus the difference without it.
  */
 interface Comparison {
   name: string;

@@ -1,6 +1,6 @@
 // Bundles the packages that only a few modules import, to dist/lib/vendor/ of a package, and changes the imports: zod alone
-// would add 8 MB to an installation. In a checkout the imports stay as they are, because tsc would restore those of
-// each module that it compiles again. Also copies the Node-API headers, with which `horoball setup` compiles.
+// would add 8 MB to an installation. In a checkout the imports stay as they are, because tsc would restore them in
+// each module that it recompiles. Also copies the Node-API headers, with which `horoball setup` compiles.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { build, type Plugin } from 'esbuild';
 
 const installed = fileURLToPath(new URL('../../../node_modules', import.meta.url));
 
-/** The packages, each with the declarations of its types that public declarations use. */
+/** The packages, each with declarations of the types that public declarations use. */
 const packages: Readonly<Record<string, string>> = {
   commander: '',
   yauzl: '',
@@ -29,7 +29,7 @@ export const vendored: readonly string[] = Object.keys(packages);
 const banner =
   "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);";
 
-/** Keeps only zod's English messages: those in fifty languages are half of its size. */
+/** Keeps only zod's English messages: messages in fifty languages are half of its size. */
 const english: Plugin = {
   name: 'english',
   setup({ onLoad }) {
