@@ -1,7 +1,15 @@
 import { temperaturesOf } from '../options/options.ts';
 import type { AxisName } from './axes.ts';
-import { baseline, type Cell, chordControl, hardNegatives, slopeMatched, subject } from './plan.ts';
-import { type Study, scoresOf } from './results.ts';
+import {
+  baseline,
+  type Cell,
+  chordControl,
+  hardNegatives,
+  type StudyPlan,
+  slopeMatched,
+  subject,
+} from './plan.ts';
+import { type Result, type Study, scoresOf } from './results.ts';
 import { average, type Estimate, estimate, holm, pairedTest } from './statistics.ts';
 
 /** The results of a cell: one setting, run with every seed. */
@@ -53,7 +61,9 @@ export const level = 0.05;
 /** Analyzes a complete or partial study by Recall@k. */
 export function analyze(study: Study, k = '1'): Analysis {
   const names = [...new Set(study.plan.cells.map(({ arm }) => arm))];
-  const arms = names.map((arm) => summarize(study, arm, k));
+  const results = new Map<string, Result[]>(study.plan.cells.map(({ id }) => [id, []]));
+  for (const result of study.results) results.get(result.cell)?.push(result);
+  const arms = names.map((arm) => summarize(study.plan, results, arm, k));
   const contrasts = compareAll(arms);
   const find = (one: string, other: string): Comparison | undefined =>
     contrasts
@@ -67,14 +77,19 @@ export function analyze(study: Study, k = '1'): Analysis {
   return { arms, contrasts, survival };
 }
 
-function summarize(study: Study, arm: string, k: string): ArmSummary {
-  const cells = study.plan.cells
+/** @param results - by the id of their cell */
+function summarize(
+  plan: StudyPlan,
+  results: ReadonlyMap<string, readonly Result[]>,
+  arm: string,
+  k: string,
+): ArmSummary {
+  const cells = plan.cells
     .filter((cell) => cell.arm === arm)
     .map((cell) => {
-      const scores = scoresOf(cell, study.results, k);
-      const failed = study.results.filter(
-        (result) => result.cell === cell.id && result.spaces === null,
-      ).length;
+      const own = results.get(cell.id)!;
+      const scores = scoresOf(cell, own, k);
+      const failed = own.filter(({ spaces }) => spaces === null).length;
       return { cell, scores, estimate: estimate([...scores.values()]), failed };
     });
   const candidates = cells.filter(({ scores, failed }) => scores.size > 0 && failed === 0);
@@ -93,15 +108,35 @@ function heldOut(cells: readonly CellSummary[]): Map<number, number> {
   const seeds = [...(first?.scores.keys() ?? [])].filter((seed) =>
     rest.every(({ scores }) => scores.has(seed)),
   );
+  if (first === undefined || rest.length === 0) return new Map(first?.scores);
   if (seeds.length === 1) return new Map(highest(cells)!.scores);
+  const meansWithout = meansFor(cells, seeds);
   const scoreAt = (seed: number): number => {
-    const others = seeds.filter((other) => other !== seed);
-    const meanOf = ({ scores }: CellSummary): number => average(others.map((other) => scores.get(other)!));
+    const meanOf = meansWithout(seed);
     return cells
       .reduce((best, cell) => (meanOf(cell) > meanOf(best) ? cell : best), first!)
       .scores.get(seed)!;
   };
   return new Map(seeds.map((seed) => [seed, scoreAt(seed)]));
+}
+
+/** Number of seeds from which means are computed from sums, because a sum per seed would take quadratic time. */
+const manySeeds = 1000;
+
+/** Returns a function from a seed to the mean of each cell over all other seeds. */
+function meansFor(
+  cells: readonly CellSummary[],
+  seeds: readonly number[],
+): (seed: number) => (cell: CellSummary) => number {
+  if (seeds.length < manySeeds)
+    return (seed) => {
+      const others = seeds.filter((other) => other !== seed);
+      return ({ scores }) => average(others.map((other) => scores.get(other)!));
+    };
+  const sums = new Map(
+    cells.map((cell) => [cell, seeds.reduce((sum, seed) => sum + cell.scores.get(seed)!, 0)]),
+  );
+  return (seed) => (cell) => (sums.get(cell)! - cell.scores.get(seed)!) / (seeds.length - 1);
 }
 
 const controls: readonly string[] = [chordControl, slopeMatched, hardNegatives];
