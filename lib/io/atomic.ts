@@ -1,4 +1,4 @@
-import { rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { filePath } from '../check.ts';
 import { atFile } from './file-errors.ts';
@@ -26,6 +26,13 @@ export async function writeAtomically(path: string, write: (file: OpenFile) => P
     await rm(temporary, { force: true }).catch(() => {}); // an error here would hide the first one
     throw atFile(error, path); // names the file of the caller, not the temporary one
   }
+}
+
+/** Removes the temporary files that killed processes left in a folder, to which no other process may write. */
+export async function removeTemporaries(folder: string): Promise<void> {
+  for (const name of await readdir(folder))
+    if (/^\..+\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/.test(name))
+      await rm(join(folder, name), { force: true });
 }
 
 /** Writes an array of any size, in parts, because a single write is limited to 2 GiB. */

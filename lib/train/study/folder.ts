@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { runSteps } from '../../call/run.ts';
 import { coded } from '../../errors.ts';
+import { removeTemporaries } from '../../io/atomic.ts';
 import { naming } from '../../io/file-errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { openInside, readInside, refersTo } from '../../io/inside.ts';
@@ -86,6 +87,7 @@ export class StudyFolder {
   async lock(): Promise<AsyncDisposable> {
     const lock = await lockStudy(this.path);
     try {
+      await removeTemporaries(this.path);
       const { results, invalid = null } = await readStudy(this.path);
       [this.#results, this.#invalid] = [results, invalid];
       // Rewriting removes a truncated last line, to which the next result would otherwise be appended.

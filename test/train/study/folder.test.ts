@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
@@ -170,4 +170,15 @@ test('the largest plan can be written and read again', async (t) => {
   const cells = Array.from({ length: maxCells }, (_, i) => ({ ...small.cells[0]!, id: `cell-${i}` }));
   const folder = await StudyFolder.open(path, { ...small, cells });
   t.is(folder.plan.cells.length, maxCells);
+});
+
+test('the owner of a study removes the temporary files of killed processes, and no others', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  const folder = await StudyFolder.open(path, plan());
+  const [left, own] = ['.report.html.0d5a2b1c-93f4-4e0e-8a70-5b6c7d8e9f00.tmp', '.notes.tmp'];
+  for (const name of [left, own]) await writeFile(join(path, name), '');
+  await using _ = await folder.lock();
+  const names = await readdir(path);
+  t.deepEqual([names.includes(left), names.includes(own)], [false, true]);
 });
