@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
+import { lstat, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
@@ -81,6 +81,7 @@ export async function pullWeights(
     ),
   );
   const { bytes, sha256: announced } = await download(url, part, checked);
+  await checkUnreplaced(url, part, bytes);
   const sha256 = await sha256Of(part);
   const origin = await check(url, part, sha256, announced, record);
   await rename(part, path);
@@ -150,6 +151,14 @@ function cachedPath(url: URL, cache: string = join(cacheFolder(), 'weights')): s
   const lost = (`/${names.join('/')}` === url.pathname ? '' : url.pathname) + url.search;
   if (lost !== '') names.unshift(createHash('sha256').update(lost).digest('hex').slice(0, 8));
   return join(cache, safe(url.host), ...names);
+}
+
+/** Checks that the path still refers to a file of the downloaded size, because another program may have replaced it. */
+async function checkUnreplaced(url: URL, part: string, bytes: number): Promise<void> {
+  const found = await lstat(part);
+  if (found.isFile() && found.size === bytes) return;
+  const message = `[weights] source: expected to download ${url.href}, but another program replaced ${part}. Run the command again.`;
+  throw coded('ERR_HOROBALL_DOWNLOAD', message);
 }
 
 /** Verifies a download against every known hash. */

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -270,4 +270,28 @@ test('does not read a sparse file in place of a cached one', async (t) => {
   t.is(await findPulled(url, at.cache), null);
   t.true((await pullWeights(url, { cache: at.cache, ...quick })).fresh);
   t.deepEqual(await readFile(path), weights);
+});
+
+test('does not accept a file that replaced the partial download', async (t) => {
+  if (process.platform === 'win32') return t.pass(); // an open file cannot be replaced
+  const replacements = [
+    (part: string) => writeFile(part, 'other weights'),
+    (part: string) => symlink(process.execPath, part),
+  ];
+  for (const replace of replacements) {
+    await using at = await host((request, response) => send(request, response, {}));
+    const url = `${at.url}/a.pth`;
+    let replaced = false;
+    const onProgress = async (): Promise<void> => {
+      if (replaced) return;
+      replaced = true;
+      const part = join(at.cache, new URL(url).host.replace(':', '_'), 'a.pth.part');
+      await rm(part);
+      await replace(part);
+    };
+    const code = 'ERR_HOROBALL_DOWNLOAD';
+    const pulled = pullWeights(url, { cache: at.cache, onProgress, ...quick });
+    await t.throwsAsync(pulled, { code, message: /another program replaced/ });
+    t.is(await findPulled(url, at.cache), null);
+  }
 });
