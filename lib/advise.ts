@@ -43,8 +43,8 @@ const thresholds = { delta: 0.3, spread: 0.2, radiusSpread: 0.25 } as const;
 
 /**
  * Counts of trees from `node dist/test/advise-trial.js`. The rule named the geometry with the higher MAP@R on unseen
- * classes for `right` trees. It named `hyperbolic` for `saidHyperbolic` trees, correctly for
- * `rightThen` of them; always naming `euclidean` would be right for `alwaysEuclidean`.
+ * classes for `right` trees. It named `hyperbolic` for `saidHyperbolic` trees, correctly for `rightThen` of them; always
+ * naming `euclidean` would be right for `alwaysEuclidean`.
  */
 export const trial = { trees: 24, right: 14, saidHyperbolic: 8, rightThen: 2, alwaysEuclidean: 18 } as const;
 

@@ -64,7 +64,7 @@ export function needsProxies(loss: BatchLoss): boolean {
   return factsOf(loss).proxies !== undefined;
 }
 
-/** Returns the losses whose facts include this one. */
+/** Returns the losses that have this special property. */
 export function lossesWith(fact: keyof LossFacts): BatchLoss[] {
   return batchLosses.filter((loss) => factsOf(loss)[fact] !== undefined);
 }

@@ -15,7 +15,7 @@ export const callNames: readonly string[] = ['threads', 'device', 'signal'];
 export const metricNames: readonly string[] = ['metric', 'c', 'compat'];
 
 /**
- * Returns the options of a call, which must be an object, or undefined if all are optional.
+ * Returns the options of a call. They must be an object; they may be undefined if all are optional.
  *
  * @param known - names that the call accepts; other properties must be undefined. If omitted, all names are accepted.
  */

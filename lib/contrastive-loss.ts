@@ -43,7 +43,7 @@ import { positivePairs } from './positives.ts';
 import { weightSteps } from './weights.ts';
 
 const name = 'contrastiveLoss';
-/** The parameters that some losses have, with their checks. */
+/** The checks of the parameters that only some losses have. */
 const parameterChecks: Readonly<Record<keyof LossParameters, typeof positive>> = {
   alpha: positive,
   beta: positive,

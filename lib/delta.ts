@@ -34,7 +34,7 @@ import { random, shuffle } from './random.ts';
 /** Options of {@link gromovDelta}. */
 export type DeltaOptions = DeltaMetricOptions & CallOptions & DeltaParameters;
 
-/** As `MetricOptions`, but the default is `'euclidean'`. */
+/** Like `MetricOptions`, but the default metric is `'euclidean'`. */
 export type DeltaMetricOptions =
   | (Omit<CurvedMetricOptions, 'metric'> & { metric: CurvedMetric })
   | (Omit<FlatMetricOptions, 'metric'> & { metric?: FlatMetric | undefined });

@@ -81,7 +81,7 @@ export interface LossReference<T extends Reals = Reals> {
   /** M x D rows, with as many columns as the anchors' matrix. */
   euclidean?: Matrix<T> | undefined;
   hyperbolic?: Matrix<T> | undefined;
-  /** Labels of these rows, in as many columns as those of the anchors. */
+  /** Labels of these rows, with as many columns as the anchors' labels. */
   labels?: LabelColumns | undefined;
   /**
    * Whether to compute the gradients of these rows; default: the value of `options.grad`. A memory of past batches does

@@ -137,15 +137,15 @@ export function asMatrix<T extends Reals>(operation: string, argument: string, v
   return shape;
 }
 
-/** Whether a value is given as rows, which {@link asMatrix} then checks, as opposed to options. */
+/** Whether an argument is meant as rows, not as options. {@link asMatrix} then checks the rows. */
 export function isRows(value: unknown): boolean {
   if (ArrayBuffer.isView(value) || Array.isArray(value)) return true;
   return value !== null && typeof value === 'object' && 'data' in value;
 }
 
 /**
- * Returns the error for an invalid size: it names the argument `rows` or `cols` of `matrix`, and the matrix argument of
- * other calls.
+ * Returns the error for an invalid size. For `matrix`, the error names the argument `rows` or `cols`; for other calls,
+ * the matrix argument.
  */
 function sizeError(
   operation: string,

@@ -18,9 +18,9 @@ const ones = (operation: string, count: number): Matrix<Float64Array> => ({
 });
 
 /**
- * Returns an A x N matrix of gradient norms: entry (i, j) is for the distance between anchor i and row j of x (N x d),
- * with respect to the anchor, in the space of the metric's points. Computed by the kernels, so available for every
- * metric; 0 for coincident points.
+ * Returns an A x N matrix of gradient norms. Entry (i, j) is the norm of the gradient of the distance between anchor i
+ * and row j of x (N x d) with respect to the anchor, in the space of the metric's points. Computed by the kernels, so
+ * available for every metric; 0 for coincident points.
  */
 export function* slopesAt(
   operation: string,

@@ -36,7 +36,7 @@ export interface NegativeWeights {
   readonly pullEuclidean: DenseMatrix<Float64Array>;
   /**
    * A x N: `p` times the norm of the distance term's gradient. If tied, the gradient is per radian of rotation of the
-   * unit row, so it can be added to `pullEuclidean`. Otherwise it is taken in the space of the metric's points:
+   * unit row, so it can be added to `pullEuclidean`. Otherwise the norm is taken in the space of the metric's points:
    * Riemannian in the ball and on the hyperboloid.
    */
   readonly pullHyperbolic: DenseMatrix<Float64Array>;
@@ -203,7 +203,7 @@ class Terms {
     this.#norms = norms;
   }
 
-  /** Returns the logit of the anchor with row j. */
+  /** Returns the logit of the anchor and row j. */
   logit({ anchor, cosine, distance }: Anchor, j: number): number {
     const norms = this.#norms;
     const product = norms === undefined ? 0 : norms[anchor]! * norms[j]! * (1 - cosine[j]!);
@@ -228,7 +228,7 @@ class Terms {
 class Report {
   readonly result: NegativeWeights;
   readonly #batch: Batch;
-  /** Logits of one anchor, then their exponentials; overwritten by the next. */
+  /** Logits of one anchor, then their exponentials; overwritten for the next anchor. */
   readonly #values: Float64Array;
 
   constructor(anchors: Int32Array, batch: Batch) {

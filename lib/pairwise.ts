@@ -223,7 +223,7 @@ function* vjpSteps<T extends Reals>(
 
 /**
  * The vector-Jacobian product of {@link pairwiseDistance}, and its synchronous variant. Without y, the distances are
- * those within x.
+ * between the rows of x.
  */
 export interface PairwiseVjp {
   <T extends Reals>(
@@ -257,7 +257,7 @@ export interface PairwiseDistanceSync {
   <T extends Reals>(x: Rows<T>, y: Rows<T> | undefined, options: PairwiseOptions<T>): DenseMatrix<T>;
 }
 
-/** The type of {@link pairwiseDistance}. Without y, it computes the distances within x. */
+/** The type of {@link pairwiseDistance}. Without y, it computes the distances between the rows of x. */
 export interface PairwiseDistance {
   <T extends Reals>(x: Rows<T>, options: PairwiseOptions<T> & AsyncOptions): Promise<DenseMatrix<T>>;
   <T extends Reals>(

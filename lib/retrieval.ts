@@ -34,7 +34,7 @@ export interface QueryResults {
   averagePrecision: Float64Array;
 }
 
-/** The agreement of nearest neighbors with the labels of their queries, averaged over the queries. */
+/** How often the nearest neighbors have the label of their query, averaged over the queries. */
 export interface RetrievalMetrics {
   /** Fraction of queries with a row of their class among the k nearest, per requested k. */
   recall: Record<number, number>;

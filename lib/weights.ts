@@ -4,7 +4,7 @@ import { inSlices } from './call/slices.ts';
 import { quoted, rangeError, shapeError } from './errors.ts';
 import { asMatrix, checkKept, type Matrix, type Reals, type Rows } from './matrix.ts';
 
-/** Returns weights, given as one row or one column, as a column. The caller checks their number. */
+/** Returns weights as a column. They may be given as a row or a column; the caller checks their number. */
 export function weightColumn<T extends Reals>(operation: string, given: Rows<T>): Matrix<T> {
   const { data, rows, cols } = asMatrix(operation, 'weights', given);
   if (rows !== 1 && cols !== 1) throw weightsShape(operation, `${rows} x ${cols}`);

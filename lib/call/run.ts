@@ -39,7 +39,7 @@ export function runSync<R>(operation: string, prepared: Prepared<R>): R {
   return prepared.finish();
 }
 
-/** Returns the next job number: never 0, which marks a synchronous call, and unique for four billion jobs. */
+/** Returns the next job number. It is never 0, which marks a synchronous call, and repeats after four billion jobs. */
 function nextJob(): number {
   const binary = core();
   const last = binary.lastJob ?? 0;

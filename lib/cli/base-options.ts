@@ -13,7 +13,7 @@ export function addBaseOptions(command: Command): void {
 }
 
 /**
- * Returns the run options of --recipe and --config; the latter override the former.
+ * Returns the run options of --recipe, overridden by those of --config.
  * @param command - name of the command, for errors
  */
 export async function baseOptions(

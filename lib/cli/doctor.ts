@@ -45,7 +45,7 @@ function text(diagnosis: Diagnosis): string {
 
 function verdict(diagnosis: Diagnosis): string {
   const { core, addon, libtorch, images } = diagnosis;
-  // The addon loads the libtorch that it was built for, even if the search does not find that one.
+  // The addon loads the libtorch that it was built for, even if the search does not find this libtorch.
   if (healthy(diagnosis))
     return libtorch.ok ? 'Everything works.' : 'Training works with the libtorch that setup chose earlier.';
   if (!core.ok) return 'The core does not load, and everything else needs it. Follow the advice above.';

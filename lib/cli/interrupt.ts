@@ -16,8 +16,8 @@ export interface Interrupt extends Disposable {
 }
 
 /**
- * Returns an abort signal for Ctrl-C and SIGTERM. The first of them aborts it and informs the user with `say`; the second
- * ends the process immediately.
+ * Returns an abort signal for Ctrl-C and SIGTERM. The first Ctrl-C or SIGTERM aborts the signal and informs the user
+ * with `say`; the second ends the process immediately.
  */
 export function interruptible(say: (text: string) => void): Interrupt {
   const controller = new AbortController();

@@ -14,7 +14,7 @@ const barWidths = [24, 12];
 
 /** Options of a {@link Meter}. */
 export interface MeterOptions {
-  /** Window of the averages from which rate and ETA are computed, in milliseconds; default 30,000. */
+  /** Averaging window for rate and ETA, in milliseconds; default 30,000. */
   windowMs?: number;
   /** The current time in milliseconds; default `performance.now`. */
   now?: () => number;

@@ -8,7 +8,7 @@ import { generateData } from './generate.ts';
 import { jsonLine } from './json.ts';
 import { Meter } from './meter.ts';
 
-/** Window of the averages of rate and ETA: long enough to include both training and evaluation. */
+/** Averaging window for rate and ETA: long enough to include both training and evaluation. */
 const windowMs = 300_000;
 
 /** Creates a meter for a sequence of runs. */
@@ -28,8 +28,8 @@ export interface StudyOutput {
 }
 
 /**
- * Performs the remaining runs of studies, one study after another, and shows the progress over all of them. Generates
- * missing data sets.
+ * Performs the remaining runs of studies, one study after another, and shows their total progress. Generates missing
+ * data sets.
  * @returns whether all are complete
  */
 export async function performStudies(

@@ -286,8 +286,8 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
   }
 
   /**
-   * Writes the gallery atomically as a safetensors file. Of an index, only the centers and the list of each row are
-   * written. {@link load} recomputes the rest from the rows, so a damaged file cannot mark a wrong result as proven.
+   * Writes the gallery atomically as a safetensors file. Of an index, if any, it writes only the centers and the list of
+   * each row. {@link load} recomputes the rest from the rows, so a damaged file cannot mark a wrong result as proven.
    *
    * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery; file system errors
    */

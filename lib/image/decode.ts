@@ -43,7 +43,7 @@ export async function decode(bytes: Buffer, maxPixels: number = defaultMaxPixels
   }
 }
 
-/** Checks the size and applies the header's settings. Returns true if the pixels remain CMYK. */
+/** Checks the size and configures the decoder from the header. Returns true if the pixels remain CMYK. */
 async function prepare(
   image: Sharp,
   bytes: Buffer,

@@ -176,7 +176,8 @@ export class EventWriter {
   /**
    * Writes the hyperparameters of the run. Call it once. TensorBoard's hparams page lists them next to all scalars.
    *
-   * @param options - `group`: runs with the same group are repetitions of one setting; by default, each run is a group
+   * @param options - `group`: runs with the same group are repetitions of one configuration; by default, each run is a
+   * group
    */
   hparams(
     values: Readonly<Record<string, HyperParameter>>,
@@ -268,7 +269,7 @@ const now = (): number => Date.now() / 1000;
 /** Maximum number of values of a histogram: an object may claim any length. */
 const maxValues = 1e8;
 
-/** Returns a copy, because a list may have another length or other values at each reading. */
+/** Returns a copy, because a list may have a different length or different values at each read. */
 function checkedValues(values: ArrayLike<number>): Float64Array {
   const length: unknown = (values as ArrayLike<number> | null | undefined)?.length;
   if (!Number.isInteger(length) || (length as number) < 0 || (length as number) > maxValues)

@@ -53,8 +53,8 @@ export function reasonOf(error: unknown): string {
 }
 
 /**
- * Makes a system error name the caller's file: errors of an open file name no file, and other errors may name a
- * temporary one.
+ * Makes a system error name the caller's file: errors of an open file do not name a file, and other errors may name a
+ * temporary file.
  */
 export function atFile(error: unknown, path: string): unknown {
   const failed = error as NodeJS.ErrnoException;
@@ -75,8 +75,8 @@ export async function naming<T>(path: string, work: Promise<T>): Promise<T> {
 }
 
 /**
- * Like {@link naming}, for a file that is created next to a future folder: if the file cannot be created, neither can
- * the folder.
+ * Like {@link naming}, for a file that is created before the folder next to it: if the file cannot be created, neither
+ * can the folder.
  */
 export async function namingFolder<T>(path: string, work: Promise<T>): Promise<T> {
   return await naming(path, work).catch((error: NodeJS.ErrnoException) => {

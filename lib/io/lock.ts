@@ -291,7 +291,7 @@ async function replaces(file: string, path: string, dead: string, right: Lock): 
   }
 }
 
-/** Age from which a lock file without a holder counts as abandoned: writing one never takes this long. */
+/** A lock file without a holder counts as abandoned at this age: writing the holder never takes this long. */
 const abandonedAfterMs = 60_000;
 
 /**
@@ -307,7 +307,7 @@ async function removeAbandoned(path: string): Promise<void> {
   }
 }
 
-/** Whether a lock file, or a temporary one, has no owner left; false for a missing file and for a link. */
+/** Whether a lock file or a temporary lock file no longer has an owner; false for a missing file and for a link. */
 export async function isAbandoned(file: string): Promise<boolean> {
   const found = await readLockFile(file).catch(() => null);
   if (found === null) return false;

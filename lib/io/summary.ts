@@ -50,7 +50,7 @@ export function textValue(tag: string, text: string): Uint8Array {
 }
 
 /**
- * @param group - sessions of one group are repetitions of one setting
+ * @param group - sessions of one group are repetitions of one configuration
  * @param start - seconds since 1970
  */
 export function sessionStartValue(

@@ -79,7 +79,7 @@ export interface ViTConfig {
   ropeGridIndexing?: 'ij' | 'xy';
   /** Rotates pairs of channels that are half the head's width apart, instead of neighboring ones. */
   ropeRotateHalf?: boolean;
-  /** Grid for which the frequencies of `cat` are defined; other grids are scaled to it. Null for none. */
+  /** Grid for which the frequencies of `cat` are defined; other grids are scaled to it. Null: no scaling. */
   refFeatShape?: ImageSize | null;
 }
 

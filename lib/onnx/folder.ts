@@ -75,7 +75,7 @@ async function checkFree(folder: string): Promise<void> {
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** Returns the config.json: the network in transformers' terms and, as `horoball`, how to serve it. */
+/** Returns the config.json: the network in transformers' terms and, under the key `horoball`, how to serve it. */
 function configOf({ network, serving }: OnnxSource, present: readonly Storage[]): object {
   const { model } = network;
   const [first] = present;

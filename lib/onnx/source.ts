@@ -191,7 +191,7 @@ async function weightsSource(
   };
 }
 
-/** Returns the expected shapes of the parameters, which are checked because ONNX would broadcast others. */
+/** Returns the expected shapes of the parameters. A check is necessary, because ONNX would broadcast other shapes. */
 function shapesOf(network: Exportable): ReadonlyMap<string, readonly number[]> {
   const { model } = network;
   const shapes = new Map(backboneParameters(model).map(({ name, shape }) => [name, shape]));

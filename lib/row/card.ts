@@ -130,7 +130,7 @@ export function rowShape(
   }
 }
 
-/** Throws for a matrix without rows: these rows become columns of the result, which has at least one. */
+/** Throws for a matrix without rows: its rows become columns of the result, which must have at least one. */
 function someRows(operation: string, argument: string, { rows }: Matrix): void {
   if (rows === 0) throw shapeError(operation, argument, 'at least one row', 'none');
 }

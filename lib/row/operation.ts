@@ -139,7 +139,7 @@ export function operation<F extends object>(name: string): F {
   return Object.assign(variants(name, prepare), { vjp }) as unknown as F;
 }
 
-/** A validated call, except for the values of the weights. */
+/** A call that is validated except for the values of its weights. */
 interface RowWork<R> extends Prepared<R> {
   readonly weights: Reals | undefined;
 }

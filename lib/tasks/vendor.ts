@@ -40,7 +40,7 @@ const english: Plugin = {
   },
 };
 
-/** Packages that are used through one exported object, by its name: only the members that are used are bundled. */
+/** The packages of which only one exported object is used, with its name. Only the used members are bundled. */
 const namespaces: Readonly<Record<string, string>> = { zod: 'z' };
 
 /** Imports as tsc writes them, or as they are in a minified package. */

@@ -32,7 +32,7 @@ export interface TreeState {
   readonly c: number;
 }
 
-/** Distance from the origin that no point exceeds: `1 - |p| = 1e-5` in the ball, as in Nickel and Kiela (2017). */
+/** Maximum distance of a point from the origin: `1 - |p| = 1e-5` in the ball, as in Nickel and Kiela (2017). */
 const maxDistance = Math.log(2e5 - 1);
 /** The longest step, as a distance at curvature -1. */
 const maxStep = 1;

@@ -63,7 +63,7 @@ const arrayKinds: Readonly<Record<string, number>> = {
 };
 const slotBytes = 16;
 
-/** Memory of a WebAssembly instance never shrinks, so one that grew beyond this is replaced after the call. */
+/** An instance with more memory than this is replaced after the call, because its memory never shrinks. */
 const maxKeptBytes = 256 << 20;
 
 const roundUp = (bytes: number): number => Math.ceil(bytes / 64) * 64;
