@@ -113,7 +113,7 @@ export function finite(operation: string, argument: string, value: unknown): num
  */
 const longestPath = 32_767;
 
-/** Checks that a value can be a path of the file system, and returns it. */
+/** Checks that a value can be a file system path, and returns it. */
 export function filePath(operation: string, argument: string, value: unknown): string {
   if (typeof value !== 'string' || value.includes('\0'))
     throw typeError(operation, argument, 'a path', quoted(value));

@@ -25,7 +25,7 @@ export interface ClusteringParameters {
   seed?: number | undefined;
 }
 
-/** The agreement of clusters of rows with their labels. */
+/** How well clusters agree with the labels of their rows. */
 export interface ClusteringMetrics {
   /** Normalized mutual information, from 0 to 1: twice the mutual information, divided by the sum of both entropies. */
   nmi: number;

@@ -119,7 +119,7 @@ function* weightList(weights: ArrayLike<number>, rows: number): Steps<Float64Arr
   return copy;
 }
 
-/** Returns the parameters of a loss; throws for one that has no effect. */
+/** Returns the parameters of a loss. Throws for a parameter that the loss does not have. */
 function checkParameters(
   given: LossParameters,
   loss: ContrastiveLossName,

@@ -130,7 +130,7 @@ export function* unitRowsOf<T extends Reals>(
   return { euclidean };
 }
 
-/** The core multiplies by `weight / tau`. */
+/** Checks a temperature. The core multiplies by `weight / tau`, which must be finite. */
 function temperature(operation: string, argument: string, value: unknown, weight: number): number {
   const tau = positive(operation, argument, value);
   if (weight / tau < Infinity) return tau;

@@ -113,7 +113,7 @@ export function metricNumbers(operation: string, options: AnyMetricOptions): Met
   return { metric, guards: guards(operation, compat), c };
 }
 
-/** Throws unless x and y have the same columns and type. */
+/** Throws unless x and y have the same number of columns and the same element type. */
 export function checkPair(operation: string, name: string, x: Matrix, y: Matrix): void {
   if (x.cols !== y.cols) throw shapeError(operation, name, `${x.cols} columns`, String(y.cols));
   checkSameType(operation, name, x, y);

@@ -12,7 +12,7 @@ export type Labels = ArrayLike<number | bigint | string>;
 export interface Views {
   /** Samples per class, 2 or more. */
   readonly views: number;
-  /** `order[class * views + view]` = its row; null if the rows are ordered by class. */
+  /** `order[class * views + view]` is the row of a sample; null if the rows are ordered by class. */
   readonly order: Int32Array | null;
 }
 
@@ -42,7 +42,7 @@ export function* batchViews(
   return { views: count, order: yield* orderOf(classes, count) };
 }
 
-/** Returns the row of every class and view. */
+/** Returns the row of each sample, by class and view. */
 function* orderOf({ numbers, names }: Classes, views: number): Steps<Int32Array> {
   const order = new Int32Array(numbers.length);
   const found = new Int32Array(names.length);

@@ -27,7 +27,7 @@ interface SweepOptions extends Record<string, unknown> {
   json?: boolean;
 }
 
-/** Options of a run of at most 55 seconds on two cores, which is long enough to distinguish temperatures. */
+/** Options of a run of at most 55 seconds on two cores, long enough to distinguish temperatures. */
 const shortRun: Readonly<Partial<RunConfig>> = { ep: 60 };
 const secondsOfShortRun = 55;
 const defaultTemperatures = '0.05,0.1,0.2';

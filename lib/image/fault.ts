@@ -1,6 +1,6 @@
 import { coded } from '../errors.ts';
 
-/** PIL warns above this many pixels and refuses an image above twice as many. */
+/** PIL warns about images with more pixels than this, and rejects images with more than twice as many. */
 export const manyPixels = 89_478_485;
 export const defaultMaxPixels: number = 2 * manyPixels;
 

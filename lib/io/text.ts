@@ -33,7 +33,7 @@ export async function readText(path: string, maxBytes: number = mostText): Promi
       .swap16()
       .toString('utf16le', 2);
   }
-  // Otherwise, names that differ in their invalid bytes would become equal.
+  // Rejected, because names that differ only in invalid bytes would become equal.
   if (!isUtf8(bytes))
     throw coded('ERR_HOROBALL_FORMAT', `[readText] ${path}: expected UTF-8 or UTF-16. Save it as UTF-8.`);
   return bytes.toString('utf8').replace(/^\ufeff/, '');

@@ -6,7 +6,7 @@ import type { Channels } from '../model/types.ts';
 export interface Transform {
   /** Side of the square center crop in pixels. */
   readonly size: number;
-  /** Length in pixels of the shorter side before the crop, resized with PIL's bicubic filter. */
+  /** Before the crop, the shorter side is resized to this many pixels with PIL's bicubic filter. */
   readonly resize: number;
   /** Background that transparent pixels are blended with; `drop` ignores alpha. */
   readonly background: Background;

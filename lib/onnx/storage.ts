@@ -56,12 +56,12 @@ export function quantize(
   return { data, scales };
 }
 
-/** The file of each storage in an exported folder. */
+/** The file of each storage type in an exported folder. */
 export const onnxFiles: Readonly<Record<Storage, string>> = {
   fp32: 'onnx/model.onnx',
   fp16: 'onnx/model_fp16.onnx',
   int8: 'onnx/model_quantized.onnx',
 };
 
-/** The `dtype` of transformers.js for each storage. */
+/** The `dtype` of transformers.js for each storage type. */
 export const dtypes: Readonly<Record<Storage, string>> = { fp32: 'fp32', fp16: 'fp16', int8: 'q8' };

@@ -98,7 +98,7 @@ async function publish(from: string, folder: string, record: AddonRecord): Promi
 }
 
 /**
- * Passes the folder of a libtorch with lib/ and include/ to CMake. CMake finds a system libtorch by itself.
+ * Passes the folder of a libtorch with lib/ and include/ to CMake. CMake finds a system libtorch without an option.
  */
 function libtorchOptions({ lib, include }: LibTorch): string[] {
   const root = dirname(lib);

@@ -1,2 +1,2 @@
-/** Folders of lib that belong to the core, like the modules beside them. */
+/** The folders of lib that belong to the core, as do the modules directly in lib. */
 export const coreFolders = ['call', 'gallery', 'row', 'tree'] as const;
