@@ -54,7 +54,7 @@ export class LocalServer implements AsyncDisposable {
   }
 
   async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // Prevents DNS rebinding: even if the name of another site resolves to 127.0.0.1, the Host header has that name.
+    // Prevents DNS rebinding: if the name of another site resolves to 127.0.0.1, the Host header still has that name.
     const host = request.headers.host?.replace(/:\d+$/, '');
     if (host !== '127.0.0.1' && host !== 'localhost') return refuse(response, 403);
     if (request.method !== 'GET') return refuse(response, 405);

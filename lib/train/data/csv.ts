@@ -78,7 +78,7 @@ interface Columns {
 
 /**
  * Maximum number of rows: a million, plus one per 32 characters of text. A row takes about 100 bytes of memory, so a
- * damaged list of very short rows would take far more memory than its size.
+ * damaged list of very short rows would take far more memory than its text.
  */
 const freeRows = 1_000_000;
 const minLength = 32;

@@ -4,7 +4,7 @@
 import { integer, type Random, uniform } from '../../random.ts';
 import type { Color, Species } from './shapes-tree.ts';
 
-/** Converts a color to CSS under the light of the image. */
+/** Applies the light of the image to a color; returns a CSS color. */
 type Light = (color: Color) => string;
 
 /** Returns the SVG of one image of `species`, `size` x `size` pixels; a pure function of the random stream. */

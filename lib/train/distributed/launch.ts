@@ -32,7 +32,7 @@ const killSeconds = 25;
  * rank 0 writes a checkpoint; a second signal kills them. Rank 0 inherits the streams of this process; the stderr of the
  * others is printed with a rank prefix.
  *
- * @returns the exit code: 0, 130 or 143 after a signal, or the exit code of the first rank that failed
+ * @returns the exit code: 0 on success, 130 or 143 after a signal, otherwise the code of the first rank that failed
  */
 export async function launch({ size, command, maxRestarts = 0, say }: LaunchOptions): Promise<number> {
   const launcher = new Launcher(size, say);

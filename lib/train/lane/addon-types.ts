@@ -38,7 +38,7 @@ export interface RowNumbers {
   readonly parameter: number;
 }
 
-/** The cones of a class tree: their operations, c of the ball, and the distance of the deepest images from the origin. */
+/** The cones of a class tree: operations, the ball's c, and the distance of the deepest images from the origin. */
 export interface ConeNumbers {
   aperture: RowNumbers;
   angle: RowNumbers;
@@ -72,7 +72,7 @@ export type ScalerNumbers = Required<GradScalerOptions>;
 /** The state of a gradient scaler, and whether the last step overflowed. */
 export type ScalerReading = ScalerState & { overflowed: boolean };
 
-/** Properties of the loaded libtorch: whether it can use a CUDA device, and the threads per tensor operation. */
+/** Properties of the loaded libtorch: whether it can use a CUDA device, and its number of threads. */
 export interface LibraryInfo {
   cuda: boolean;
   threads: number;

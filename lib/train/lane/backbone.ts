@@ -36,7 +36,7 @@ export class ViT implements Disposable {
 
   /**
    * Queues a forward pass.
-   * @returns the unnormalized features: count x embedDim; call `backward(cotangent)` on it for `gradients()`.
+   * @returns the unnormalized features: count x embedDim; call `backward(cotangent)` on it before `gradients()`.
    * @throws RangeError `ERR_HOROBALL_SHAPE` if the images do not have the model's input size.
    */
   forward(batch: Batch, options: ForwardOptions = {}): Tensor {
@@ -78,8 +78,8 @@ export class ViT implements Disposable {
 }
 
 /**
- * Creates a vision transformer (Dosovitskiy et al. 2021, arXiv 2010.11929) with timm's initial weights; `loadWeights` loads
- * pretrained ones.
+ * Creates a vision transformer (Dosovitskiy et al. 2021, arXiv 2010.11929) initialized as in timm; `loadWeights` loads
+ * pretrained weights.
  *
  * @param model - a name in `vitConfigs`, JSON text with the arguments of a timm model, or a configuration
  * @throws RangeError `ERR_HOROBALL_RANGE` for an unknown name or an option out of range, `ERR_HOROBALL_OPTION` for invalid

@@ -121,7 +121,7 @@ export class Embedder extends Resource<'Embedder'> {
   }
 
   /**
-   * Creates the model with timm's initial weights and an orthogonal head.
+   * Creates the model, with the backbone initialized as in timm and an orthogonal head.
    * @throws RangeError `ERR_HOROBALL_RANGE` or TypeError `ERR_HOROBALL_TYPE` for an invalid option; `ERR_HOROBALL_OPTION`
    * for a model in invalid JSON; `ERR_HOROBALL_NO_TRAIN` and related codes if the training layer is unavailable
    */
@@ -152,7 +152,7 @@ export class Embedder extends Resource<'Embedder'> {
     return Embedder.#checked(this).config.head === 'hypmix';
   }
 
-  /** The ball's curvature is -c: `config.c`, until changed by `setCurvature`. */
+  /** `config.c`, until changed by `setCurvature`; the ball's curvature is -c. */
   get c(): number {
     return Embedder.#checked(this).#c;
   }

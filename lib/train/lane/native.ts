@@ -38,8 +38,8 @@ export function native(): TrainAddon {
 }
 
 /**
- * Rejects a deleted working folder: oneMKL aborts the process when it loads its libraries from one. Node caches
- * `process.cwd()`, so the path is resolved by the file system.
+ * Throws if the working folder was deleted, because oneMKL would abort the process when it loads its libraries. Node
+ * caches `process.cwd()`, so the path is resolved by the file system.
  * @throws Error `ERR_HOROBALL_TORCH_LOAD`
  */
 export function checkWorkingFolder(): void {

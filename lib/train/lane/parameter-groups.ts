@@ -20,7 +20,7 @@ export interface GroupOptions {
   /** Parameters with weight decay: all, or only matrices (no biases, norms, tokens or position embeddings). */
   decayed: (typeof decayedParts)[number];
   /**
-   * Learning rate of each layer relative to the layer above, above 0 and at most 1 (Clark et al. 2020, arXiv 2003.10555).
+   * Learning rate of each layer relative to the next layer; above 0, at most 1 (Clark et al. 2020, arXiv 2003.10555).
    */
   layerDecay: number;
   /** Number of blocks of the backbone. */
@@ -29,7 +29,7 @@ export interface GroupOptions {
 
 /**
  * Learning rates and weight decays for `AdamW`, by parameter name and shape. The learning rate factor of a layer is
- * `layerDecay ** (layers above it)`.
+ * `layerDecay ** (layers after it)`.
  * @example
  * const groups = groupsOf({ weightDecay: 0.05, decayed: 'matrices', layerDecay: 0.75, depth: 12 });
  * new AdamW(embedder, { lr: 3e-4, groups });

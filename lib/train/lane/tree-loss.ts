@@ -120,7 +120,7 @@ export class TreeLoss {
   }
 }
 
-/** Returns a row-wise operation of the core; `parameter` defaults to that of the operation. */
+/** Returns a row-wise operation of the core; `parameter` defaults to the operation's own default. */
 function operationOf(name: string, parameter?: number): ConeNumbers['angle'] {
   const index = rowCards().findIndex((card: RowCard) => card.name === name);
   return { index, parameter: parameter ?? rowCards()[index]!.parameter?.start ?? 0 };

@@ -4,8 +4,8 @@ import type { TrainedGeometry } from '../options/define.ts';
 import type { RunConfig } from '../options/options.ts';
 
 /**
- * The parameters of the logit of a pair under a tied head (both outputs are functions of the same unit vector), except
- * the cosine of the pair.
+ * The parameters of a pair's logit, except its cosine, under a tied head (both outputs are functions of the same unit
+ * vector).
  */
 export interface Setting {
   /** The terms of the geometry's logit. */
@@ -38,7 +38,7 @@ export interface Curve {
   logit: number;
   /** dS/dcos of the logit S; its reciprocal is the effective temperature. */
   slope: number;
-  /** |dS/dtheta|: the gradient norm on a unit vector, before weighting by the probability. */
+  /** |dS/dtheta|: the norm of the gradient with respect to a unit vector, before weighting by the probability. */
   pull: number;
 }
 
@@ -102,7 +102,7 @@ export function chordFit(setting: Pick<Setting, 'c' | 'clip'>): {
   const a = 1 - c * r * r;
   const distance = (chord: number): number => (2 / root) * Math.asinh((root * chord) / a);
   const slope = distance(2 * r) / (2 * r);
-  // The chord at which the distance is parallel to the secant: 2 / (a sqrt(1 + c chord^2 / a^2)) = slope.
+  // The chord at which the distance curve is parallel to the secant: 2 / (a sqrt(1 + c chord^2 / a^2)) = slope.
   const chord = Math.sqrt(Math.max(0, 4 / (slope * slope) - a * a)) / root;
   const gap = distance(chord) - slope * chord;
   return { slope, offset: gap / 2, error: gap / 2 };

@@ -14,7 +14,7 @@ export interface Projection {
 /**
  * Projects ball points to the unit disk: to the tangent space at the origin with logmap0, onto its two directions of
  * largest variance, and back with expmap0. Points in that plane keep their distance from the origin; all others move
- * closer.
+ * closer to it.
  * @param ball - `rows` x `cols` points with c |x|^2 < 1
  * @returns the points times sqrt c, so that the boundary is at 1 for any c
  */

@@ -53,7 +53,7 @@ export function queriesOf({ queries }: Pick<Protocol, 'queries'>, rows: number, 
   return ranges(queries ?? rows, share.size)[share.rank]!;
 }
 
-/** Returns the query rows, the gallery rows, and each k, limited to the size of the gallery. */
+/** Returns the query rows, the gallery rows, and the values of k, each limited to the size of the gallery. */
 export function retrievalOf(
   { ks, queries }: Protocol,
   rows: number,
@@ -143,9 +143,9 @@ const depths = [16, 256];
 const block = 2048;
 
 /**
- * Strict Recall@1: for each row in `range`, finds the nearest row of another `excluded` group; returns the fraction of
- * rows for which it has the same `wanted` group. Rows whose nearest neighbors are all in their own group are searched
- * again, one search per group; doing this for all of 20,000 groups would be too slow.
+ * Strict Recall@1: the fraction of rows in `range` whose nearest row from another `excluded` group has the same
+ * `wanted` group. Rows whose nearest neighbors are all in their own group are searched again, one search per group;
+ * doing this for all of 20,000 groups would be too slow.
  */
 async function strictRecall(
   x: Matrix<Float32Array>,

@@ -27,7 +27,7 @@ export async function spreadOf(embedded: Embedded): Promise<Spread> {
 
 /**
  * Averages over all pairs within classes, because a sample of rows could contain no pairs if there are many classes.
- * This is cheap: the squared distances between n rows sum to n times those from their mean.
+ * This is cheap: the squared distances between n rows sum to n times the sum of squared distances from their mean.
  */
 export async function alignmentOf({ euclidean, labels, width }: Embedded): Promise<number> {
   let [within, pairs, done] = [0, 0, 0];
@@ -98,7 +98,7 @@ export async function ranksOf(
   return { spearman: rounded(correlation), overlap: rounded(overlap), nearest };
 }
 
-/** Returns a sample of `count` rows, and the indices in it of the anchors whose rankings are compared. */
+/** Samples the rows 0 to `count` - 1. `anchors` are the positions in the sample whose rankings are compared. */
 export function rankedSample(count: number): { rows: number[]; anchors: number[] } {
   const rows = evenly(count, maxRows);
   const apart = Math.ceil(rows.length / maxAnchors);
@@ -123,7 +123,7 @@ export interface LevelRadii {
 
 /**
  * For each level of the class tree, from single images to all images, measures how far the Einstein midpoint of each group
- * is from the origin. Midpoints of groups whose members are spread out tend to be closer to it.
+ * is from the origin. Midpoints of groups whose members are spread out tend to be close to the origin.
  * @returns an empty list without a tree
  */
 export async function radiiByLevel(

@@ -2,7 +2,7 @@
 import type { TrainedGeometry } from '../options/define.ts';
 
 /**
- * The outputs that are evaluated, and the distance between them: the head's outputs by hyperbolic distance and by cosine,
+ * The outputs that are evaluated, and how they are compared: the head's outputs by hyperbolic distance and by cosine,
  * the backbone's feature (`body`) by cosine, and both head outputs by the fused score cosine / tauE - lambda d / tauH.
  */
 export type Space = 'hyperbolic' | 'cosine' | 'body' | 'fused';
@@ -152,8 +152,8 @@ export interface Hierarchy {
   levels: string[];
   spaces: Record<'hyperbolic' | 'cosine' | 'body', HierarchyFit>;
   /**
-   * Spearman correlation between the depth of images and groups in the tree and the distance of their midpoints from the
-   * origin of the ball, from -1 to 1.
+   * Spearman correlation, over images and groups of the tree, between depth and the distance of the midpoint from the
+   * origin of the ball; from -1 to 1.
    */
   depthRadius: number;
 }
@@ -162,8 +162,8 @@ export interface Hierarchy {
 export interface HierarchyFit {
   /**
    * Mean height of the LCA of an image and its nearest neighbor: 0 if they have the same class, 1 if the same parent, and
-   * so on. The severity of mistakes of Bertinetto et al. 2020 (arXiv 1912.09393), averaged over all images: correct ones
-   * count as 0.
+   * so on. It is the mistake severity of Bertinetto et al. 2020 (arXiv 1912.09393), but averaged over all images, so
+   * correct ones count as 0.
    */
   nearestLca: number;
   /** Recall@K for each K and level: the fraction of images whose K nearest neighbors include one with the same ancestor. */

@@ -89,7 +89,7 @@ export class LossRunOptions {
     geometries: geometriesWith('weighted'),
     ...evaluated,
   });
-  /** c > 0: the curvature is -c. */
+  /** c of the ball (curvature -c); 0 is allowed only with head `hyp-vit`, and selects geometry `euclidean`. */
   readonly hyp_c: LearnableOption = {
     ...loss(atLeast0, {
       help: 'c of the ball (curvature -c); 0 is allowed only with head hyp-vit and selects geometry euclidean (cosine similarity with temperature t_e)',

@@ -71,7 +71,7 @@ export class OptimizerOptions {
     default: 'all',
     published: 'behavior',
   });
-  /** Learning rate of each layer relative to the layer above it; 1: the same for all layers. */
+  /** Learning rate of each layer relative to the next layer; 1: the same for all layers. */
   readonly layer_decay: RunOption<number> = optimizer(upTo1, {
     help: 'layer-wise learning rate decay',
     default: 1,

@@ -222,7 +222,7 @@ export function configError(message: string): RangeError {
   return coded('ERR_HOROBALL_CONFIG', message, RangeError);
 }
 
-/** Returns the multiples next to a number that is not one: `28 or 32`. */
+/** Returns the valid multiples of `of` next to a value that is not a multiple: `28 or 32`. */
 function multiplesNear(value: number, of: number): string {
   const below = value - (value % of);
   return below < 2 * of ? String(2 * of) : `${below} or ${below + of}`;

@@ -114,7 +114,7 @@ export function evaluationOf(
 
 /**
  * Creates the proxies of a run's loss; null for a loss without proxies.
- * @param labels - of the training images; null if they are unknown
+ * @param labels - labels of the training images; null if they are unknown
  * @throws `ERR_HOROBALL_CONFIG` if they are needed and unknown
  */
 export function createProxies(

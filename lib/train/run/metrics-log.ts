@@ -20,7 +20,7 @@ export async function openLog(path: string): Promise<OpenFile> {
 export type LogState = Required<Pick<Position, 'metricsBytes' | 'metricsCrc32'>>;
 
 /**
- * Truncates the log of a run to the length at its last checkpoint.
+ * Truncates the log of a run to its length at the last checkpoint.
  *
  * @param position - position of the checkpoint; null to start from the beginning
  * @returns the state of the truncated log

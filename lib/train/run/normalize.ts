@@ -64,7 +64,7 @@ async function read(file: string, operation: string): Promise<string> {
   });
 }
 
-/** Checks that weights given as a run folder are of the same backbone. */
+/** Checks that weights given as a run folder belong to the same backbone. */
 async function checkRun(weights: string | null, model: string, operation: string): Promise<void> {
   if (weights === null || !existsSync(join(weights, 'config.json'))) return;
   const { model: trained } = await readConfig(weights);

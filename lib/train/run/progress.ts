@@ -1,6 +1,6 @@
 /** Minimum measured time for an ETA: earlier rates mostly reflect start-up. */
 const minMs = 1000;
-/** Minimum number of intervals in the average. Long items may exceed the window, and the first of them is often slower. */
+/** Minimum number of intervals in the average. Long items may exceed the window, and the first is often the slowest. */
 const minIntervals = 4;
 
 /**

@@ -48,7 +48,7 @@ export interface Source {
 
 /**
  * Opens the data set of a run.
- * @param place - a rank decodes only its own classes of each batch, with the same crops as a single process
+ * @param place - the rank, which decodes only its own classes of each batch, with the same crops as a single process
  * @throws as `openDataset` and `ClassBalancedSampler`
  */
 export async function openSource(config: RunConfig, place: RankPlace = singleProcess.place): Promise<Source> {
@@ -97,7 +97,7 @@ function sizesOf({ train, test, gallery }: Dataset): Counts {
   return { train: countOf(train), test: countOf(test), ...(gallery && { gallery: countOf(gallery) }) };
 }
 
-/** Warns before training if images of a sample have alpha, because its treatment changes the training images. */
+/** Warns before training if any checked image has alpha, because its treatment changes the training images. */
 async function alphaWarnings({ train, test }: Dataset, { background }: RunConfig): Promise<string[]> {
   const { alpha, read } = await alphaIn([...train.samples, ...test.samples]);
   return alpha === 0

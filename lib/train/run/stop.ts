@@ -54,7 +54,7 @@ export class Stop implements StopPoints {
     this.signal.throwIfAborted();
   }
 
-  /** Waits for work of this rank alone, which a request on this rank ends early; call `after` next. */
+  /** Waits for work that only this rank does; a stop request on this rank ends it early. Call `after` next. */
   async untilRequested(work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
     try {
       await work(this.#request);

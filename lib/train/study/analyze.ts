@@ -30,8 +30,8 @@ export interface ArmSummary {
   /** The cell with the highest mean, excluding cells with a failed run. Null if no cell qualifies. */
   best: CellSummary | null;
   /**
-   * Recall by seed, of the cell that is best on the other seeds; with a single seed, of the best cell. Selecting and
-   * evaluating a cell on the same seeds biases its recall upward.
+   * For each seed, the recall of the cell that is best on the other seeds; with a single seed, of the best cell.
+   * Selecting and evaluating a cell on the same seeds biases its recall upward.
    */
   heldOut: Map<number, number>;
 }
@@ -120,7 +120,7 @@ function heldOut(cells: readonly CellSummary[]): Map<number, number> {
   return new Map(seeds.map((seed) => [seed, scoreAt(seed)]));
 }
 
-/** Number of seeds from which means are computed from sums, because a sum per seed would take quadratic time. */
+/** Minimum number of seeds for which sums are shared, because a separate sum for each seed takes quadratic time. */
 const manySeeds = 1000;
 
 /** Returns a function from a seed to the mean of each cell over all other seeds. */
@@ -142,7 +142,7 @@ function meansFor(
 const controls: readonly string[] = [chordControl, slopeMatched, hardNegatives];
 
 /**
- * All pairs, except that controls are only compared with `subject`: every comparison reduces the power of the others.
+ * Returns all pairs, but pairs controls only with `subject`, because every comparison reduces the power of the others.
  */
 function comparedPairs(arms: readonly ArmSummary[]): (readonly [ArmSummary, ArmSummary])[] {
   const pairs = arms.flatMap((one, i) => arms.slice(i + 1).map((other) => [one, other] as const));

@@ -194,7 +194,7 @@ async function readFiles(path: string): Promise<Files> {
 }
 
 /**
- * A key that is equal for plans with the same runs. Only compares the `known` options, because plans of earlier
+ * A key that is equal for plans with the same runs. It only contains the `known` options, because plans of earlier
  * versions have fewer.
  */
 function identityOf({ cells, seeds, varied }: StudyPlan, known: readonly OptionName[]): string {

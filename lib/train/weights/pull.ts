@@ -140,7 +140,7 @@ function urlOf(source: string): URL {
 
 /**
  * Builds a cache path from the host and path of the URL, so that equal file names of different hosts do not collide. A
- * hash keeps URLs apart that differ in their query, or in characters that the path replaces or leaves out.
+ * hash distinguishes URLs that differ only in their query, or in characters that the path replaces or leaves out.
  */
 function cachedPath(url: URL, cache: string = join(cacheFolder(), 'weights')): string {
   const safe = (part: string): string => part.replace(/[^\w.%@+=,-]/g, '_').slice(-120);

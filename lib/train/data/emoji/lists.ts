@@ -1,7 +1,7 @@
 /** The CSV lists of the data set: one per benchmark (split by emoji or by subgroup), and one for additional images. */
 import { random, shuffle } from '../../../random.ts';
 
-/** Folders of the images of the benchmark and of additional sets. */
+/** Folders for the benchmark images and for the images of additional sets. */
 export const parts = ['images', 'extra'] as const;
 
 /** An image of the data set. */

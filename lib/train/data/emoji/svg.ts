@@ -21,7 +21,7 @@ export interface Drawing {
 /** Maximum number of characters of a drawing; the largest in the pinned sets has 898,083. */
 const maxBody = 1 << 20;
 
-/** Markup that could make a renderer read a file or a network address, or that defines entities. */
+/** Markup that could make a renderer read a file or a URL, or that defines entities. */
 const externalReferences = [
   /<\s*(?:\w+:)?(?:image|foreignObject|script|style|iframe|feImage)\b/i,
   /<[!?]/,

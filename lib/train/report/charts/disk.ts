@@ -72,7 +72,7 @@ function rings(c: number, zoom: number): { circles: Part; distances: Part } {
   return { circles, distances };
 }
 
-/** Rounds up to 1, 2 or 5 times a power of ten, so that the first circle has at least a fifth of the radius. */
+/** Rounds up to 1, 2 or 5 times a power of ten, so that the first circle has at least a fifth of the disk's radius. */
 function roundAbove(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
   return Number(

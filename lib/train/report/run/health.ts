@@ -6,7 +6,10 @@ import { counted } from './extent.ts';
 const [width, height] = [460, 200];
 const margin = { left: 14, right: 14, top: 10, bottom: 34 };
 
-/** Draws a histogram of a batch's radii relative to the radius of the ball, and states the shares at numerical limits. */
+/**
+ * Draws a histogram of a batch's radii relative to the radius of the ball, and states the fractions of points and
+ * distances at numerical limits.
+ */
 export function radiusFigure(row: HealthRow): Html {
   const { histogram, min, max } = row.radius;
   const most = histogram.reduce((a, b) => Math.max(a, b), 1);
