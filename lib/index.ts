@@ -39,8 +39,7 @@ export {
   frechetMean,
 } from './frechet-mean.ts';
 export { Gallery, type GallerySearch, type SearchOptions } from './gallery/gallery.ts';
-export type { IndexBuildOptions, IndexSize } from './gallery/lists.ts';
-export type { ProvenNeighbors } from './gallery/probe.ts';
+export type { IndexBuildOptions, IndexSize, ProvenNeighbors } from './gallery/lists.ts';
 export { type IndexOptions, type ToInnerProductIndex, toInnerProductIndex } from './inner-product-index.ts';
 export { hybridContrastiveLoss } from './loss.ts';
 export type {

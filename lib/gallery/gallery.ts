@@ -18,8 +18,9 @@ import {
   type IndexSize,
   indexSize,
   mostLists,
+  type ProvenNeighbors,
 } from './lists.ts';
-import { mostListed, type ProvenNeighbors, searchIndexed } from './probe.ts';
+import { mostListed, searchIndexed } from './probe.ts';
 import {
   aliveMask,
   copy,

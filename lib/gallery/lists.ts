@@ -1,14 +1,14 @@
 // The index of a gallery: rows in lists around centers, and 8-bit codes that bound every distance. The core builds and
 // searches it (native/cpu/lists); this file runs the k-means iterations and allocates the memory.
-import { centers as coreCenters, encode as coreEncode } from '../call/binding-calls.ts';
+import { centers as coreCenters, encode as coreEncode, probe } from '../call/binding-calls.ts';
 import { type CallOptions, pause, type Steps } from '../call/run.ts';
 import { gatherRows, inSlices, range } from '../call/slices.ts';
 import { deviceIndex, integer, threadCount } from '../check.ts';
-import { allocate, allocateArray, type Matrix, type Reals, rowsAt } from '../matrix.ts';
+import { allocate, allocateArray, checkAttached, type Matrix, type Reals, rowsAt } from '../matrix.ts';
 import { core } from '../native.ts';
 import { type AnyMetricOptions, metricNumbers } from '../pairwise.ts';
 import { random, shuffle } from '../random.ts';
-import { topKSteps } from '../topk.ts';
+import { type Neighbors, topKSteps } from '../topk.ts';
 
 /** Options of {@link Gallery.buildIndex}. */
 export interface IndexBuildOptions extends CallOptions {
@@ -157,7 +157,8 @@ function* assign<T extends Reals>(
   }
 }
 
-function* moveCenters(
+/** Moves each center to the mean of its rows; a center without rows stays. `counts` gets the rows of each list. */
+export function* moveCenters(
   operation: string,
   rows: Matrix,
   centers: Matrix,
@@ -238,3 +239,63 @@ export function buildOptions(
     seed: seed === undefined ? 0 : integer(operation, 'seed', seed, 0, 2 ** 32 - 1),
   };
 }
+
+/** Neighbors, and for each query whether they are proven to be the nearest. */
+export interface ProvenNeighbors<T extends Reals = Reals> extends Neighbors<T> {
+  /** Per query: 1 if its neighbors are the nearest rows; 0 if a row that was not examined could be nearer. */
+  readonly proven: Uint8Array;
+}
+
+/** Arguments of a search. */
+export interface ProbeOptions extends CallOptions {
+  k: number;
+  /** Maximum number of lists to search. */
+  probes: number;
+  exclude: Int32Array | undefined;
+  allowed: Uint8Array | undefined;
+}
+
+/** Finds the nearest rows among the lists of an index that covers all of `rows`. */
+export function* searchLists<T extends Reals>(
+  operation: string,
+  queries: Matrix<T>,
+  rows: Matrix<T>,
+  { centers, starts, ids, codes, facts, panels, bounds }: GalleryIndex<T>,
+  metric: AnyMetricOptions,
+  { k, probes, exclude = null, allowed = null, threads, device }: NativeProbe,
+): Steps<ProvenNeighbors<T>> {
+  const indices = allocateArray(operation, Int32Array, queries.rows * k);
+  const distances = allocate(operation, queries.data, queries.rows * k);
+  const proven = allocateArray(operation, Uint8Array, queries.rows);
+  const call = {
+    ...metricNumbers(operation, metric),
+    k,
+    queries,
+    rows,
+    lists: centers.rows,
+    slots: ids.length,
+    probes,
+    starts,
+    ids,
+    codes,
+    facts,
+    panels,
+    bounds,
+    exclude,
+    allowed,
+    indices,
+    distances: { data: distances, rows: queries.rows, cols: k },
+    proven,
+    device: onCpu(operation, device),
+    threads: threadCount(operation, threads),
+  };
+  checkAttached(operation, 'queries', queries);
+  const start = (job: number) => (queries.rows === 0 ? undefined : probe(core(), { ...call, job }));
+  yield { start, finish: () => {} };
+  return { indices, distances, proven };
+}
+
+type NativeProbe = Omit<ProbeOptions, 'exclude' | 'allowed'> & {
+  readonly exclude?: Int32Array | null | undefined;
+  readonly allowed?: Uint8Array | null | undefined;
+};

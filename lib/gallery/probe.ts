@@ -1,29 +1,12 @@
 // Searches of a gallery with an index: rows that the index covers are searched by list, rows added later by exact
 // search.
-import { probe } from '../call/binding-calls.ts';
-import type { CallOptions, Steps } from '../call/run.ts';
+import type { Steps } from '../call/run.ts';
 import { inSlices } from '../call/slices.ts';
-import { threadCount } from '../check.ts';
-import { allocate, allocateArray, checkAttached, type Matrix, type Reals } from '../matrix.ts';
-import { core } from '../native.ts';
-import { type AnyMetricOptions, metricNumbers } from '../pairwise.ts';
+import { allocate, allocateArray, type Matrix, type Reals } from '../matrix.ts';
+import type { AnyMetricOptions } from '../pairwise.ts';
 import { type Neighbors, topKSteps } from '../topk.ts';
-import { type GalleryIndex, onCpu } from './lists.ts';
-
-/** Neighbors, and for each query whether they are proven to be the nearest. */
-export interface ProvenNeighbors<T extends Reals = Reals> extends Neighbors<T> {
-  /** Per query: 1 if its neighbors are the nearest rows; 0 if a row that was not examined could be nearer. */
-  readonly proven: Uint8Array;
-}
-
-/** Arguments of a search. */
-export interface ProbeOptions extends CallOptions {
-  k: number;
-  /** Maximum number of lists to search. */
-  probes: number;
-  exclude: Int32Array | undefined;
-  allowed: Uint8Array | undefined;
-}
+import { searchBatch } from './batch.ts';
+import type { GalleryIndex, ProbeOptions, ProvenNeighbors } from './lists.ts';
 
 /**
  * Maximum number of neighbors of a search by lists; for more, the index saves no time. The core accepts up to 4,096.
@@ -42,8 +25,8 @@ export function* searchIndexed<T extends Reals>(
   const covered = index.lists.length;
   const { k, exclude, allowed, threads, device } = options;
   const first = slice(rows, 0, covered);
-  if (covered === rows.rows) return yield* probeSteps(operation, q, first, index, metric, options);
-  const listed = yield* probeSteps(operation, q, first, index, metric, {
+  if (covered === rows.rows) return yield* searchBatch(operation, q, first, index, metric, options);
+  const listed = yield* searchBatch(operation, q, first, index, metric, {
     ...options,
     k: Math.min(k, covered),
     exclude: exclude && (yield* shifted(exclude, 0, covered)),
@@ -76,50 +59,6 @@ function* shifted(list: Int32Array, begin: number, end: number): Steps<Int32Arra
   });
   return to;
 }
-
-function* probeSteps<T extends Reals>(
-  operation: string,
-  queries: Matrix<T>,
-  rows: Matrix<T>,
-  { centers, starts, ids, codes, facts, panels, bounds }: GalleryIndex<T>,
-  metric: AnyMetricOptions,
-  { k, probes, exclude = null, allowed = null, threads, device }: NativeProbe,
-): Steps<ProvenNeighbors<T>> {
-  const indices = allocateArray(operation, Int32Array, queries.rows * k);
-  const distances = allocate(operation, queries.data, queries.rows * k);
-  const proven = allocateArray(operation, Uint8Array, queries.rows);
-  const call = {
-    ...metricNumbers(operation, metric),
-    k,
-    queries,
-    rows,
-    lists: centers.rows,
-    slots: ids.length,
-    probes,
-    starts,
-    ids,
-    codes,
-    facts,
-    panels,
-    bounds,
-    exclude,
-    allowed,
-    indices,
-    distances: { data: distances, rows: queries.rows, cols: k },
-    proven,
-    device: onCpu(operation, device),
-    threads: threadCount(operation, threads),
-  };
-  checkAttached(operation, 'queries', queries);
-  const start = (job: number) => (queries.rows === 0 ? undefined : probe(core(), { ...call, job }));
-  yield { start, finish: () => {} };
-  return { indices, distances, proven };
-}
-
-type NativeProbe = Omit<ProbeOptions, 'exclude' | 'allowed'> & {
-  readonly exclude?: Int32Array | null | undefined;
-  readonly allowed?: Uint8Array | null | undefined;
-};
 
 /** Merges two disjoint sets of neighbors by distance, then by row, and keeps the first k. */
 function* merged<T extends Reals>(

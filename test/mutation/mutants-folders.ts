@@ -57,6 +57,16 @@ export const folderMutants: readonly Mutant[] = [
     ['  if (a.indices[i]! < 0) return false;\n', ''],
     ['j === lastB || (i < lastA && isBefore', '(i < lastA && isBefore'],
   ),
+  ...at(
+    'lib/gallery/batch.ts',
+    'gallery/batch',
+    ['1 - roundingError(queries)', '1'],
+    ['last(i) > nearest && ', ''],
+    ['last(i) < farthest', 'true'],
+    ['Math.abs(value) < largest', 'true'],
+    ['exclude?.map((row) => places.get(row) ?? -1)', 'undefined'],
+    ['starts[list + 1]! - starts[list]!', '1'],
+  ),
   ...at('lib/gallery/gallery.ts', 'gallery/gallery', ['    if (this.#closed) throw', '    if (false) throw']),
   // Images and layers.
   ...at('lib/image/bmp.ts', 'image/decode', ['Math.max(0, Math.min(count, width - x))', 'count']),

@@ -1,0 +1,229 @@
+// Exact searches of many queries in an index. If the points have clusters, the lists rule out most rows. Otherwise, comparing
+// every query with every row in tiles takes less time. A sample of the queries decides: whether the nearest lists, with half
+// of the rows, prove most of its results. The decision depends only on the points, so it is reproducible.
+//
+// Both ways give the same bits. Tiles compute distances in the type of the rows, so they only propose candidates, which a
+// small index of these candidates ranks. A result counts only if no other row can be as near, whatever the rounding
+// errors of the tiles; the other queries are searched by lists.
+import { pause, type Steps } from '../call/run.ts';
+import { gatherRows, inSlices, range, rowsPerSlice } from '../call/slices.ts';
+import { allocate, allocateArray, type Matrix, type Reals, zeros } from '../matrix.ts';
+import type { AnyMetricOptions } from '../pairwise.ts';
+import { type Neighbors, topKSteps } from '../topk.ts';
+import {
+  encodeIndex,
+  type GalleryIndex,
+  moveCenters,
+  type ProbeOptions,
+  type ProvenNeighbors,
+  searchLists,
+} from './lists.ts';
+
+/** Least number of queries for tiles: for fewer, preparing all rows takes longer than the index. */
+export const leastTiled = 128;
+/** Least number of rows per candidate for tiles: for fewer, ranking the candidates takes too large a part of the time. */
+export const rowsPerCandidate = 2048;
+/** Queries per decision, and those that decide. */
+const mostQueries = 4096;
+const sampled = 8;
+/** Number of lists that are ordered for the decision. */
+const mostOrdered = 4096;
+/** Candidates that share an index. */
+const groupCandidates = 1024;
+/** Largest coordinate of a query, and range of distances, for which float32 squares neither overflow nor underflow. */
+const largest = 1e15;
+const nearest = 1e-8;
+const farthest = 1e16;
+
+/** An exact search, and its result so far. */
+interface Search<T extends Reals> {
+  readonly operation: string;
+  readonly queries: Matrix<T>;
+  readonly rows: Matrix<T>;
+  readonly index: GalleryIndex<T>;
+  readonly metric: AnyMetricOptions;
+  readonly options: ProbeOptions;
+  readonly result: ProvenNeighbors<T>;
+}
+
+/** Finds the nearest rows; `index` covers all of `rows`. Results are those of {@link searchLists}. */
+export function* searchBatch<T extends Reals>(
+  operation: string,
+  queries: Matrix<T>,
+  rows: Matrix<T>,
+  index: GalleryIndex<T>,
+  metric: AnyMetricOptions,
+  options: ProbeOptions,
+): Steps<ProvenNeighbors<T>> {
+  const { k, probes, exclude } = options;
+  const isExact = probes >= index.centers.rows;
+  const isWhole = exclude === undefined || exclude.length === queries.rows;
+  if (!isExact || !isWhole || queries.rows < leastTiled || rows.rows < rowsPerCandidate * tiledCount(k))
+    return yield* searchLists(operation, queries, rows, index, metric, options);
+  const result = {
+    indices: allocateArray(operation, Int32Array, queries.rows * k),
+    distances: allocate(operation, queries.data, queries.rows * k),
+    proven: allocateArray(operation, Uint8Array, queries.rows),
+  };
+  const search = { operation, queries, rows, index, metric, options, result };
+  const all = yield* range(queries.rows);
+  for (let begin = 0; begin < queries.rows; begin += mostQueries)
+    yield* decided(search, all.subarray(begin, begin + mostQueries));
+  return result;
+}
+
+/** Searches the queries at the given positions in the faster way. */
+function* decided<T extends Reals>(search: Search<T>, at: Int32Array): Steps<void> {
+  const step = Math.floor(at.length / sampled) || 1;
+  const sample = at.filter((_, i) => i % step === 0);
+  const probes = yield* listsOfHalf(search, sample);
+  if (probes > 0) yield* listed(search, sample, probes);
+  if (2 * unproven(search, sample).length <= sample.length) {
+    const others = at.filter((_, i) => i % step !== 0);
+    yield* listed(search, others, probes);
+  }
+  if (unproven(search, at).length >= leastTiled) yield* tiled(search, unproven(search, at));
+  const rest = unproven(search, at);
+  if (rest.length > 0) yield* listed(search, rest, search.index.centers.rows);
+}
+
+/** Returns those of the given positions whose results are not proven yet. */
+function unproven({ result }: Search<Reals>, at: Int32Array): Int32Array {
+  return at.filter((position) => result.proven[position] !== 1);
+}
+
+/** Returns how many lists, nearest first, have at most half of the rows: the median for the queries `at`. */
+function* listsOfHalf<T extends Reals>(search: Search<T>, at: Int32Array): Steps<number> {
+  const { operation, metric, options, index } = search;
+  const { queries } = yield* gathered(search, at);
+  const { centers, starts } = index;
+  const k = Math.min(mostOrdered, centers.rows);
+  const call = { ...metric, threads: options.threads, device: 'cpu', k } as const;
+  const { indices } = yield* topKSteps(operation, queries, centers, call);
+  const counts = new Int32Array(at.length);
+  for (let i = 0; i < at.length; ++i) {
+    let slots = 0;
+    for (let place = 0; place < k; ++place) {
+      const list = indices[i * k + place]!;
+      if (list >= 0) slots += starts[list + 1]! - starts[list]!;
+      if (2 * slots > index.ids.length) break;
+      counts[i]! += 1;
+    }
+    yield pause;
+  }
+  return counts.sort()[at.length >> 1]!;
+}
+
+/** Searches the lists of the nearest centers. */
+function* listed<T extends Reals>(search: Search<T>, at: Int32Array, probes: number): Steps<void> {
+  const { operation, rows, index, metric, options } = search;
+  const { queries, exclude } = yield* gathered(search, at);
+  const found = yield* searchLists(operation, queries, rows, index, metric, { ...options, probes, exclude });
+  yield* keepProven(search, at, found);
+}
+
+/** Compares the queries with every row. */
+function* tiled<T extends Reals>(search: Search<T>, at: Int32Array): Steps<void> {
+  const { operation, rows, metric, options } = search;
+  const { allowed, threads, k } = options;
+  const { queries, exclude } = yield* gathered(search, at);
+  const count = tiledCount(k);
+  const call = { ...metric, threads, device: 'cpu', k: count, allowed, exclude } as const;
+  const { indices, distances } = yield* topKSteps(operation, queries, rows, call);
+  const last = (i: number): number => distances[(i + 1) * count - 1]!;
+  const usable = yield* rowsInRange(queries, last);
+  const nearer = 1 - roundingError(queries);
+  const size = Math.max(1, Math.floor(groupCandidates / count));
+  for (let begin = 0; begin < usable.length; begin += size) {
+    const group = usable.slice(begin, begin + size);
+    const positions = Int32Array.from(group, (i) => at[i]!);
+    const candidates = group.map((i) => indices.subarray(i * count, (i + 1) * count));
+    const near = yield* ranked(search, positions, candidates);
+    const isComplete = (i: number, place: number): boolean =>
+      near.distances[(place + 1) * k - 1]! < last(i) * nearer;
+    yield* keepProven(search, positions, { ...near, proven: group.map(isComplete).map(Number) });
+  }
+}
+
+/** Number of candidates per query: more than k, so that the last is usually farther than rounding errors explain. */
+function tiledCount(k: number): number {
+  return 16 * Math.ceil((k + 6) / 16);
+}
+
+/** Returns the queries for which float32 squares neither overflow nor underflow, given their last candidate's distance. */
+function* rowsInRange({ data, rows, cols }: Matrix, last: (i: number) => number): Steps<number[]> {
+  const found: number[] = [];
+  const isSmall = (value: number): boolean => Math.abs(value) < largest;
+  const examine = (begin: number, end: number): void => {
+    for (let i = begin; i < end; ++i)
+      if (last(i) > nearest && last(i) < farthest && data.subarray(i * cols, (i + 1) * cols).every(isSmall))
+        found.push(i);
+  };
+  yield* inSlices(rows, examine, rowsPerSlice(cols));
+  return found;
+}
+
+/**
+ * Returns a bound of the relative error of distances in tiles. The product of d columns has an error of at most d 2^-24
+ * relative to the squared norms, and the squared difference is at least a tenth of these (kFair, native/ops/near.h).
+ */
+function roundingError({ data, cols }: Matrix): number {
+  return 10 * (cols + 16) * (data.BYTES_PER_ELEMENT === 4 ? 2 ** -24 : 2 ** -53);
+}
+
+/** Ranks the candidates of each query like {@link searchLists}, by an index of these candidates with a list per query. */
+function* ranked<T extends Reals>(
+  search: Search<T>,
+  at: Int32Array,
+  candidates: readonly Int32Array[],
+): Steps<Neighbors<T>> {
+  const { operation, metric, options } = search;
+  const { threads, device } = options;
+  const owners = new Map<number, number>();
+  candidates.forEach((list, owner) => {
+    for (const row of list) if (!owners.has(row)) owners.set(row, owner);
+  });
+  // Ascending, so that ties go to the lower row.
+  const union = Int32Array.from(owners.keys()).sort();
+  const places = new Map(Array.from(union, (row, place) => [row, place]));
+  const lists = union.map((row) => owners.get(row)!);
+  const { queries, exclude } = yield* gathered(search, at);
+  const rows = yield* gatherRows(operation, 'gallery', search.rows, union);
+  const centers = zeros(operation, rows.data, at.length, rows.cols);
+  const call = { ...metric, threads, device };
+  yield* moveCenters(operation, rows, centers, lists, new Int32Array(at.length), call);
+  const index = yield* encodeIndex(operation, rows, centers, lists, call);
+  const { indices, distances } = yield* searchLists(operation, queries, rows, index, metric, {
+    ...options,
+    exclude: exclude?.map((row) => places.get(row) ?? -1),
+    allowed: undefined,
+  });
+  return { indices: indices.map((place) => (place < 0 ? -1 : union[place]!)), distances };
+}
+
+/** Copies the queries at the given positions, and the rows that they exclude. */
+function* gathered<T extends Reals>(
+  { operation, queries, options }: Search<T>,
+  at: Int32Array,
+): Steps<{ queries: Matrix<T>; exclude: Int32Array | undefined }> {
+  const exclude = options.exclude && at.map((position) => options.exclude![position]!);
+  return { queries: yield* gatherRows(operation, 'queries', queries, at), exclude };
+}
+
+/** Copies proven results to the result of the search. */
+function* keepProven<T extends Reals>(
+  { options: { k }, result }: Search<T>,
+  at: Int32Array,
+  { indices, distances, proven }: Neighbors<T> & { readonly proven: ArrayLike<number> },
+): Steps<void> {
+  const keep = (begin: number, end: number): void => {
+    for (let i = begin; i < end; ++i) {
+      if (proven[i] !== 1) continue;
+      const to = at[i]!;
+      result.indices.set(indices.subarray(i * k, (i + 1) * k), to * k);
+      result.distances.set(distances.subarray(i * k, (i + 1) * k), to * k);
+      result.proven[to] = 1;
+    }
+  };
+  yield* inSlices(at.length, keep, Math.max(1, Math.floor(2048 / k)));
+}
