@@ -67,7 +67,7 @@ export const folderMutants: readonly Mutant[] = [
     ['exclude?.map((row) => places.get(row) ?? -1)', 'undefined'],
     ['starts[list + 1]! - starts[list]!', '1'],
   ),
-  ...at('lib/gallery/gallery.ts', 'gallery/gallery', ['    if (this.#closed) throw', '    if (false) throw']),
+  ...at('lib/gallery/gallery.ts', 'gallery/gallery', ['    if (this.#closed)\n', '    if (false)\n']),
   // Images and layers.
   ...at('lib/image/bmp.ts', 'image/decode', ['Math.max(0, Math.min(count, width - x))', 'count']),
   ...at('lib/image/transforms.ts', 'image/transforms', [
