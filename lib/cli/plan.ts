@@ -31,11 +31,16 @@ interface Given {
 export function planCommand(): Command {
   const command = new Command('plan')
     .description('estimate the traffic, memory and speed of a training step with several processes')
-    .option('--model <name>', 'backbone', 'vit_small')
+    .usage('[options] --batch <n> --ranks <n> --rate <n>')
+    .option(
+      '--model <name>',
+      'backbone, by a name that `horoball train --help` lists',
+      'vit_small_patch16_224',
+    )
     .option('--emb <n>', 'embedding dimension', '128')
-    .requiredOption('--batch <n>', 'total batch size over all processes, in images')
-    .requiredOption('--ranks <n>', 'number of processes')
-    .requiredOption('--rate <n>', 'throughput of one process alone, as a run prints it (images/s)')
+    .requiredOption('--batch <n>', 'total batch size over all processes, in images; required')
+    .requiredOption('--ranks <n>', 'number of processes; required')
+    .requiredOption('--rate <n>', 'throughput of one process alone, as a run prints it (images/s); required')
     .option('--bandwidth <n>', 'bandwidth of a process in each direction, full duplex (GB/s)', '10')
     .addOption(
       new Option('--device <name>', 'device of the processes').choices(['cpu', 'cuda']).default('cuda'),
