@@ -35,7 +35,7 @@ export class LossRunOptions {
    * means over their terms.
    */
   readonly loss: RunOption<BatchLoss> = loss(oneOf(batchLosses), {
-    help: "loss of a batch; 'views' is the cross entropy over all ordered pairs of views, as in the published code; 'proxy-anchor' and 'proxy-nca' train a proxy per class",
+    help: "loss of a batch; 'views' is the cross entropy over all ordered pairs of views (the images of a class in a batch), as in the published code; 'proxy-anchor' and 'proxy-nca' train a proxy per class",
     default: 'views',
     studyColumn: true,
   });
@@ -112,7 +112,7 @@ export class LossRunOptions {
   });
   /** Scale of the Proxy-Anchor loss. */
   readonly alpha: RunOption<number> = loss(positive, {
-    help: "scale (alpha) of the loss 'proxy-anchor', applied in addition to the division of the logits by t_e",
+    help: "scale (alpha) of the loss 'proxy-anchor', applied in addition to the division of the logits by their temperature",
     default: alpha,
     ...ofProxyAnchor,
   });
