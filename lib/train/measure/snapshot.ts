@@ -63,7 +63,7 @@ function* checkFinite({ euclidean, hyperbolic, labels, width }: Embedded): Steps
   };
   yield* inSlices(labels.length, check, rowsPerSlice(width));
   if (count === 0) return;
-  const message = `[snapshot] embeddings: expected finite numbers, got NaN or infinity for ${count} of ${labels.length} test images`;
+  const message = `[snapshot] embeddings: expected finite numbers, got NaN or infinity for ${count} of ${labels.length} test images. Use a lower lr, or weights that are finite.`;
   throw coded('ERR_HOROBALL_DIVERGED', message);
 }
 

@@ -101,7 +101,7 @@ test('non-finite embeddings cause an error with the number of their images', asy
     embedded[name][5] = bad;
     await t.throwsAsync(takeSnapshot('made', split, embedded, settings), {
       code: 'ERR_HOROBALL_DIVERGED',
-      message: /NaN or infinity for 1 of 12 test images/,
+      message: /NaN or infinity for 1 of 12 test images\. Use a lower lr/,
     });
   }
 });
