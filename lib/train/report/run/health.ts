@@ -40,7 +40,9 @@ function healthNote({ atRim, saturated, scale, skippedSteps }: HealthRow): strin
       Number.isNaN(atRim) ? 'Points at the boundary: not measured.' : 'No points are at the boundary.',
     );
   if (saturated > 0)
-    limits.push(`${share(saturated)} of the distances exceed the limit of the published formula.`);
+    limits.push(
+      `${share(saturated)} of the distances are at or above 12.206 / sqrt(c), the largest distance that the code of HypMix returns.`,
+    );
   else
     limits.push(
       Number.isNaN(saturated) ? 'Saturated distances: not measured.' : 'No distances are saturated.',

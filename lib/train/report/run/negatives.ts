@@ -28,7 +28,10 @@ export function profileTable(
   return html`<div class="scroll"><table><thead><tr><th scope="col"></th><th scope="col">effective number<br>of negatives</th><th scope="col">weight of the<br>hardest 1%</th><th scope="col">weight of the<br>hardest 10%</th><th scope="col">weight of<br>same-view negatives</th><th scope="col">remaining gradient<br>(1 − p₊)</th></tr></thead><tbody>${rows.map(
     ({ name, profile, lead }) =>
       html`<tr class="${lead ? 'lead' : 'aside'}"><th scope="row">${name}</th><td>${effectiveOf(profile)}</td>${[profile.hardest1, profile.hardest10, profile.sameView, profile.missed].map((share) => html`<td>${withUnit(share)}</td>`)}</tr>`,
-  )}</tbody></table></div>`;
+  )}</tbody></table></div>
+<p class="note">Effective number of negatives: exp(entropy of the weights). Views: the images of a class in the batch, numbered in order. A
+same-view negative has the same number as the anchor. Remaining gradient: p₊ is the softmax probability of the positive, averaged
+over the pairs, and the total weight of the negatives is proportional to 1 − p₊.</p>`;
 }
 
 function effectiveOf({ effective, negatives }: NegativeProfile): string {
@@ -101,5 +104,5 @@ function sameViewText({ profiles, own: trained, views, tied }: NegativeProfiles)
   const pull = tied
     ? 'The gradient share is the weight times the slope of the logit with respect to the angle.'
     : 'The gradient share is the weight times the gradient norm; an untied hybrid has two gradients in separate spaces that cannot be added, so it has no line.';
-  return `All values are sums over the ordered pairs of views, as in the loss. A same-view negative has the same view number as its anchor and occurs in ${views - 1} of these pairs; any other negative occurs in one. As a result, the ${share.toFixed(0)}% of the negatives with the same view carry ${percent(mine.sameView)}% of the weight. The effective number of negatives is exp(entropy of the weights). ${pull}`;
+  return `All values are sums over the ordered pairs of views, as in the loss. A same-view negative occurs in ${views - 1} of these pairs; any other negative occurs in one. As a result, the ${share.toFixed(0)}% of the negatives with the same view carry ${percent(mine.sameView)}% of the weight. ${pull}`;
 }

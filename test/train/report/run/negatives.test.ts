@@ -30,6 +30,7 @@ test('the table marks the leading row; unmeasured values are dashes without a un
     { name: 'other', profile: unknown },
   ]);
   const [, lead, other] = text.split('<tr class=');
+  t.regex(text, /p₊ is the softmax probability of the positive/);
   t.regex(lead!, /^"lead".*<td>[\d.]+ of 8<\/td><td>[\d.]+%<\/td>/s);
   t.regex(other!, /^"aside".*<td>–<\/td><td>–<\/td><td>[\d.]+%<\/td>/s);
 });
