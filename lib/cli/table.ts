@@ -1,5 +1,5 @@
 import type { Recall } from '../train/measure/types.ts';
-import { levelUp } from '../train/report/tables.ts';
+import { strictColumns, strictMeanings } from '../train/report/tables.ts';
 
 /** Returns the rows of cells as aligned text: the first column left-aligned, the others right-aligned. */
 export function textTable(rows: readonly (readonly string[])[]): string {
@@ -23,7 +23,7 @@ export function folded(text: string, indent = 0): string {
 }
 
 /**
- * Formats the recall in each space as a table, in percent.
+ * Formats the recall in each space as a table, in percent, followed by an explanation of the columns of strict recall.
  * @param levels - names of the class tree's levels above the classes, lowest first
  */
 export function recallText(
@@ -33,10 +33,7 @@ export function recallText(
   const ks = Object.keys(lines[0]?.recall.at ?? {});
   const depth = Math.max(0, ...lines.map(({ recall }) => recall.strict.length));
   const whole = lines.some(({ recall }) => recall.mapAtR !== undefined);
-  const rest = [
-    ...(whole ? ['R-Precision', 'MAP@R'] : []),
-    ...Array.from({ length: depth }, (_, i) => levels[i] ?? levelUp(i)),
-  ];
+  const rest = [...(whole ? ['R-Precision', 'MAP@R'] : []), ...strictColumns(depth, levels)];
   const head = ['Values in %', ...ks.map((k) => `Recall@${k}`), ...rest];
   const percent = (value: number | undefined): string =>
     value === undefined || Number.isNaN(value) ? '-' : (100 * value).toFixed(1);
@@ -46,5 +43,6 @@ export function recallText(
     ...(whole ? [percent(recall.rPrecision), percent(recall.mapAtR)] : []),
     ...Array.from({ length: depth }, (_, i) => percent(recall.strict[i])),
   ]);
-  return textTable([head, ...rows]);
+  const notes = strictMeanings(depth, levels).map((text) => folded(text, 2));
+  return [textTable([head, ...rows]), ...notes].join('\n');
 }

@@ -3,7 +3,7 @@ import { folded, recallText, textTable } from '../../lib/cli/table.ts';
 
 const recall = { at: { 1: 0.5, 2: Number.NaN }, strict: [0.25, 0.125], rPrecision: 0.4, mapAtR: 0.3 };
 
-test('the columns of strict recall have the names of the levels of the class tree', (t) => {
+test('the columns of strict recall have the names of the levels of the class tree and are explained', (t) => {
   const lines = recallText([{ name: 'Head', recall }], ['subgroup', 'group']).split('\n');
   t.deepEqual(lines[0]!.split(/ {2,}/), [
     'Values in %',
@@ -11,10 +11,14 @@ test('the columns of strict recall have the names of the levels of the class tre
     'Recall@2',
     'R-Precision',
     'MAP@R',
-    'subgroup',
-    'group',
+    'same subgroup',
+    'same group',
   ]);
   t.deepEqual(lines[1]!.split(/ {2,}/), ['Head', '50.0', '-', '40.0', '30.0', '25.0', '12.5']);
+  t.deepEqual(lines.slice(2), [
+    'same subgroup: the nearest image of another class is of the same subgroup',
+    'same group: the nearest image of another subgroup is of the same group',
+  ]);
 });
 
 test('levels without names are numbered', (t) => {

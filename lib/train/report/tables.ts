@@ -28,6 +28,24 @@ export function levelUp(level: number): string {
   return `${level + 1} level${level === 0 ? '' : 's'} up`;
 }
 
+/** Returns the names of the columns of strict recall. */
+export function strictColumns(depth: number, levels: readonly string[] = []): string[] {
+  return Array.from({ length: depth }, (_, i) =>
+    levels[i] === undefined ? levelUp(i) : `same ${levels[i]}`,
+  );
+}
+
+/** Returns an explanation of each column of strict recall. */
+export function strictMeanings(depth: number, levels: readonly string[] = []): string[] {
+  return strictColumns(depth, levels).map((column, i) => {
+    const [below, name] = [i === 0 ? 'class' : levels[i - 1], levels[i]];
+    if (below !== undefined && name !== undefined)
+      return `${column}: the nearest image of another ${below} is of the same ${name}`;
+    const other = i === 0 ? 'another class' : `another group ${levelUp(i - 1)}`;
+    return `${column}: the nearest image of ${other} is in the same group at that level of the class tree`;
+  });
+}
+
 /**
  * Renders a table of Recall@k, with columns of strict recall if any row has them.
  * @param levels - names of the class tree's levels, nearest first
@@ -39,7 +57,7 @@ export function recallTable(lines: readonly RecallLine[], levels: readonly strin
   const best = Math.max(...lines.map((line) => orZero(line.recall.at['1'])), 1e-9);
   return html`<div class="scroll"><table class="recall"><thead><tr><th scope="col">Space</th>${ks.map(
     (k) => html`<th scope="col">Recall@${k}</th>`,
-  )}${whole ? html`<th scope="col">R-Precision</th><th scope="col">MAP@R</th>` : null}${Array.from({ length: depth }, (_, i) => html`<th scope="col">${levels[i] === undefined ? levelUp(i) : `same ${levels[i]}`}</th>`)}</tr></thead>
+  )}${whole ? html`<th scope="col">R-Precision</th><th scope="col">MAP@R</th>` : null}${strictColumns(depth, levels).map((column) => html`<th scope="col">${column}</th>`)}</tr></thead>
 <tbody>${lines.map((line) => row(line, ks, { depth, best, whole }))}</tbody></table></div>`;
 }
 

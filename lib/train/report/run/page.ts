@@ -11,7 +11,7 @@ import { stripFigure } from '../charts/strip.ts';
 import { type Html, html, type Part } from '../html.ts';
 import { script } from '../script.ts';
 import { style } from '../style.ts';
-import { evaluationLines, fixed, levelUp, percent, type RecallLine, recallTable } from '../tables.ts';
+import { evaluationLines, fixed, percent, type RecallLine, recallTable, strictMeanings } from '../tables.ts';
 import {
   bestEvaluationText,
   counted,
@@ -137,21 +137,9 @@ function recallSection(record: RunRecord): Part {
   const strict = last.spaces.body.strict.length;
   return html`<section><h2>Recall on unseen classes ${evaluationTimeText(last)}</h2>
 <p>Percentage of test images with an image of the same class among their k nearest neighbors.${
-    strict > 0 ? strictRecallText(strict, snapshot?.levels) : null
+    strict > 0 ? ` Columns on the right: ${strictMeanings(strict, snapshot?.levels).join('; ')}.` : null
   }</p>
 ${recallTable([...lines, ...beside], snapshot?.levels)}${noteOf(bestEvaluationText(record))}${noteOf(trainedFurtherText(record))}${noteOf(tiedHeadText(config) ?? rankingText(snapshot?.ranks))}</section>`;
-}
-
-/** Explains the columns of strict recall. */
-function strictRecallText(depth: number, levels: readonly string[] = []): string {
-  const said = Array.from({ length: depth }, (_, i) => {
-    const [below, name] = [i === 0 ? 'class' : levels[i - 1], levels[i]];
-    if (below !== undefined && name !== undefined)
-      return `same ${name}: the nearest image of another ${below} is of the same ${name}`;
-    const other = i === 0 ? 'another class' : `another group ${levelUp(i - 1)}`;
-    return `${levelUp(i)}: the nearest image of ${other} is in the same group at that level of the class tree`;
-  });
-  return ` Columns on the right: ${said.join('; ')}.`;
 }
 
 function curvesSection({ rows, snapshot }: RunRecord): Part {
