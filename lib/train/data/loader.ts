@@ -125,9 +125,9 @@ export class ImageLoader {
   /**
    * Yields one batch per list of sample indices, in order.
    *
-   * @param options - `epoch`, the position of an image in the epoch, and the loader's seed determine the crop; `first` is
-   * the position of the first image, to resume within an epoch; `stride` is the distance between the first positions of
-   * consecutive lists, if each list is a part of a batch
+   * @param options - `epoch` determines the crop, together with the loader's seed and the image's position in the epoch;
+   * `first` is the position of the first image, to resume within an epoch; `stride` is the distance between the first
+   * positions of consecutive lists, if each list is a part of a batch
    * @throws `ERR_HOROBALL_PICTURE` if an image is unreadable and `strict` is set, if all images of a class are unreadable
    * in training, or if all images are unreadable in evaluation; the signal's reason if it is aborted
    */

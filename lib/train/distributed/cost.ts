@@ -57,10 +57,11 @@ export function parameterCount(model: string, dim: number): number {
 
 /**
  * Estimates the cost of a step on R ranks with P parameters, batch size N and embedding dimension D. In the all-gather of
- * both outputs, each rank sends (R - 1) 2 N D 4 / R bytes; in the all-reduce of the gradients, 2 (R - 1) / R P 4 bytes. The
- * whole loss has N^2 / 2 pairs, each with an inner product of length D in the forward pass, again in the backward pass, and
- * the gradients of both rows. A rank that computes a part has (N / R)^2 / 2 such pairs, and (N / R) (N - N / R) pairs with
- * rows of other ranks, which need the gradient of one row only. If `imagesPerSecond` was measured with a smaller
+ * both outputs, each rank sends (R - 1) 2 N D 4 / R bytes; in the all-reduce of the gradients, 2 (R - 1) / R P 4 bytes.
+ *
+ * The whole loss has N^2 / 2 pairs, each with an inner product of length D in the forward pass, another in the backward
+ * pass, and the gradients of both rows. A rank that computes a part has (N / R)^2 / 2 such pairs, and (N / R) (N - N / R)
+ * pairs with rows of other ranks, which need the gradient of one row only. If `imagesPerSecond` was measured with a smaller
  * batch, it only includes the loss of that batch.
  */
 export function costOf(options: CostOptions): Cost {

@@ -14,7 +14,7 @@ export function ranges(total: number, size: number): Range[] {
 
 /**
  * Returns the rows of each rank in a batch that is ordered by class, with `views` rows per class. A class is never divided,
- * and the rows of all ranks, in order, are the batch of a single process.
+ * and the rows of all ranks, in order, form the batch of a single process.
  */
 export function batchRanges(rows: number, views: number, size: number): Range[] {
   return ranges(rows / views, size).map(({ first, end }) => ({ first: first * views, end: end * views }));

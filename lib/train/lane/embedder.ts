@@ -37,7 +37,7 @@ export interface ForwardOptions extends WaitOptions {
   train?: boolean;
   /**
    * Purpose of the embeddings; default `training` if `train`. Only matters for a distilled backbone with compat `hypmix`:
-   * the published code trains on the class token alone and evaluates the mean of the class and distillation tokens.
+   * the published code trains on the class token alone, but evaluates the mean of the class and distillation tokens.
    */
   purpose?: 'training' | 'evaluation';
 }
@@ -183,7 +183,7 @@ export class Embedder extends Resource<'Embedder'> {
 
   /**
    * The gradient with respect to c through the ball points, accumulated over backward passes since `setCurvature`. The
-   * loss's own `gradParams.c` must be added; for a tied head, this is 0 and `gradParams.c` is the total.
+   * loss's own `gradParams.c` must be added; for a tied head, the result is 0 and `gradParams.c` is the total.
    */
   curvatureGradient(options: WaitOptions = {}): Promise<number> {
     return waitFor('embedder.curvatureGradient', options, (cancel) =>

@@ -9,7 +9,7 @@ import type { Channels, Device, ImageSize, TorchMemory, WaitOptions } from './ty
 /** Returns the number of elements of a shape. */
 export const elements = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
-/** Returns the number and the bytes of live handles, which stay constant across steps if a loop disposes of its handles. */
+/** Returns the number of live handles and their bytes; both stay constant if a training loop disposes of its handles. */
 export function memory(): TorchMemory {
   return native().memory();
 }
@@ -102,9 +102,9 @@ export class Batch extends Resource<'Tensor'> {
    * @param images - count x height x width x 3 bytes (RGB, channels last); read later, on the lane: before you modify it,
    * await a read that needs the batch, such as `embeddings.body.data()`
    * @param shape - `size`: the side length of square images, or height and width
-   * @param mean - mean per channel of pixel values in [0, 1]; `embedder.config.model.mean` for the model's own
+   * @param mean - mean per channel of pixel values in [0, 1], such as `embedder.config.model.mean`
    * @param std - standard deviation per channel
-   * @throws RangeError `ERR_HOROBALL_SHAPE` for another number of bytes
+   * @throws RangeError `ERR_HOROBALL_SHAPE` for a wrong number of bytes
    */
   static from(
     images: Uint8Array,
@@ -121,7 +121,7 @@ export class Batch extends Resource<'Tensor'> {
   /**
    * Queues the transfer of images that are already normalized.
    * @param images - count x 3 x height x width float32 values (channels first); read later, as in `from`
-   * @throws RangeError `ERR_HOROBALL_SHAPE` for another number of values
+   * @throws RangeError `ERR_HOROBALL_SHAPE` for a wrong number of values
    */
   static fromNormalized(
     images: Float32Array,

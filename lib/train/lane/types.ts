@@ -18,7 +18,7 @@ export interface NamedTensor {
   readonly data: Float32Array;
 }
 
-/** A tensor as input. Where float32 is expected, float64 values are rounded and integers are rejected. */
+/** A tensor as input. If float32 is expected, float64 values are rounded and integers are rejected. */
 export interface AnyTensor {
   readonly shape: readonly number[];
   readonly data: TensorData;
@@ -66,7 +66,7 @@ export interface EmbedderOptions {
   freezeHead?: boolean;
   /** `hypmix`: the published numerical guards of clip, expmap0 and project; default null. */
   compat?: Compat | null;
-  /** Precision of the backbone where libtorch's autocast supports it; the head is always float32. Default float32. */
+  /** Precision of backbone operations that libtorch's autocast supports; the head is always float32. Default float32. */
   precision?: Precision;
 }
 

@@ -19,7 +19,7 @@ export interface Protocol {
 }
 
 /**
- * Returns the protocol with `queries` reduced to the readable query images.
+ * Returns the protocol with `queries` reduced to the number of readable query images.
  *
  * @param indices - index of each row's image in the split
  */

@@ -105,7 +105,7 @@ export interface Thumbnail {
   thumbnail: string;
 }
 
-/** Sample anchors with their hardest negatives under each geometry, from the batch of the {@link NegativeProfiles}. */
+/** A sample anchor from the batch of the {@link NegativeProfiles}, with its hardest negatives under each geometry. */
 export interface NegativeStrip {
   anchor: Thumbnail;
   /** An image of the same class. */

@@ -12,7 +12,7 @@ export interface Recipe {
   options: Readonly<Partial<RunConfig>>;
   /** Published Recall@1 on the test classes in percent; `null` if none was published for this backbone. */
   recallAt1: number | null;
-  /** The source of settings without a paper: one or two sentences. */
+  /** The source of settings that are not from a paper: one or two sentences. */
   note?: string;
 }
 
@@ -77,8 +77,8 @@ export const recipes: readonly Recipe[] = [
     }),
   ),
   {
-    // The options of proxy_anchor/train.py that apply here: it trains convolutional networks, samples images at random, and
-    // halves the learning rate every 10 epochs.
+    // Only the applicable options of proxy_anchor/train.py, because it trains convolutional networks, samples images at
+    // random, and halves the learning rate every 10 epochs.
     name: 'proxy-anchor-cub-vit',
     paper: null,
     note: 'These settings are adapted from the published code of Proxy-Anchor, which trains other backbones; no Recall@1 was published for this one.',

@@ -13,8 +13,8 @@ export interface StepResults {
 
 /**
  * Combines the results of the ranks after a step. If all computed the same loss, the values of rank 0 are used, so that
- * ranks on different hardware stay identical. The gradient through the head is a sum over the rows of all ranks, and one
- * rank suffices to stop the run.
+ * ranks on different hardware stay identical. The gradient through the head is a sum over the rows of all ranks, and a
+ * single rank can stop the run.
  *
  * @param isPerRank - whether each rank computed the loss of its own rows: values are then averaged, gradients summed
  */

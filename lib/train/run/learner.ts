@@ -42,7 +42,7 @@ export interface FinishOptions {
   lr: number;
   factor: number;
   wantPoints: boolean;
-  /** The losses of the class tree. */
+  /** The losses on the class tree. */
   tree?: TreeTerms | null;
   /** Whether this rank wants the run to stop. */
   stop?: boolean;

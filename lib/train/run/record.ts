@@ -14,7 +14,7 @@ export interface StepRow {
   min: number;
   mean: number;
   max: number;
-  /** The losses of the class tree, before their weights. */
+  /** The losses on the class tree, before weighting. */
   tree?: TreeValues;
   /** Learning rate of the step. */
   lr: number;

@@ -138,7 +138,7 @@ interface ShardOptions {
   place: RankPlace;
 }
 
-/** Yields a rank's rows of each batch. All labels are known in advance, because replaced images keep their class. */
+/** Yields a rank's rows of each batch. All labels are known in advance, because a replacement has the same class. */
 async function* shardsOf(
   loader: ImageLoader,
   batches: Iterable<Int32Array>,

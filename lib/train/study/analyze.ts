@@ -36,7 +36,7 @@ export interface ArmSummary {
   heldOut: Map<number, number>;
 }
 
-/** A paired comparison of two arms, each at its best setting: the recall of `more` minus that of `less`, by seed. */
+/** A paired comparison of two arms, each at its best setting: recall of `more` minus recall of `less`, by seed. */
 export interface Comparison {
   more: string;
   less: string;

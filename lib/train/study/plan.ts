@@ -22,7 +22,7 @@ export interface Cell {
 export interface StudyPlan {
   cells: Cell[];
   seeds: number[];
-  /** Options with more than one value except `seed`, in the given order. */
+  /** Options with more than one value, except `seed`, in the given order. */
   varied: AxisName[];
 }
 

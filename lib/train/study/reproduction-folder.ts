@@ -56,8 +56,8 @@ export async function readRecord(path: string): Promise<ReproductionRecord | nul
 }
 
 /**
- * Throws `ERR_HOROBALL_SWEEP_EXISTS` unless a folder's record is of the same reproduction. The budget may differ, because
- * the runs were selected when the reproduction started.
+ * Throws `ERR_HOROBALL_SWEEP_EXISTS` unless a folder's record describes the same reproduction. The budget may differ,
+ * because the runs were selected when the reproduction started.
  */
 export function checkSame(
   path: string,

@@ -104,7 +104,7 @@ export interface PlainNames {
 
 /**
  * Converts parameter names to timm's form: strips prefixes, joins chunks of blocks, translates the names of other projects,
- * and drops the other towers, head parameters and unused parameters.
+ * and drops text towers, head parameters and unused parameters.
  *
  * @param keepHead - whether the head is an embedding head, which is kept
  * @throws ERR_HOROBALL_WEIGHTS if two names become equal, or a name has more than 1000 characters

@@ -42,7 +42,7 @@ for (const svg of root.querySelectorAll('svg[data-chart]')) {
   };
 
   /**
-   * Zooms to the range between two horizontal positions of the whole chart, and adapts the vertical range to its points.
+   * Zooms to the range between two horizontal positions of the unzoomed chart; the vertical range adapts to its points.
    */
   const zoom = (left, right) => {
     const inside = chart.series.flatMap((one) => one.py.filter((_, i) => one.px[i] >= left && one.px[i] <= right));

@@ -1,6 +1,6 @@
 import { type Html, html, type Part } from '../html.ts';
 
-/** One line of a chart. `faint` are the values before smoothing, which are drawn behind it. */
+/** One line of a chart. `faint` are the values before smoothing, which are drawn behind the line. */
 export interface Series {
   name: string;
   color: string;
