@@ -136,6 +136,30 @@ export function isTyped<T>(value: unknown, ...classes: readonly (new () => T)[])
   return ArrayBuffer.isView(value) && classes.some((Class) => value instanceof (Class as new () => object));
 }
 
+const TypedArray = Object.getPrototypeOf(Int32Array) as new () => object;
+
+/** Whether a value can be iterated. A detached array and a proxy of an array cannot: the iterator of their class rejects them. */
+export function isIterable(value: unknown): value is Iterable<unknown> {
+  if (value === null || typeof value !== 'object') return false;
+  if (typeof (value as Iterable<unknown>)[Symbol.iterator] !== 'function') return false;
+  if (!(value instanceof TypedArray)) return true;
+  try {
+    (value as unknown as Iterable<unknown>)[Symbol.iterator]();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Copies an array of exactly `count` elements; null for any other value. Its length is read once, because a proxy may have
+ * a billion elements at the next reading.
+ */
+export function listOf(value: unknown, count: number): unknown[] | null {
+  if (!Array.isArray(value) || value.length !== count) return null;
+  return Array.from({ length: count }, (_, i) => value[i] as unknown);
+}
+
 /** Checks that a value is an instance of a class, and returns it. */
 export function instance<T>(
   operation: string,

@@ -37,6 +37,14 @@ function changing(): object {
   return new Proxy({}, { get: () => values[reads++ % values.length] });
 }
 
+/** An array with a billion elements from the second reading of its length. */
+function lengthening(values: number[]): number[] {
+  let readings = 0;
+  const get = (target: number[], key: keyof number[]) =>
+    key === 'length' ? (readings++ === 0 ? values.length : 1e9) : target[key];
+  return new Proxy(values, { get: get as never });
+}
+
 function revoked(): object {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
@@ -70,6 +78,8 @@ export const wrongValues: Readonly<Record<string, () => unknown>> = {
   'an array of null': () => [null],
   'an array of symbols': () => [Symbol('wrong'), Symbol('wrong')],
   'an array of NaN': () => [Number.NaN, Number.NaN],
+  'a pair that becomes long': () => lengthening([1, 2]),
+  'a triple that becomes long': () => lengthening([1, 2, 3]),
   'a negative length': () => ({ length: -1 }),
   'a length of 2^40': () => ({ length: 2 ** 40 }),
   'a function': () => () => 1,

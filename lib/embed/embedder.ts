@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { throwIfAborted } from '../call/run.ts';
-import { boolean, checkCallback, choice, integer, mostThreads, readOptions } from '../check.ts';
+import { boolean, checkCallback, choice, integer, isIterable, mostThreads, readOptions } from '../check.ts';
 import { coded, rangeError, typeError } from '../errors.ts';
 import { abortable, readAhead } from '../image/read-ahead.ts';
 import { backgrounds } from '../image/resample.ts';
@@ -293,8 +293,7 @@ const maxImages = 2 ** 22;
 
 /** Returns the images as an array. Throws for a single string or buffer, although both are iterable. */
 function listOf(images: Iterable<ImageInput>): ImageInput[] {
-  const isList = typeof images === 'object' && images !== null && !ArrayBuffer.isView(images);
-  if (!isList || typeof images[Symbol.iterator] !== 'function') {
+  if (!isIterable(images) || ArrayBuffer.isView(images)) {
     throw typeError('embed', 'images', 'an array of images', images);
   }
   const list: ImageInput[] = [];

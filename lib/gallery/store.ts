@@ -1,5 +1,6 @@
 import { pause, type Steps } from '../call/run.ts';
 import { inSlices, rowsPerSlice } from '../call/slices.ts';
+import { isIterable } from '../check.ts';
 import { typeError } from '../errors.ts';
 import { int32, integerList } from '../integers.ts';
 import { allocate, checkKept, type Matrix, type Reals } from '../matrix.ts';
@@ -153,7 +154,7 @@ export function* rowsOf(
 
 /** Returns a copy of the labels as a set. */
 export function* labelSet(operation: string, labels: Iterable<number>): Steps<ReadonlySet<number>> {
-  if (typeof labels?.[Symbol.iterator] !== 'function') {
+  if (!isIterable(labels)) {
     throw typeError(operation, 'labels', 'an iterable of integers', labels);
   }
   const list: number[] = [];

@@ -3,7 +3,7 @@
  * The core applies them to the cropped image, byte for byte as Pillow does.
  */
 import { runAsync } from '../call/run.ts';
-import { atLeastZero, checkObject, readOptions, integer as whole } from '../check.ts';
+import { atLeastZero, checkObject, listOf, readOptions, integer as whole } from '../check.ts';
 import { quoted, rangeError, typeError } from '../errors.ts';
 import { core } from '../native.ts';
 import { integer, type Random, shuffle, uniform } from '../random.ts';
@@ -115,9 +115,9 @@ function checkRandAugment(operation: string, given: RandAugment): RandAugment {
 
 function checkErasing(operation: string, { p, value }: RandomErasing): RandomErasing {
   if (atLeastZero(operation, 'p', p) > 1) throw rangeError(operation, 'p', 'a number from 0 to 1', p);
-  if (!Array.isArray(value) || value.length !== 3)
-    throw typeError(operation, 'value', 'an array of three color levels', quoted(value));
-  const [red, green, blue] = value.map((level) => whole(operation, 'value', level, 0, 255));
+  const levels = listOf(value, 3);
+  if (levels === null) throw typeError(operation, 'value', 'an array of three color levels', quoted(value));
+  const [red, green, blue] = levels.map((level) => whole(operation, 'value', level, 0, 255));
   return { p, value: [red!, green!, blue!] };
 }
 

@@ -1,4 +1,4 @@
-import { checkOptions, readOptions } from '../check.ts';
+import { checkOptions, isIterable, readOptions } from '../check.ts';
 import { type Coded, coded, quoted, rangeError, shapeError, typeError } from '../errors.ts';
 import { checkKept } from '../matrix.ts';
 import { readAll, writeAll, writeAtomically } from './atomic.ts';
@@ -83,7 +83,7 @@ export async function readSafetensors(
   options: { names?: Iterable<string> | undefined } = {},
 ): Promise<Safetensors> {
   const { names } = readOptions('readSafetensors', options, ['names']);
-  if (names !== undefined && typeof Object(names)[Symbol.iterator] !== 'function')
+  if (names !== undefined && typeof names !== 'string' && !isIterable(names))
     throw typeError('readSafetensors', 'names', 'a list of names', names);
   const wanted = names === undefined ? undefined : setOf(names);
   await using file = await SafetensorsFile.open(path);

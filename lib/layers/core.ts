@@ -1,5 +1,6 @@
 import { type Compat, checkOptions, choice, guards, positive } from '../check.ts';
 import {
+  allocateArray,
   asMatrix,
   checkSameType,
   checkShape,
@@ -79,7 +80,7 @@ export class LayerCore {
    * published code.
    */
   rows(rows: number, cols: number, fanIn?: number, next: () => number = () => 0): DenseMatrix {
-    const data = new this.#kind(rows * cols);
+    const data = allocateArray<Reals>(this.name, this.#kind, rows * cols);
     if (fanIn !== undefined)
       for (let i = 0; i < data.length; i++) data[i] = (2 * next() - 1) / Math.sqrt(fanIn);
     return matrix(data, rows, cols);

@@ -1,5 +1,5 @@
-import { boolean, checkOptions, choice, integer, positive } from '../check.ts';
-import { shapeError, typeError } from '../errors.ts';
+import { boolean, checkOptions, choice, integer, listOf, positive } from '../check.ts';
+import { quoted, shapeError, typeError } from '../errors.ts';
 import type { Reals, Rows } from '../matrix.ts';
 import {
   clip,
@@ -208,11 +208,11 @@ export class ConcatPoincareLayer extends Layer {
     const core = new LayerCore(name, given);
     super(core);
     const { inputs, outputs, seed = 0 } = given;
-    if (!Array.isArray(inputs) || inputs.length !== 2)
-      throw shapeError(name, 'inputs', 'two column counts', String(inputs));
+    const columns = listOf(inputs, 2);
+    if (columns === null) throw shapeError(name, 'inputs', 'two column counts', quoted(inputs));
     count(name, 'outputs', outputs);
     const next = random(integer(name, 'seed', seed, 0, Number.MAX_SAFE_INTEGER));
-    for (const [i, cols] of (inputs as readonly number[]).entries())
+    for (const [i, cols] of (columns as number[]).entries())
       core.parameter(`weight${i + 1}`, core.rows(outputs, count(name, 'inputs', cols), cols, next));
   }
 

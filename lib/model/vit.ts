@@ -1,4 +1,4 @@
-import { boolean, checkOptions, choice, finite, integer, positive } from '../check.ts';
+import { boolean, checkOptions, choice, finite, integer, listOf, positive } from '../check.ts';
 import { quoted, rangeError, typeError } from '../errors.ts';
 import { sides } from './sides.ts';
 import type { Channels, ViTConfig } from './types.ts';
@@ -160,9 +160,9 @@ function checkTokens({ globalPool, classToken, distilled, regTokens }: WholeViT)
 }
 
 function checkChannels(key: string, channels: Channels): void {
-  if (!Array.isArray(channels) || channels.length !== 3)
-    throw typeError('vit', key, 'three numbers, one per channel', quoted(channels));
-  for (const each of channels) finite('vit', key, each);
+  const list = listOf(channels, 3);
+  if (list === null) throw typeError('vit', key, 'three numbers, one per channel', quoted(channels));
+  for (const each of list) finite('vit', key, each);
 }
 
 function byText(text: string): ViTConfig {

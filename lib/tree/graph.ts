@@ -1,6 +1,7 @@
 // The relation that embedTree embeds: nodes, pairs, and the related nodes of each node.
 import { pause, type Steps } from '../call/run.ts';
 import { forEach, inSlices, sorted } from '../call/slices.ts';
+import { isIterable, listOf } from '../check.ts';
 import { quoted, rangeError, typeError } from '../errors.ts';
 
 /** A node: a name or an integer. */
@@ -52,8 +53,7 @@ interface Graph {
 }
 
 function* read(edges: Iterable<readonly Node[]>): Steps<Graph> {
-  if (typeof (edges as unknown as Iterable<unknown> | undefined)?.[Symbol.iterator] !== 'function')
-    throw typeError(name, 'edges', 'pairs of nodes', quoted(edges));
+  if (!isIterable(edges)) throw typeError(name, 'edges', 'pairs of nodes', quoted(edges));
   const places = new Map<Node, number>();
   const adjacent: Set<number>[] = [];
   const placeOf = (node: Node): number => {
@@ -67,12 +67,12 @@ function* read(edges: Iterable<readonly Node[]>): Steps<Graph> {
   let count = 0;
   yield* forEach(edges, (edge, at) => {
     const argument = `edges[${at}]`;
-    if (!Array.isArray(edge) || edge.length !== 2)
-      throw typeError(name, argument, 'a pair of nodes', quoted(edge));
-    for (const node of edge as unknown[])
+    const ends = listOf(edge, 2);
+    if (ends === null) throw typeError(name, argument, 'a pair of nodes', quoted(edge));
+    for (const node of ends)
       if (typeof node !== 'string' && !Number.isSafeInteger(node))
         throw typeError(name, argument, 'strings or integers', quoted(node));
-    const [u, v] = edge as unknown as [Node, Node];
+    const [u, v] = ends as [Node, Node];
     if (u === v) throw rangeError(name, argument, 'two different nodes', quoted(u));
     adjacent[placeOf(u)]!.add(placeOf(v));
     count = at + 1;

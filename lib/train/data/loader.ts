@@ -1,6 +1,16 @@
 import { availableParallelism } from 'node:os';
 import { checkSignal } from '../../call/run.ts';
-import { boolean, choice, filePath, instance, integer, positive, readOptions } from '../../check.ts';
+import {
+  boolean,
+  choice,
+  filePath,
+  instance,
+  integer,
+  isIterable,
+  listOf,
+  positive,
+  readOptions,
+} from '../../check.ts';
 import { coded, quoted, rangeError, typeError } from '../../errors.ts';
 import { type Augmentation, augment, checkedAugmentation, drawSteps } from '../../image/augment.ts';
 import { decode } from '../../image/decode.ts';
@@ -148,8 +158,7 @@ export class ImageLoader {
       stride,
     } = readOptions(operation, options, ['signal', 'epoch', 'first', 'stride']);
     checkSignal(operation, signal);
-    if (typeof Object(indices)[Symbol.iterator] !== 'function')
-      throw typeError(operation, 'indices', 'lists of indices', quoted(indices));
+    if (!isIterable(indices)) throw typeError(operation, 'indices', 'lists of indices', quoted(indices));
     for (const [name, value] of Object.entries({ epoch, first: begin, stride: stride ?? 0 }))
       integer(operation, name, value, 0, Number.MAX_SAFE_INTEGER);
     let [slot, requested, rows] = [begin, 0, 0];
@@ -332,9 +341,9 @@ function checkedOptions(options: ImageLoaderOptions): ImageLoaderOptions {
 }
 
 function checkedPair(name: string, pair: unknown): [number, number] {
-  if (!Array.isArray(pair) || pair.length !== 2)
-    throw typeError('ImageLoader', name, 'two numbers', quoted(pair));
-  const [from, to] = pair.map((each) => positive('ImageLoader', name, each)) as [number, number];
+  const ends = listOf(pair, 2);
+  if (ends === null) throw typeError('ImageLoader', name, 'two numbers', quoted(pair));
+  const [from, to] = ends.map((each) => positive('ImageLoader', name, each)) as [number, number];
   if (from > to) throw rangeError('ImageLoader', name, 'the smaller number first', `[${from},${to}]`);
   return [from, to];
 }

@@ -5,6 +5,7 @@ import {
   checkMethods,
   checkOptions,
   instance,
+  listOf,
   positive,
   readOptions,
   share,
@@ -139,8 +140,8 @@ function check({ lr, weightDecay, betas, eps, groups }: Required<AdamWOptions>):
   atLeastZero('adamw', 'lr', lr);
   atLeastZero('adamw', 'weightDecay', weightDecay);
   positive('adamw', 'eps', eps);
-  if (!Array.isArray(betas) || betas.length !== 2)
-    throw typeError('adamw', 'betas', 'two numbers', quoted(betas));
-  for (const beta of betas as readonly unknown[]) share('adamw', 'betas', beta);
+  const decays = listOf(betas, 2);
+  if (decays === null) throw typeError('adamw', 'betas', 'two numbers', quoted(betas));
+  for (const beta of decays) share('adamw', 'betas', beta);
   checkCallback('adamw', 'groups', groups);
 }
