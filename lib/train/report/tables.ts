@@ -5,7 +5,7 @@ export const spaceNames: Readonly<Record<Space, string>> = {
   hyperbolic: 'Head, hyperbolic distance',
   cosine: 'Head, cosine',
   body: 'Backbone, cosine',
-  fused: 'Head, fused score',
+  fused: 'Head, hybrid logit',
 };
 
 /** A row of a recall table. `lead` rows belong to the run; the others are baselines. */

@@ -41,7 +41,7 @@ test('an evaluation has one line per measured space', (t) => {
     ['Head, hyperbolic distance', 'Head, cosine', 'Backbone, cosine'],
   );
   const fused = evaluationLines({ ...row, spaces: { ...row.spaces, fused: row.spaces.cosine } });
-  t.is(fused.at(-1)!.name, 'Head, fused score');
+  t.is(fused.at(-1)!.name, 'Head, hybrid logit');
 });
 
 test('a table has every column of any line, with dashes for missing values', (t) => {
