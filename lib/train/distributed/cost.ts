@@ -41,7 +41,7 @@ export interface Cost {
    */
   bestRate: number;
   worstRate: number;
-  /** `bestRate` and `worstRate` relative to the same number of ranks without communication. */
+  /** `bestRate` and `worstRate` relative to the rate of the same ranks without communication. */
   bestEfficiency: number;
   worstEfficiency: number;
 }

@@ -4,7 +4,7 @@ import { ImageLoader, type ImageLoaderOptions, inOrder } from '../data/loader.ts
 import type { Split } from '../data/types.ts';
 import { gradientLength, normalize, orientedGradients } from './gradients.ts';
 
-/** Maximum side length in pixels at which images are compared; larger images are slower without any benefit. */
+/** Maximum side length in pixels at which images are compared; larger images take longer without any benefit. */
 const maxSide = 64;
 /** Images per turn of the event loop; a turn takes a few milliseconds. */
 const batchSize = 16;

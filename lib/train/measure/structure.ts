@@ -115,7 +115,7 @@ export function levelName(levels: readonly string[] | undefined, up: number): st
   return levels?.[up] ?? `${up + 1} level${up === 0 ? '' : 's'} up`;
 }
 
-/** Distances from the origin of the group midpoints on one level of the class tree. */
+/** Distances between the origin and the group midpoints on one level of the class tree. */
 export interface LevelRadii {
   level: string;
   radii: Float32Array;

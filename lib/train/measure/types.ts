@@ -190,7 +190,7 @@ export interface Ranks {
   nearest: number;
 }
 
-/** Distances from the origin of the group midpoints on one level. */
+/** Distances between the origin and the group midpoints on one level. */
 export interface DepthRow {
   level: string;
   groups: number;

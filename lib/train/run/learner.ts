@@ -333,7 +333,7 @@ export class Learner implements Disposable {
     return null;
   }
 
-  /** Adds the step and the part of the network to the error of a diverged step; returns other errors unchanged. */
+  /** Adds the step and the first non-finite part to the error of a diverged step; returns other errors unchanged. */
   async explain(error: unknown, step: number, samples: LabeledBatch): Promise<unknown> {
     if ((error as { code?: unknown } | null)?.code !== 'ERR_HOROBALL_DIVERGED') return error;
     const what = (error as Error).message.replace(/^\[.*?\] /, '');

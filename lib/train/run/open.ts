@@ -83,7 +83,7 @@ function configOfRank(config: RunConfig, { size, place }: RankGroup): RunConfig 
   return device === 'cuda' ? { ...config, device: `cuda:${place.localRank}` } : config;
 }
 
-/** Reads the last checkpoint; null if none was written. Rejects one of another run, or one that differs between ranks. */
+/** Reads the last checkpoint; null if none was written. Throws unless it belongs to the run and all ranks agree. */
 async function readChecked(folder: string, config: RunConfig, group: RankGroup): Promise<Checkpoint | null> {
   const checkpoint = await readLastCheckpoint(folder);
   if (checkpoint !== null) checkOrigin(checkpoint, config, folder);

@@ -97,9 +97,7 @@ export function deviation(values: readonly number[]): number {
   return Math.sqrt(squares / (values.length - 1));
 }
 
-/**
- * Two-sided p-value of Student's t-test of the hypothesis that paired differences have mean 0. NaN for fewer than three seeds.
- */
+/** Two-sided p-value of Student's paired t-test (null hypothesis: mean difference 0); NaN for fewer than three seeds. */
 export function pairedTest(differences: readonly number[]): number {
   const count = differences.length;
   if (count < 3) return Number.NaN;
