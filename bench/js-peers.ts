@@ -35,12 +35,13 @@ interface Tensor {
   transpose(): Tensor;
   maximum(low: number): Tensor;
   sqrt(): Tensor;
-  asinh(): Tensor;
+  log(): Tensor;
   dataSync(): Float32Array;
+  dispose(): void;
 }
 
 interface Tfjs {
-  tidy<R>(run: () => R): R;
+  tidy(run: () => Tensor): Tensor;
   tensor2d(data: Float32Array, shape: readonly [number, number]): Tensor;
   matMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor;
   setBackend(name: string): Promise<boolean>;
@@ -119,25 +120,34 @@ function rowsOf({ data, rows, cols }: Matrix): Float32Array[] {
   return Array.from({ length: rows }, (_, i) => data.subarray(i * cols, (i + 1) * cols) as Float32Array);
 }
 
-/** Computes every Poincaré distance in tfjs from a Gram matrix, and reads the result back. */
+/**
+ * Computes every Poincaré distance in tfjs from a Gram matrix, and reads the result back. Written for speed: `matMul` is
+ * slow if it transposes, the logarithm is faster than `asinh`, and `tidy` would visit every number of a returned array.
+ */
 export function tfjsDistances(tf: Tfjs, x: Matrix, y: Matrix, c: number): Float32Array {
-  return tf.tidy(() => {
+  const distances = tf.tidy(() => {
     const [a, b] = [x, y].map(({ data, rows, cols }) => tf.tensor2d(data as Float32Array, [rows, cols]));
     const a2 = a!.square().sum(1, true);
     const b2 = b!.square().sum(1, true).transpose();
-    const s = a2
+    const scaleA = a2.mul(-1).add(1 / c);
+    const scaleB = b2.mul(-c).add(1);
+    const u = tf
+      .matMul(a!.mul(-2), b!.transpose(), false, false)
+      .add(a2)
       .add(b2)
-      .sub(tf.matMul(a!, b!, false, true).mul(2))
+      .div(scaleA)
+      .div(scaleB)
       .maximum(0);
-    const denominator = a2.mul(-c).add(1).mul(b2.mul(-c).add(1));
-    return s
-      .mul(c)
-      .div(denominator)
+    // arsinh(sqrt u) = log(sqrt u + sqrt(u + 1))
+    return u
       .sqrt()
-      .asinh()
-      .mul(2 / Math.sqrt(c))
-      .dataSync();
+      .add(u.add(1).sqrt())
+      .log()
+      .mul(2 / Math.sqrt(c));
   });
+  const data = distances.dataSync();
+  distances.dispose();
+  return data;
 }
 
 /** usearch's exact search by squared Euclidean distance: the gallery row at each rank. */

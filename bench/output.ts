@@ -1,10 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { coreInfo } from '../lib/index.ts';
 import { isCheckout, machine, root } from './machine.ts';
 import { multiplyAddPeak } from './multiply-add.ts';
 import { page } from './page.ts';
 import type { PeerWorker } from './peers/client.ts';
 import { peakKey, type Results, toCsv } from './results.ts';
+import { simd128Peak } from './simd128.ts';
 import { table } from './table.ts';
 
 /** Options for where results are written. */
@@ -17,13 +19,15 @@ export const outputOptions = {
 export async function origin(threads: number, peers: PeerWorker | string): Promise<Record<string, string>> {
   const { name, commit, date, node } = machine();
   const versions = typeof peers === 'string' ? peers : Object.entries(peers.versions).flat().join(' ');
-  const peak = await multiplyAddPeak(threads);
+  const { level } = coreInfo();
+  const peak = level === 'simd128' ? Math.round(simd128Peak()) : await multiplyAddPeak(threads);
   return {
     machine: name,
     commit,
     date,
     node,
     threads: String(threads),
+    level,
     ...(!Number.isNaN(peak) && { [peakKey]: `${peak} GFLOP/s` }),
     peers: versions,
     ...(typeof peers !== 'string' && { kernels: peers.kernels }),

@@ -2,6 +2,7 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { Meter } from '../lib/cli/meter.ts';
+import { coreInfo } from '../lib/index.ts';
 import { called, count, oneOf, type ParseArgsOptionsConfig, usageError } from './arguments.ts';
 import { loadJsPeers } from './js-peers.ts';
 import { measureEvaluation, measureLoading } from './limits.ts';
@@ -37,6 +38,8 @@ const help = `Usage: horoball bench [options]
                 otherwise horoball-bench)
   --json        one JSON object per row on stdout, the table on stderr
 
+With HOROBALL_WASM=1, it compares the WebAssembly core on one thread with tfjs.
+
 horoball bench train measures training steps, bench compare compares two runs,
 and bench counts counts instructions; each has its own --help.
 `;
@@ -56,7 +59,8 @@ const options = {
 } as const satisfies ParseArgsOptionsConfig;
 
 const values = called(help, options);
-const threads = count('--threads', values.threads);
+const onWasm = coreInfo().level === 'simd128';
+const threads = onWasm ? 1 : count('--threads', values.threads);
 const clock = oneOf('--clock', values.clock, ['wall', 'cpu']);
 if (clock === 'cpu' && threads !== 1) usageError('--clock cpu adds up all threads. Add --threads 1.');
 
@@ -76,8 +80,14 @@ async function main(): Promise<void> {
   const bench = { threads, clock, peers: await worker(false), memory: await worker(true) };
   const rows: Row[] = [];
   const results = { about: { ...(await origin(threads, bench.peers)), clock, load: load.toFixed(1) }, rows };
-  const fewer = threads === availableParallelism() ? '' : `${threads}-threads`;
-  const kind = [values.only, fewer, clock === 'cpu' ? 'cpu' : '', values.peers ? '' : 'no-peers'];
+  const fewer = onWasm || threads === availableParallelism() ? '' : `${threads}-threads`;
+  const kind = [
+    onWasm ? 'wasm' : '',
+    values.only,
+    fewer,
+    clock === 'cpu' ? 'cpu' : '',
+    values.peers ? '' : 'no-peers',
+  ];
   const output = new Output(values, kind);
   try {
     await measureAll(bench, rows, () => output.save(results));
@@ -92,6 +102,7 @@ async function main(): Promise<void> {
 async function worker(trim: boolean): Promise<PeerWorker | string> {
   const { hypmix, geoopt, python } = values;
   if (!values.peers) return '--no-peers';
+  if (onWasm) return 'not used on WebAssembly';
   try {
     return await PeerWorker.start({ threads, trim, hypmix, geoopt, python, clock });
   } catch (error) {
@@ -131,8 +142,10 @@ async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>):
 
 function stepsOf(bench: Bench, planned: readonly Planned[]): Step[] {
   const { threads } = bench;
+  const own = planned.map(({ name, build }) => ({ name, measure: () => measureSuite(build(), bench) }));
+  if (onWasm) return own;
   const steps = [
-    ...planned.map(({ name, build }) => ({ name, measure: () => measureSuite(build(), bench) })),
+    ...own,
     { name: 'loading', measure: () => measureLoading(threads) },
     { name: 'scaling', measure: () => measureScaling(threads, bench.clock, values.full) },
   ];

@@ -1,3 +1,4 @@
+import { coreInfo } from '../../lib/index.ts';
 import { type JsPeers, noJsPeers } from '../js-peers.ts';
 import {
   batch,
@@ -22,6 +23,7 @@ import { pairwiseSuite } from './pairwise.ts';
 import { proxyLossSuite } from './proxy-loss.ts';
 import { rowwiseSuite } from './rowwise.ts';
 import { queryCounts, searchName, searchSuite } from './search.ts';
+import { wasmSuite } from './wasm.ts';
 
 /** A suite whose inputs are not generated yet. */
 export interface Planned {
@@ -29,8 +31,13 @@ export interface Planned {
   build(): Suite;
 }
 
-/** Every suite of `npm run bench`, in the order of the table. */
+/** Every suite of `npm run bench`, in the order of the table. On WebAssembly, only the suites for WebAssembly. */
 export function suites(threads: number, js: JsPeers = noJsPeers, full = false): Planned[] {
+  if (coreInfo().level === 'simd128')
+    return [batch, square, vitS].map((shape) => ({
+      name: `wasm pairwise ${shape.name}`,
+      build: () => wasmSuite(shape, js),
+    }));
   const pairwise = [batch, square, vitS].map((shape) => ({
     name: `pairwise ${shape.name}`,
     build: () => pairwiseSuite(shape, threads, js),
