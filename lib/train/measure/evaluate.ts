@@ -154,13 +154,18 @@ export async function embedPart(
 }
 
 /**
- * Gathers the rows of all ranks, in the order of the images. Labels and indices are sent as float32, which represents these
- * integers exactly.
+ * Gathers the rows of all ranks, in the order of the images. Groups copy the bits of values, so labels and indices are sent
+ * as if they were float32; as numbers, they would be rounded above 2^24.
  */
-export async function gathered(embedded: Embedded, group: RankGroup): Promise<Embedded> {
+export async function gathered(
+  embedded: Embedded,
+  group: Pick<RankGroup, 'size' | 'gatherValues'>,
+): Promise<Embedded> {
   if (group.size === 1) return embedded;
-  const whole = async (values: Int32Array): Promise<Int32Array> =>
-    Int32Array.from(await group.gatherValues(Float32Array.from(values)));
+  const whole = async ({ buffer, byteOffset, length }: Int32Array): Promise<Int32Array> => {
+    const all = await group.gatherValues(new Float32Array(buffer, byteOffset, length));
+    return new Int32Array(all.buffer, all.byteOffset, all.length);
+  };
   return {
     ...embedded,
     body: await group.gatherValues(embedded.body),

@@ -42,13 +42,20 @@ async function warmUp(): Promise<void> {
 }
 
 const scenarios: Record<string, () => Promise<unknown>> = {
-  /** Sums, gathers and shares of numbers, with a different number of values on each rank. */
+  /** Sums, gathers and shares of numbers, and gathers of bits, with a different number of values on each rank. */
   async collectives() {
     const sums = Float64Array.of(1, rank, 1e-300 * (rank + 1));
     await group!.sum(sums);
     const own = Float32Array.from({ length: rank }, (_, i) => 10 * rank + i);
     const gathered = await group!.gatherValues(own);
-    return { sums: [...sums], gathered: [...gathered], shared: await group!.share(`from ${rank}`) };
+    const bits = Int32Array.from({ length: rank }, (_, i) => 0x7f800001 + 10 * rank + i); // signaling NaNs
+    const same = await group!.gatherValues(new Float32Array(bits.buffer));
+    return {
+      sums: [...sums],
+      gathered: [...gathered],
+      bits: [...new Int32Array(same.buffer)],
+      shared: await group!.share(`from ${rank}`),
+    };
   },
   /** The gradients of the loss of six classes. In every mode except `spread`, one class is on rank 0. */
   async gradients() {

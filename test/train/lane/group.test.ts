@@ -15,9 +15,13 @@ test.serial('three ranks sum, gather unequal parts and share a text', async (t) 
   const ranks = await startRanks(3, [child, 'collectives']);
   await success(ranks);
   for (const { end } of ranks) {
-    const { sums, gathered, shared } = last((await end).stdout);
+    const { sums, gathered, bits, shared } = last((await end).stdout);
     t.deepEqual(sums, [3, 3, 6e-300]);
     t.deepEqual(gathered, [10, 20, 21]);
+    t.deepEqual(
+      bits,
+      [10, 20, 21].map((each) => 0x7f800001 + each),
+    );
     t.is(shared, 'from 0');
   }
 });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type Embedded, measure } from '../../../lib/train/measure/evaluate.ts';
+import { type Embedded, gathered, measure } from '../../../lib/train/measure/evaluate.ts';
 import { circle } from './points.ts';
 
 /** Embeddings whose nearest neighbors differ between the three spaces. */
@@ -69,4 +69,16 @@ test('the fused score is measured on request; for a tied head it ranks like the 
   const tied = await measure(disagreeing(), split, 1, { ks: [1], fusion: { ...weights, tied: true } });
   t.deepEqual(tied.spaces.fused, tied.spaces.cosine);
   t.is((await measure(disagreeing(), split, 1)).spaces.fused, undefined);
+});
+
+test('labels and indices of all ranks are gathered without rounding', async (t) => {
+  const own = { ...disagreeing(), labels: Int32Array.of(2 ** 24 + 1, 2 ** 31 - 1, 0x7f800001, 3) };
+  const parts = { ...own, indices: Int32Array.of(5, 2 ** 24 + 3, 2 ** 25 + 1, 2 ** 31 - 3).subarray(1) };
+  const twice = async (values: Float32Array): Promise<Float32Array> => {
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    return new Float32Array(Uint8Array.of(...bytes, ...bytes).buffer);
+  };
+  const { labels, indices } = await gathered(parts, { size: 2, gatherValues: twice });
+  t.deepEqual(labels, Int32Array.of(...parts.labels, ...parts.labels));
+  t.deepEqual(indices, Int32Array.of(...parts.indices, ...parts.indices));
 });
