@@ -18,6 +18,11 @@ export function jsonWithChecksum(value: object): string {
   return `${text.slice(0, -1)}${separator}"${key}":"${sumOf(text)}"}`;
 }
 
+/** Returns the object as JSON with its checksum and line breaks, and a line break at the end. */
+export function readableJson(value: object): string {
+  return `${JSON.stringify(JSON.parse(jsonWithChecksum(value)), null, 1)}\n`;
+}
+
 /** Returns the parsed JSON without its checksum; null if the checksum is wrong. */
 export function withoutChecksum(value: unknown): { value: unknown } | null {
   if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, key))

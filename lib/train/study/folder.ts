@@ -8,7 +8,12 @@ import { naming } from '../../io/file-errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { openInside, readInside, refersTo } from '../../io/inside.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
-import { jsonChecksumAdvice, jsonWithChecksum, withoutChecksum } from '../../io/json-checksum.ts';
+import {
+  jsonChecksumAdvice,
+  jsonWithChecksum,
+  readableJson,
+  withoutChecksum,
+} from '../../io/json-checksum.ts';
 import { Lock, lockHolder } from '../../io/lock.ts';
 import { parsedBy } from '../../io/read-back.ts';
 import { writeText } from '../../io/text.ts';
@@ -162,7 +167,7 @@ async function createFiles(path: string, plan: StudyPlan): Promise<Files> {
   await using _ = await lockStudy(path);
   const other = await readIfThere(path);
   if (other !== null) return other;
-  await writeText(join(path, 'sweep.json'), planText(plan));
+  await writeText(join(path, 'sweep.json'), readableJson(plan));
   return await readFiles(path);
 }
 
@@ -208,10 +213,6 @@ function identityOf({ cells, seeds, varied }: StudyPlan, known: readonly OptionN
 }
 
 const line = (result: Result): string => `${jsonWithChecksum(result)}\n`;
-
-/** Formats the plan with line breaks, to be readable. */
-const planText = (plan: StudyPlan): string =>
-  `${JSON.stringify(JSON.parse(jsonWithChecksum(plan)), null, 1)}\n`;
 
 const namesSchema = z.looseObject({
   cells: z.array(z.looseObject({ config: z.record(z.string(), z.unknown()) })),

@@ -4,6 +4,7 @@ import { coded } from '../../errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { readInside } from '../../io/inside.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
+import { jsonChecksumAdvice, readableJson, withoutChecksum } from '../../io/json-checksum.ts';
 import { parsedBy } from '../../io/read-back.ts';
 import { writeText } from '../../io/text.ts';
 import type { RunConfig } from '../options/options.ts';
@@ -50,7 +51,9 @@ const fileOf = (path: string): string => join(path, 'reproduction.json');
 export async function readRecord(path: string): Promise<ReproductionRecord | null> {
   const text = await readInside(fileOf(path));
   if (text === null) return null;
-  const found = parsedBy(recordSchema, parsedJson(text, fileOf(path)));
+  const content = withoutChecksum(parsedJson(text, fileOf(path)));
+  if (content === null) throw damaged(fileOf(path), jsonChecksumAdvice);
+  const found = parsedBy(recordSchema, content.value);
   if (!found.success) throw damaged(fileOf(path), problemOf(found.error));
   return found.data;
 }
@@ -81,7 +84,7 @@ export async function openReproduction(path: string, record: ReproductionRecord)
   await ensureFolder(path);
   await using _ = await lockStudy(path);
   const other = await readRecord(path);
-  if (other === null) await writeText(fileOf(path), `${JSON.stringify(record, null, 1)}\n`);
+  if (other === null) await writeText(fileOf(path), readableJson(record));
   else checkSame(path, other, record);
   const plans = planReproduction(record.grid, record.base, record.seeds);
   const folders: StudyFolder[] = [];

@@ -60,8 +60,13 @@ test('the error for a damaged record names the file and the field', async (t) =>
   await openReproduction(path, record);
   const file = join(path, 'reproduction.json');
   const text = await readFile(file, 'utf8');
+  const earlier = text.replace(/,\s*"crc32": "[\da-f]{8}"/, '');
+  t.not(earlier, text);
+  await writeFile(file, earlier); // earlier versions wrote no checksum
+  t.deepEqual(await readRecord(path), record);
   for (const [bad, words] of [
-    [text.replace('"small"', '"medium"'), /reproduction\.json.*grid/],
+    [text.replace('[\n  42\n ]', '[\n  43\n ]'), /reproduction\.json.*its checksum is wrong/],
+    [earlier.replace('"small"', '"medium"'), /reproduction\.json.*grid/],
     [text.slice(0, -9), /reproduction\.json/],
     ['[]', /reproduction\.json/],
   ] as const) {
