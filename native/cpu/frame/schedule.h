@@ -1,9 +1,10 @@
 // The order in which pairs of blocks are processed.
 //
-// A pair of blocks adds to sums of both blocks. To make the sums independent of the number of threads, every
-// block is paired with its partners in a fixed order: a task waits until both of its blocks have reached its round. In
-// round r the indices of two partners add up to r (modulo the count), so each block has exactly one partner per
-// round, the pairs of a round are disjoint, and tasks handed out in ascending order never wait for a later one.
+// A pair of blocks adds to sums of both blocks. To make the sums independent of the number of threads, every block is
+// paired with its partners in a fixed order: a task waits until both of its blocks have reached its round. In round r,
+// block i is paired with block r - i of the same matrix, or with column block i + r of another matrix (modulo the
+// count). So each block has exactly one partner per round, the pairs of a round are disjoint, and tasks handed out in
+// ascending order never wait for a later one.
 #pragma once
 
 #include <atomic>

@@ -94,7 +94,7 @@ inline V square_error(V v, V square) {
   }
 }
 
-// ops/square.h has the same sum with independent partial sums, which do not depend on the machine's vector width.
+// Like square() of ops/square.h, except that the number of partial sums depends on the vector width.
 inline Square square(const float* x, std::int64_t d) { return {dot(x, x, d), 0}; }
 
 inline Square square(const double* x, std::int64_t d) {
@@ -115,13 +115,13 @@ inline Square square(const double* x, std::int64_t d) {
   return out;
 }
 
-// The vectors of a row; null for those that the operation does not have.
+// The input vectors x, y, u of one row; null for inputs that the operation does not have.
 template <class T>
 struct Vectors {
   const T *x, *y, *u;
 };
 
-// out = mix, or out += mix, of N vectors and, if W, of w.
+// Writes the linear combination `k` of N vectors and, if W, of w to `out`, or adds it if kAdd.
 template <int N, bool W, bool kAdd, class O, class T, class U>
 inline void blend(O* out, const Vectors<T>& v, const U* w, std::int64_t d, Mix k) {
   const auto at = [=]<class V>(std::int64_t i) {

@@ -1,6 +1,6 @@
 // Products on the tensor cores: a warp holds blocks of 16 x 16 sums and processes 8 coordinates per step.
 //
-// A tensor core takes factors of 11 significant bits. A float32 is split into such a number and a remainder,
+// A tensor core accepts factors of 11 significant bits. A float32 is split into such a number and a remainder,
 // truncated to the same precision; three products (big big, small big, big small) give the float32 product to
 // within 2^-23 of its value. Tensor cores truncate sums instead of rounding them, so a long sum would drift: each slab is summed
 // separately and then added in float32.
@@ -125,8 +125,8 @@ __device__ inline void tensor_product(Slabs<float>& shared, const float* a, cons
   }
 }
 
-// Rows are outermost here: adjacent threads write adjacent quads, and with a pitch of an odd multiple of 4 floats
-// the lanes that read 8 rows of 4 floats of a fragment have no bank conflicts.
+// Rows are outermost here, so adjacent threads write adjacent quads. A pitch of an odd multiple of 4 floats avoids bank
+// conflicts when a warp loads a fragment, 8 rows of 4 floats at a time.
 template <>
 struct alignas(32) Weights<float> {
   static constexpr int kPitch = kSide<float> + 4;

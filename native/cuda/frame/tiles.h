@@ -37,8 +37,8 @@ __device__ int first_column() {
   return static_cast<int>(threadIdx.x) % 16 * kMicro<T>;
 }
 
-// The pitch of rows in shared memory. With odd multiples of 8 floats, the lanes of a warp that read 4 rows of 8 floats
-// of a fragment have no bank conflicts.
+// The pitch of rows in shared memory. An odd multiple of 8 floats avoids bank conflicts when a warp loads a fragment, 4
+// rows of 8 floats at a time.
 template <class T>
 constexpr int kSlabPitch = sizeof(T) == 4 ? kSide<T> + 8 : kSide<T>;
 template <class T>

@@ -88,7 +88,7 @@ __device__ Norm warp_norm(const State& s, const T* x, std::int64_t d) {
   return {high + low, rowwise::inside_of(s.hypmix, s.c, {high, low})};
 }
 
-// The vectors of a row; null for those that the operation does not have.
+// The input vectors x, y, u of one row; null for inputs that the operation does not have.
 template <class T>
 struct Vectors {
   const T *x, *y, *u;

@@ -20,8 +20,8 @@
 namespace horoball {
 namespace {
 
-// The accuracy of most cards with temperatures from 0.05. Float32 logits are then up to 400, with errors of up to 2e-5,
-// which become relative errors of the weights of pairs.
+// The accuracy of most cards at temperatures of 0.05 or more. Float32 logits can then reach 400, with errors of up to
+// 2e-5, which become relative errors in the weights of the pairs.
 constexpr Tolerances kPairLossTolerances = {{1e-6, 1e-14}, {5e-5, 1e-12}, {1e-4, 1e-11}};
 
 struct LossInfo {
