@@ -24,7 +24,7 @@
 
 namespace horoball::bind {
 
-// Small enough that sums of row counts, and the element counts of matrices that fit in memory, do not overflow.
+// Far more rows than fit in memory, and few enough that sums of row counts do not overflow.
 constexpr std::int64_t kMaxRows = std::int64_t{1} << 40;
 
 template <class Args>

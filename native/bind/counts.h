@@ -1,4 +1,4 @@
-// The number of elements of a matrix, shared by both bindings and the training addon.
+// Counts the elements of a matrix, for both bindings and the training addon.
 #pragma once
 
 #include <cstdint>

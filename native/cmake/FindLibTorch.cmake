@@ -18,7 +18,7 @@ foreach(_name c10 torch_cpu torch c10_cuda torch_cuda)
 endforeach()
 mark_as_advanced(LibTorch_INCLUDE_DIR)
 
-# The version is in one of two headers, depending on the libtorch version.
+# The header that defines the version differs between releases of libtorch.
 if(LibTorch_INCLUDE_DIR)
   foreach(_header torch/csrc/api/include/torch/version.h torch/headeronly/version.h)
     if(NOT EXISTS "${LibTorch_INCLUDE_DIR}/${_header}")

@@ -267,7 +267,7 @@ bool whole(double value, double low, double high) {
   return value >= low && value <= high && value == std::trunc(value);
 }
 
-// A bound of the numbers of a step, which keeps fixed-point coordinates far from an overflow.
+// Bounds the numbers of a step, which keeps fixed-point coordinates far from an overflow.
 constexpr double kMaxEntry = 1 << 24;
 
 bool consistent_step(const double* step, double size) {

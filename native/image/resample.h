@@ -30,7 +30,7 @@ struct ResampleArgs {
   std::uint8_t* out = nullptr;                                    // size x size x 3, RGB
 };
 
-// Whether no box is empty, and each is within the image or the box that it is cropped from.
+// Whether every box is nonempty and within the image or box that it is cropped from.
 bool consistent(const ResampleArgs& args);
 
 void resample(const ResampleArgs& args);

@@ -71,7 +71,7 @@ class BackingStores {
   }
 
   // A shared_ptr is passed across this boundary, so V8 must have been built with a C++ library of the same
-  // layout. The mangled name of a function that takes a shared_ptr reveals which one.
+  // layout. The mangled name of a function that takes a shared_ptr reveals the library.
   static bool same_library() {
 #if defined(_LIBCPP_VERSION)
     constexpr auto kNew = "_ZN2v811ArrayBuffer3NewEPNS_7IsolateENSt3__110shared_ptrINS_12BackingStoreEEE";

@@ -8,8 +8,8 @@ namespace horoball::node {
 // another descriptor holds a conflicting lock; null if the system or the file system does not support such locks.
 Napi::Value lock_file(const Napi::CallbackInfo& info);
 
-// Releases the lock of an open file. Closing the descriptor is not enough, because a child process shares it between fork
-// and exec.
+// Releases the lock of an open file. Closing the descriptor is not enough, because a child process shares the open file
+// between fork and exec.
 Napi::Value unlock_file(const Napi::CallbackInfo& info);
 
 }  // namespace horoball::node

@@ -14,9 +14,9 @@ namespace {
 // rounding relative to a much larger positive would erase the negatives.
 constexpr double kNone = -1e30;
 
-// The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), where d is the distance at the squared difference
-// ratio * s. `infinite` is the distance from a row outside the domain; it is kFiniteDistance if h_weight is 0, because
-// 0 times infinity would be NaN. `radius` is the radius of the ball points of tied heads, otherwise 1.
+// The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), where d is the distance of points whose squared
+// difference is ratio * s. `infinite` is the distance from a row outside the domain; it is kFiniteDistance if h_weight
+// is 0, because 0 times infinity would be NaN. `radius` is the radius of the ball points of tied heads, otherwise 1.
 template <class T>
 struct LogitScale {
   T e_weight, h_weight, ratio, radius, infinite;
@@ -64,8 +64,8 @@ HD_INLINE void compute_logit(const typename K::Card& card, const LogitScale<T>& 
 }
 
 // The derivatives of w times the distance of a pair. `pull` is the weight of x - y in the gradient; `far` is the same,
-// but 0 if the pair is too near for the product of weights with rows. The others are the terms of ParamSums and, for
-// untied heads, the coefficients of x and of y in their own gradients.
+// but 0 if the pair is too near for the product of weights with rows. `distance` and `radius` are terms of ParamSums.
+// For untied heads, `lift_x` and `lift_y` are the coefficients of x and of y in their own gradients.
 template <class V>
 struct DistanceTerms {
   V pull, far, distance, radius, lift_x, lift_y;

@@ -51,7 +51,7 @@ inline TiedRadius tied_radius(double c, double clip, bool published) {
   return {norm.v, norm.d[0]};
 }
 
-// A metric card's quantity for every ball point of tied heads.
+// A metric card's quantity q, the same for every ball point of tied heads.
 template <class Card>
 inline double tied_quantity(double c, double radius) {
   return Card{c}.q(1 - c * radius * radius);

@@ -12,7 +12,7 @@ namespace {
 // computed directly.
 constexpr double kOutside = -1e30;
 
-// The finite value that replaces an infinite distance as a factor in a sum, because a weight may be 0.
+// Replaces an infinite distance as a factor in a sum: if its weight is 0, the term must be 0, not NaN.
 template <class T>
 constexpr T kFiniteDistance = static_cast<T>(sizeof(T) == 4 ? 1e30 : 1e300);
 
@@ -23,8 +23,8 @@ constexpr double kNear = 0.01;
 // Below this fraction, a float32 product of many columns has lost more digits than an accurate distance allows.
 constexpr double kFair = 0.1;
 
-// Both fractions for minkowski rows: their time coordinates enter the product and are then added with the opposite sign, so their
-// rounding errors count more than once.
+// The same two fractions for minkowski rows. Their time coordinates enter the product and are then added with the
+// opposite sign, so the rounding errors of the time coordinates count more than once.
 constexpr double kNearMinkowski = 4 * kNear;
 constexpr double kFairMinkowski = 1.5 * kFair;
 
@@ -76,7 +76,7 @@ template <class Card, class V>
 HD V squared_from_product(V g, V x_n, V y_n, V x_q, V y_q) {
   const V s = fma(constant<V>(-2), g, x_n + y_n);
   if constexpr (Card::kRows == Rows::minkowski) {
-    return fma(constant<V>(4) * x_q, y_q, s);  // the product of the times counts negatively
+    return fma(constant<V>(4) * x_q, y_q, s);  // the product of the time coordinates counts negatively
   } else {
     return s;
   }

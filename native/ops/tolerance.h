@@ -15,8 +15,8 @@ struct Tolerances {
   constexpr Tolerances with_value(Tolerance of_value) const { return {of_value, gradient, parameters}; }
 };
 
-// On the CPU, compared with float64 formulas; and on a CUDA device, compared with the CPU. A device splits the factors of a
-// float32 product into rounded parts, and adds in a different order.
+// Error bounds: on the CPU, compared with float64 formulas; on a CUDA device, compared with the CPU. A device splits
+// the factors of a float32 product into rounded parts, and adds in a different order.
 struct Accuracy {
   Tolerances cpu, device;
 

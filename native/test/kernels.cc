@@ -71,7 +71,7 @@ constexpr Type type_of(double) { return Type::f64; }
 
 const Backend* backend;
 
-// A type-erased call of a table's function, so that the measured function has one name.
+// A type-erased call of a function of the table, so that measured() is one function for all kernels.
 struct Call {
   Status (*thunk)(const Call&);
   const void* slot;

@@ -114,7 +114,7 @@ struct Batch {
     args.hyperbolic = {hyperbolic.data(), rows, shape.cols};
   }
 
-  // Reverses the order of the rows of each rank that have gradients.
+  // Reverses the order of each rank's rows that have gradients.
   void shuffle(const Starts& starts) {
     if (!shape.shuffled) return;
     order.resize(euclidean.size() / static_cast<std::size_t>(shape.cols));

@@ -55,8 +55,8 @@ StorePtr open_store(const GroupConfig& config, bool serves, double seconds) {
   }
 }
 
-// The address at which other ranks reach this one: that of `config.interface` if given, the loopback address if the
-// store is on this host, or otherwise the address of the host name.
+// The address at which other ranks reach this one: the address of `config.interface` if given, the loopback address if
+// the store is on this host, or otherwise the address of the host name.
 std::shared_ptr<gloo::transport::Device> gloo_device(const GroupConfig& config) {
   using c10d::ProcessGroupGloo;
   if (!config.interface.empty()) return ProcessGroupGloo::createDeviceForInterface(config.interface);

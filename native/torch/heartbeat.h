@@ -20,7 +20,7 @@ class Heartbeat {
   Heartbeat& operator=(const Heartbeat&) = delete;
 
   // `store` is used only by the thread. `patience`: seconds without a report after which a rank counts as
-  // hung. `launched`: the store is that of a launcher, not of rank 0.
+  // hung. `launched`: a launcher, not rank 0, serves the store.
   void start(c10::intrusive_ptr<c10d::Store> store, int rank, int size, double patience, bool launched);
   // Records what the rank is doing, for the errors of the other ranks.
   void at(const std::string& where);

@@ -33,7 +33,7 @@ void Initial::trunc_normal_scaled(at::Tensor to, double std) {
   to.mul_(std);
 }
 
-// The Q factor of normally distributed numbers; the signs of R's diagonal make its distribution uniform (Saxe et al. 2014).
+// The Q factor of a random normal matrix, times the signs of R's diagonal, is uniformly distributed (Saxe et al. 2014).
 void Initial::orthogonal(at::Tensor to) {
   const torch::NoGradGuard frozen;
   const bool wide = to.size(0) < to.size(1);

@@ -1,6 +1,6 @@
-// The part of a loss that this rank computes if the loss is divided among the ranks of a group: each rank computes the
-// pairs of the classes that it embedded with all classes. Rows that no rank embedded (cross-batch memory) are also divided
-// among the ranks.
+// The part of a loss that this rank computes if the loss is divided among the ranks of a group. Each rank embedded some
+// of the classes, and computes their pairs with all classes. Rows that no rank embedded (cross-batch memory) are also
+// divided among the ranks.
 #pragma once
 
 #include <cstdint>

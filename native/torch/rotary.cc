@@ -40,7 +40,7 @@ at::Tensor dinov3_angles(const ViTConfig& config, std::int64_t pairs) {
   return (turns * bands(config.rope.temperature, pairs / 2)).flatten(1);
 }
 
-// Frequencies along a direction that is drawn for each head of each block.
+// Frequencies along a random direction for each head of each block.
 at::Tensor mixed_freqs(const ViTConfig& config, std::int64_t pairs, Initial& initial) {
   auto direction = at::empty({config.depth, config.num_heads, 1}, at::TensorOptions(at::kFloat));
   initial.uniform(direction, kPi);

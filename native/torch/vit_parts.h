@@ -70,7 +70,7 @@ TORCH_MODULE(LayerScale);
 
 struct BlockImpl : torch::nn::Module {
   explicit BlockImpl(const ViTConfig& config);
-  // Returns the output for the first `read` tokens; attention covers all of them.
+  // Returns the output for the first `read` tokens; attention covers all tokens.
   at::Tensor forward(const at::Tensor& x, std::int64_t read, const Rotation* rotation,
                      const Watch& watch = {}, const std::string& name = {});
 

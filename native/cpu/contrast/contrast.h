@@ -1,10 +1,10 @@
 // The contrastive loss over all ordered pairs of views, forward and backward. All pairs of views share one symmetric
 // matrix of logits, which is processed block by block (plan.h): each tile serves both its rows and its columns.
 //
-// Odds (ops/contrast.h) defines N_ab, L_ab and S+ for an anchor in view a and its positive in view b. A negative in view
-// b with the logit S has the weight exp(S - L_ab). A negative in view a has the sum of exp(S - L_ab) over all b, so `top`
-// stores -log sum exp(-L_ab) for view a. The positive has the weight exp(S+ - L_ab) - 1, computed as -exp(N_ab - L_ab),
-// which does not cancel.
+// Odds (ops/contrast.h) defines N_ab, L_ab and S+ for an anchor in view a and its positive in view b. A negative in
+// view b with the logit S has the weight exp(S - L_ab). The weight of a negative in view a is the sum of exp(S - L_ab)
+// over all b, so `top` stores -log sum exp(-L_ab) for view a. The positive has the weight exp(S+ - L_ab) - 1, computed
+// as -exp(N_ab - L_ab), which does not cancel.
 //
 // A rank that computes only a part (ContrastPart) has complete sums of its own samples after the forward pass. The weights
 // of their pairs with samples of other ranks also need the L_ab of those samples, so the ranks exchange all L_ab before
@@ -92,7 +92,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     Pass::allocate(arena);
   }
 
-  // The index, in the arrays of LogSums, of a block's first sample compared with `view`.
+  // Index into the arrays of LogSums: where the entries of `block`, compared with `view`, begin.
   std::int64_t place(std::int64_t view, std::int64_t block) const {
     return (view * map_.count + block) * kSide;
   }

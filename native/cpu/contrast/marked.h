@@ -1,5 +1,5 @@
-// Processes tiles with positive pairs, which a second tile marks with 1: computes the sums of every anchor and the weights
-// of all pairs. Only the functions of `LossTerms` depend on the loss (ops/losses/card.h).
+// Processes tiles with positive pairs: computes the sums of every anchor and the weights of all pairs. A second tile
+// marks the positive pairs with 1. Only the functions of `LossTerms` depend on the loss (ops/losses/card.h).
 #pragma once
 
 #include "cpu/contrast/terms.h"

@@ -301,8 +301,9 @@ class PairLoss : ContrastPass<T, GroupMap> {
     return softmax;
   }
 
-  // Prepares one exponential per pair (see kMaxSpread) with copies of the tile's part of `reference_`. In them, silent
-  // anchors get the lowest entry and a `fall` of 0. Returns false if the entries of the other anchors differ too much.
+  // Prepares one exponential per pair (see kMaxSpread) with copies of the tile's part of `reference_`. In the copies,
+  // silent anchors get the lowest entry, and their `fall` is 0. Returns false if the entries of the other anchors
+  // differ too much.
   static bool share_exponentials(const T* rows, std::int64_t row_count, const T* columns,
                                  std::int64_t column_count, const PairWorker<T>& own, TileHalves<T>& halves) {
     const T silent = static_cast<T>(HUGE_VAL);

@@ -16,7 +16,7 @@ struct NearPairs {
   const BlockRows<T>& x_rows;
   const BlockRows<T>& y_rows;
   T* const* x_gradient;  // null if not wanted
-  T* const* y_gradient;  // also null if a block is paired with itself: then (j, i) is reported too
+  T* const* y_gradient;  // also null if a block is paired with itself, because (j, i) is then reported too
   std::int64_t depth;
 
   static void take(void* context, std::int64_t i, std::int64_t j, T weight) {
@@ -67,8 +67,8 @@ class ContrastPass {
     for_each(tiles_.workers, map_.count, [&](std::int64_t block, int) { body(block); });
   }
 
-  // Calls body(pair, worker, wait) for every directed pair that the map processes. For each block, the code after wait()
-  // runs in the fixed order of its pairs.
+  // Calls body(pair, worker, wait) for every directed pair that the map processes. The code after wait() runs in a
+  // fixed order among the pairs of each block.
   template <class Body>
   void each_pair(Body body) {
     const Rounds rounds(completed_, map_.count);

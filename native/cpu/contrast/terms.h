@@ -106,7 +106,7 @@ struct LogitTable {
   // Overwrites g with the weights that multiply the rows of e in the gradients, and s with the weights that multiply the
   // rows of h (of z if heads are tied).
   ParamSums (*weigh)(const PairTile<T>&, const Softmax<T>&, const Lifts<T>&, const NearSink<T>&);
-  // Computes the per-row values of the points between which squared differences are taken.
+  // Computes the per-row values of the points whose squared differences are needed.
   void (*prepare)(double c, const BlockRows<T>&, std::int64_t first, const Prepared<T>&);
   double (*tied_quantity)(double c, double radius);  // the metric card's quantity of tied ball points
   bool gram, squared;                                // whether tiles of inner products and of s are needed
@@ -237,7 +237,7 @@ struct Weighing {
     return d.far;
   }
 
-  // Skips padding columns, which have no row: after an overflow their weights are NaN and would be reported.
+  // Skips padding columns, which belong to no sample. After an overflow their weights are NaN and would be reported.
   template <class V>
   [[gnu::noinline]] void report_near(V pull, V far, std::int64_t i, std::int64_t j) const {
     T pulls[V::kLanes], kept[V::kLanes];

@@ -9,8 +9,8 @@ namespace horoball {
 
 inline constexpr std::size_t kAlignment = 64;
 
-// Asks Linux to back an array of 4 MiB or more with huge pages, before it is filled: the page faults of
-// 4 KiB pages take longer than most kernels need for the elements. Does nothing for smaller arrays, or on other
+// Asks Linux to back an array of 4 MiB or more with huge pages, before it is filled: with 4 KiB pages, the page faults
+// would take longer than most kernels need to compute the elements. Does nothing for smaller arrays or on other
 // systems.
 void prefer_huge_pages(void* data, std::uint64_t bytes);
 

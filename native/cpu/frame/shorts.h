@@ -6,7 +6,7 @@
 namespace horoball {
 namespace {
 
-// Twice as many lanes as a Vec<float>.
+// Shorts has twice as many lanes as Vec<float>.
 typedef std::int16_t Shorts __attribute__((vector_size(kVectorBytes)));
 typedef std::int32_t Ints __attribute__((vector_size(kVectorBytes)));
 

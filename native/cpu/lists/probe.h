@@ -1,11 +1,11 @@
 // The nearest rows of every query, found with lists: first approximately from codes, then exactly from the rows.
 //
-// A list is skipped if the triangle inequality shows that it contains none of the k nearest rows: every row has at least
-// the distance d(q, center) - radius, and at least the rank (|q - center| - reach)^2 times the smallest weight. In the
-// other lists, the codes bound the rank of each row from both sides. The k-th smallest upper bound so far,
+// A list is skipped if the triangle inequality shows that it contains none of the k nearest rows: the distance of every
+// row is at least d(q, center) - radius, and its rank is at least (|q - center| - reach)^2 times the smallest weight.
+// In the other lists, the codes bound the rank of each row from both sides. The k-th smallest upper bound so far,
 // `within`, decides which rows are candidates; candidates are then ranked by their distance in float64, until the next
-// lower bound is beyond the k-th distance. The result is exact if every list was scanned or skipped. `probes` limits the
-// search to the lists of the nearest centers; the triangle inequality then still proves most results exact.
+// lower bound is beyond the k-th distance. The result is exact if every list was scanned or skipped. `probes` limits
+// the search to the lists of the nearest centers; the triangle inequality then still proves most results exact.
 #pragma once
 
 #include "cpu/frame/call.h"

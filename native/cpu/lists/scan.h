@@ -58,7 +58,7 @@ inline Residual encode_residual(const float* difference, std::int64_t padded, fl
     code[k] = static_cast<std::int16_t>(scratch[k]);
     size += static_cast<std::int64_t>(std::int32_t{code[k]} * std::int32_t{code[k]});
   }
-  // The computed remainder has a rounding error relative to the difference.
+  // The rounding error of the remainder is relative to the norm of the difference.
   const float rest = horoball::sqrt(sum(left)) * up + 0x1p-22f * length + 1e-17f;
   return {code, beta, beta * beta * static_cast<float>(size), error + rest};
 }

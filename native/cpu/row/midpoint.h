@@ -1,5 +1,6 @@
-// Midpoints of all rows. Each point x with weight w and conformal factor lambda adds to the sum on the hyperboloid: space
-// N = sum w lambda x, time D = sum w (lambda - 1). The formula gives the coefficient of N from |N|^2, D and W = sum w.
+// The midpoint of all rows. On the hyperboloid, the sum of the points x with weights w and conformal factors lambda has
+// the space part N = sum w lambda x and the time part D = sum w (lambda - 1). The formula gives the coefficient of N
+// from |N|^2, D and W = sum w.
 #pragma once
 
 #include "cpu/row/row.h"

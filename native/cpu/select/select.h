@@ -124,7 +124,7 @@ class Select {
     });
   }
 
-  // Marks padding and rows that must not be returned as infinitely far.
+  // Marks padding and disallowed rows as infinitely far.
   void mask_rows(std::int64_t begin, std::int64_t first, std::int64_t rows) {
     for (std::int64_t j = begin; j < begin + kCols; ++j) {
       const bool masked = j >= rows || (args_.allowed != nullptr && args_.allowed[first + j] == 0);

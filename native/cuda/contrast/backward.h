@@ -14,7 +14,7 @@ __device__ inline ParamSums across_block(const ParamSums& sums, double* shared) 
           across_block(sums.curvature, shared), across_block(sums.radius, shared)};
 }
 
-// The position of this thread's part of a pair of tiles, computed once because that takes integer divisions.
+// The position of this thread's pairs in a pair of tiles, computed once because that takes integer divisions.
 template <class T>
 struct Corner {
   std::int64_t row_class, column_class;  // of its first row and column

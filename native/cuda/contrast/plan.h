@@ -54,8 +54,8 @@ struct Contrast {
   std::int64_t slots() const { return map.tiles * kSide<T>; }
 };
 
-// `card` is constructed once per thread. If each call made one, a kernel that writes memory would reload k.c, and repeat
-// the float64 square roots of the card, for every pair.
+// `card` is constructed once per thread. If each call constructed it, a kernel that writes memory would reload k.c, and
+// repeat the float64 square roots of the card, for every pair.
 template <class K, class T>
 __device__ PairTerms<T> pair_at(const Contrast<T>& k, const typename K::Card& card, T g, T s, std::int64_t i,
                                 std::int64_t j) {

@@ -1,5 +1,5 @@
 // Gromov's delta: a product of the matrix G of Gromov products with itself, with (max, min) in place of (+, *), one block
-// per tile. G is symmetric, so only tiles on and above the diagonal are computed. Its entries are computed from the
+// per tile. G is symmetric, so only tiles on and above the diagonal are computed. The entries of G are computed from the
 // distances as slabs are loaded, and are never stored.
 #include "cuda/families.h"
 #include "cuda/frame/tiles.h"

@@ -204,8 +204,8 @@ __device__ Conformal conformal(const RowView<T>& v, const T* x) {
   const double slope = rowwise::on_rim(n.inside) && !v.hypmix ? 0 : factor * factor / 2;
   return {factor, slope * v.c, slope * n.square};
 }
-// First, one thread per part of the weights finds the largest of its part. Then one thread computes the number by which all
-// weights are divided.
+// First, one thread per part of the weights finds the largest weight of its part. Then one thread computes the number
+// by which all weights are divided.
 template <class T>
 __global__ void largest_weights(const __grid_constant__ RowView<T> v, std::int64_t parts, double* largest) {
   const std::int64_t part = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;

@@ -107,7 +107,7 @@ class RowCall {
       call_.launch(sum_columns<To>, ceil_div(cols, width), kThreads, terms, count, cols, width, to);
   }
 
-  // The gradients of c, from one term per row, and of the card's parameter, which is 0.
+  // Sums the `count` terms of the gradient of c. The gradient of the card's parameter is 0.
   void sum_curvature(const double* by_c, std::int64_t count) {
     call_.clear(scalars_, 2);
     sum_up(by_c, count, 1, scalars_);

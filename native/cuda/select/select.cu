@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
         const int row = first_row<T>() + r, column = first_column<T>() + c;
         const std::int64_t i = x_tile * kSide<T> + row, j = y_tile * kSide<T> + column;
         T d = static_cast<T>(HUGE_VAL);
-        // The rank of a near pair is exact; that of a pair outside the ball is infinite.
+        // The rank of a near pair is exact. A pair with a point outside the ball has an infinite rank.
         if (j < y.count && card.rank(s[r][c], x.q[i], y.q[j]) < bound[row]) {
           d = card.distance(s[r][c], x.q[i], y.q[j]);
           any = true;

@@ -26,7 +26,7 @@ struct Euclidean : GeometryCard {
       .label = "Euclidean (cosine)",
       .formula = "<e,e'>/tauE",
       .ranking = "cosine",
-      // Lower than usual, because the logit is one matrix product without a distance.
+      // Stricter than usual, because the logit is one matrix product without a distance.
       .tolerance = kLossAccuracy.with_gradient({1e-6, 1e-12}).with_parameters({1e-6, 1e-12})};
   static constexpr bool kInner = true;
 };

@@ -12,7 +12,7 @@ struct Decoupled : LossCard {
   static constexpr LossInfo kInfo = {.name = "dcl",
                                      .label = "decoupled contrastive",
                                      .formula = "-S_p + log sum_n exp S_n",
-                                     // Higher than usual, because the two parts of a term can cancel.
+                                     // Looser than usual, because the two parts of a term can cancel.
                                      .tolerance = kPairLossTolerances.with_value({1e-5, 1e-14})};
 
   AnchorTerms terms(const AnchorSums& s) const {

@@ -1,6 +1,6 @@
 // NT-Xent, also called InfoNCE: the cross entropy of each positive against all negatives of the anchor (van den Oord et
-// al. 2018; Chen et al., ICML 2020). A term is computed as log(1 + exp(N - S_p)), N = logsumexp_n S_n, which is accurate
-// however small it is. Without negatives a term is 0.
+// al. 2018; Chen et al., ICML 2020). A term is computed as log(1 + exp(N - S_p)) with N = logsumexp_n S_n, so it is
+// accurate however small it is. Without negatives a term is 0.
 #pragma once
 
 #include "ops/losses/card.h"

@@ -4,8 +4,8 @@
 //   d = 1/sqrt(c) arcosh(-c <x,y>) = 2/sqrt(c) arsinh(sqrt u),   u = c s/4,   s = <x-y, x-y>
 //
 // The second form is used because it is accurate for short distances. Domain: the upper sheet. For rows off the sheet, s
-// is still computed from their difference, and a negative s counts as 0. The derivative is that of the second form with
-// respect to all coordinates; its tangential part is the derivative on the hyperboloid.
+// is still computed from their difference, and a negative s counts as 0. The second form is differentiated with
+// respect to all coordinates; the tangential part of the result is the derivative on the hyperboloid.
 #pragma once
 
 #include "ops/arsinh.h"

@@ -3,8 +3,8 @@
 //   ball: a<x,q> - c|x|^2|q|^2 along x, and a|x ^ q| across;
 //   hyperboloid: sqrt c (t_x<x,q> - |x|^2 (2<x,q> + |q|^2)/(t_x + t_y)) along x, and |x ^ q| across,
 // up to a common factor, with |x ^ q|^2 = |x|^2|q|^2 - <x,q>^2 and the time coordinate t_x = sqrt(1/c + |x|^2). They
-// follow from the published cosines with |y|^2 = |x|^2 + 2<x,q> + |q|^2 and do not cancel for near points. The angle is
-// within 1e-8 of the exact one if x, y and the origin are almost collinear, where |x ^ q| cancels.
+// follow from the published cosines with |y|^2 = |x|^2 + 2<x,q> + |q|^2 and do not cancel for near points. If x, y
+// and the origin are almost collinear, |x ^ q| cancels, and the angle is accurate only to 1e-8.
 #pragma once
 
 #include "cone.h"

@@ -1,8 +1,8 @@
-// Gyromidpoint: the weighted sum of the points on the hyperboloid, mapped back to the ball. With weights w, conformal factors
-// lambda, the space part N = sum w lambda x and the time part D = sum w (lambda - 1) it is N / (D + sqrt(D^2 - c|N|^2)), the
-// same point as Einstein's midpoint in Klein coordinates with Lorentz factors as weights. The difference
-// under the root is at least (sum w)^2, which replaces it if rounding makes it smaller. The family passes N
-// as x, D as time and sum w as t.
+// Gyromidpoint: the weighted sum of the points on the hyperboloid, mapped back to the ball. With weights w, conformal
+// factors lambda, space part N = sum w lambda x and time part D = sum w (lambda - 1), it is
+// N / (D + sqrt(D^2 - c|N|^2)), the same point as Einstein's midpoint in Klein coordinates with Lorentz factors
+// as weights. The difference under the root is at least (sum w)^2, which replaces it if rounding makes it smaller. The
+// family passes N as x, D as time and sum w as t.
 //
 // The result does not depend on the scale of the weights, but their sums could overflow or underflow. The
 // family therefore divides them by weight_unit(largest), a power of two, which does not change any digit.
