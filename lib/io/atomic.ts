@@ -1,16 +1,27 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { filePath } from '../check.ts';
 import { atFile } from './file-errors.ts';
 import { syncFolder } from './folder.ts';
 import { type OpenFile, openFile } from './thread-file.ts';
 
+/** Before a file of this size is written, abandoned temporary files are removed. Searching for them is fast beside it. */
+const largeBytes = 2 ** 22;
+
 /**
  * Writes a file atomically: to a temporary file in the same folder, which is synced and renamed.
  * An existing file is unchanged until then. Once the promise resolves, the new file survives a power failure.
+ *
+ * @param bytes - size of the file, approximately. If it is large, temporary files that killed processes left while writing
+ * the same file are removed.
  */
-export async function writeAtomically(path: string, write: (file: OpenFile) => Promise<void>): Promise<void> {
+export async function writeAtomically(
+  path: string,
+  write: (file: OpenFile) => Promise<void>,
+  bytes = 0,
+): Promise<void> {
   filePath('write', 'path', path);
+  if (bytes >= largeBytes) await removeAbandoned(path);
   const temporary = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.tmp`);
   try {
     const file = await openFile(temporary, 'wx');
@@ -28,11 +39,31 @@ export async function writeAtomically(path: string, write: (file: OpenFile) => P
   }
 }
 
+/** What {@link writeAtomically} adds to a file's name for its temporary file, which starts with a dot. */
+const suffix = /\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/;
+
 /** Removes the temporary files that killed processes left in a folder, to which no other process may write. */
 export async function removeTemporaries(folder: string): Promise<void> {
   for (const name of await readdir(folder))
-    if (/^\..+\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/.test(name))
-      await rm(join(folder, name), { force: true });
+    if (name.startsWith('.') && suffix.test(name)) await rm(join(folder, name), { force: true });
+}
+
+/** A temporary file counts as abandoned if nothing was written to it for this time. */
+const abandonedAfterMs = 3_600_000;
+
+/**
+ * Removes the temporary files that killed processes left while writing `path`. Errors are ignored, because writing the file
+ * reports them.
+ */
+export async function removeAbandoned(path: string): Promise<void> {
+  const folder = dirname(path);
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!suffix.test(name) || name.replace(suffix, '') !== `.${basename(path)}`) continue;
+    const file = join(folder, name);
+    const found = await lstat(file).catch(() => null);
+    if (found?.isFile() === true && Date.now() - found.mtimeMs > abandonedAfterMs)
+      await rm(file, { force: true }).catch(() => {});
+  }
 }
 
 /** Writes an array of any size, in parts, because a single write is limited to 2 GiB. */

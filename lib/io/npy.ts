@@ -170,12 +170,16 @@ export async function writeNpy(path: string, data: TensorData, shape?: readonly 
   header.writeUInt16LE(header.length - 10, 8);
   header.write(text, 10, 'latin1');
   header[header.length - 1] = 0x0a;
-  await writeAtomically(path, async (file) => {
-    await writeAll(file, header);
-    checkKept('writeNpy', 'data', data, length);
-    await writeAll(file, data);
-    checkKept('writeNpy', 'data', data, length);
-  });
+  await writeAtomically(
+    path,
+    async (file) => {
+      await writeAll(file, header);
+      checkKept('writeNpy', 'data', data, length);
+      await writeAll(file, data);
+      checkKept('writeNpy', 'data', data, length);
+    },
+    data.byteLength,
+  );
 }
 
 function invalidFile(path: string, reason: string): Error {

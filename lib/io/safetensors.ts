@@ -285,15 +285,19 @@ export async function writeSafetensors(
   const bytes = Buffer.from(checksums === true ? withHeaderChecksum(text) : text);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(bytes.length));
-  await writeAtomically(path, async (file) => {
-    await writeAll(file, length);
-    await writeAll(file, bytes);
-    for (const { name, data, length } of list) {
-      checkKept('writeSafetensors', name, data, length);
-      await writeAll(file, data);
-      checkKept('writeSafetensors', name, data, length);
-    }
-  });
+  await writeAtomically(
+    path,
+    async (file) => {
+      await writeAll(file, length);
+      await writeAll(file, bytes);
+      for (const { name, data, length } of list) {
+        checkKept('writeSafetensors', name, data, length);
+        await writeAll(file, data);
+        checkKept('writeSafetensors', name, data, length);
+      }
+    },
+    at,
+  );
 }
 
 /** Each property is read once, so the value that was checked is the one that is written. */

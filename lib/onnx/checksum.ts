@@ -1,5 +1,5 @@
 import { coded } from '../errors.ts';
-import { readAll, writeAll, writeAtomically } from '../io/atomic.ts';
+import { readAll, removeAbandoned, writeAll, writeAtomically } from '../io/atomic.ts';
 import { crcOf } from '../io/checksums.ts';
 import { bytesField, messageField } from '../io/protobuf.ts';
 import { reading } from '../io/regular.ts';
@@ -21,6 +21,7 @@ const part = 1 << 20;
  */
 export async function writeOnnx(path: string, model: Uint8Array): Promise<number> {
   const entry = entryOf(await crcOf(model));
+  await removeAbandoned(path);
   await writeAtomically(path, async (out) => {
     await writeAll(out, model);
     await writeAll(out, entry);

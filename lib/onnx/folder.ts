@@ -1,6 +1,7 @@
 // The folder layout of Hugging Face's model repositories, which transformers.js loads.
 import { join } from 'node:path';
 import { coded } from '../errors.ts';
+import { removeAbandoned } from '../io/atomic.ts';
 import { ensureFolder } from '../io/folder.ts';
 import { readInside } from '../io/inside.ts';
 import { parsedJson } from '../io/json.ts';
@@ -58,6 +59,7 @@ export async function exportOnnxFolder(
     'config.json': json(configOf(opened, present)),
   };
   for (const [name, text] of Object.entries(texts)) {
+    await removeAbandoned(join(folder, name));
     await writeText(join(folder, name), text);
     files.push({ name, bytes: Buffer.byteLength(text) });
   }

@@ -1,8 +1,10 @@
 // Checks the order of system calls, because it determines the state after a power failure.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import test from 'ava';
+import { writeNpy } from '../../lib/io/npy.ts';
+import { writeSafetensors } from '../../lib/io/safetensors.ts';
 import { type Fault, Shim } from '../faults/shim.ts';
 
 const program = (file: string, text: string): string[] => {
@@ -48,5 +50,21 @@ test('if any call fails, the error has its code, and the file has the old or the
     t.is(code, 0);
     t.is(stdout.trim(), fault.error === 'short' ? '' : fault.error);
     t.is(await readFile(file, 'utf8'), i < 4 ? 'old' : 'new');
+  }
+});
+
+test('writers of large arrays remove the temporary files of killed processes', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'horoball-atomic-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const data = new Float32Array(2 ** 20);
+  for (const [name, write] of [
+    ['a.npy', writeNpy],
+    ['a.safetensors', (path: string) => writeSafetensors(path, { data: { shape: [2 ** 20], data } })],
+  ] as const) {
+    const abandoned = join(folder, `.${name}.${crypto.randomUUID()}.tmp`);
+    await writeFile(abandoned, 'part');
+    await utimes(abandoned, 0, 0);
+    await write(join(folder, name), data);
+    t.false((await readdir(folder)).includes(basename(abandoned)));
   }
 });
