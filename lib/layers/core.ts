@@ -1,4 +1,5 @@
 import { type Compat, checkOptions, choice, guards, positive } from '../check.ts';
+import { coded } from '../errors.ts';
 import {
   allocateArray,
   asMatrix,
@@ -29,6 +30,9 @@ export interface LayerParameter<T extends Reals = Reals> {
   /** `vector`: for a Euclidean optimizer, such as {@link ArrayAdamW}; `ball`: for a Riemannian optimizer. */
   readonly space: 'vector' | 'ball';
 }
+
+/** Maximum number of elements of a parameter, which is filled synchronously: 2 GiB in float32. */
+const mostElements = 2 ** 29;
 
 type ArrayKind = Float32ArrayConstructor | Float64ArrayConstructor;
 
@@ -80,6 +84,10 @@ export class LayerCore {
    * published code.
    */
   rows(rows: number, cols: number, fanIn?: number, next: () => number = () => 0): DenseMatrix {
+    if (rows * cols > mostElements) {
+      const message = `[${this.name}] options: expected parameters of at most 2^29 elements, got ${rows} x ${cols}. Use smaller sizes.`;
+      throw coded('ERR_HOROBALL_MEMORY', message, RangeError);
+    }
     const data = allocateArray<Reals>(this.name, this.#kind, rows * cols);
     if (fanIn !== undefined)
       for (let i = 0; i < data.length; i++) data[i] = (2 * next() - 1) / Math.sqrt(fanIn);

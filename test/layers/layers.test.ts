@@ -143,6 +143,15 @@ test('rejects an input of another type or width', async (t) => {
   t.throws(() => new ToPoincare({ c: 1, ball_dim: 3 } as never), { code: 'ERR_HOROBALL_OPTION' });
 });
 
+test('refuses parameters that would take gigabytes and a minute to fill', (t) => {
+  const most = 2 ** 29;
+  const error = { code: 'ERR_HOROBALL_MEMORY', message: /parameters of at most 2\^29 elements/ };
+  t.throws(() => new HypLinear({ inputs: most + 1, outputs: 1, c: 1 }), error);
+  t.throws(() => new HyperbolicMLR({ dim: 2 ** 16, classes: 2 ** 14, c: 1 }), error);
+  t.throws(() => new ConcatPoincareLayer({ inputs: [2, most], outputs: 2, c: 1 }), error);
+  t.throws(() => new ToPoincare({ dim: Number.MAX_SAFE_INTEGER, c: 1 }), error);
+});
+
 for (const space of ['tangent', 'ball'] as const) {
   test(`training separates classes, with points in the ${space} space`, async (t) => {
     const c = 0.5;
