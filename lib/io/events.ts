@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { checkObject, filePath, finite, isTyped, readOptions } from '../check.ts';
 import { coded, quoted, rangeError, typeError } from '../errors.ts';
+import { listLength } from '../integers.ts';
 import { crc32c } from './crc32c.ts';
 import { naming } from './file-errors.ts';
 import { ensureFolder } from './folder.ts';
@@ -271,15 +272,10 @@ const maxValues = 1e8;
 
 /** Returns a copy, because a list may have a different length or different values at each read. */
 function checkedValues(values: ArrayLike<number>): Float64Array {
-  const length: unknown = (values as ArrayLike<number> | null | undefined)?.length;
-  if (!Number.isInteger(length) || (length as number) < 0 || (length as number) > maxValues)
-    throw typeError(
-      'EventWriter.histogram',
-      'values',
-      `a list of at most ${maxValues} numbers`,
-      quoted(values),
-    );
-  return Float64Array.from({ length: length as number }, (_, i) => numberOf(values[i]));
+  const [operation, expected] = ['EventWriter.histogram', `a list of at most ${maxValues} numbers`];
+  const length = listLength(operation, 'values', values, expected);
+  if (length > maxValues) throw typeError(operation, 'values', expected, quoted(values));
+  return Float64Array.from({ length }, (_, i) => numberOf(values[i]));
 }
 
 /** NaN, which histograms ignore, for a value that is not a number. */

@@ -1,9 +1,9 @@
-import { checkCallback, instance, integer } from '../../check.ts';
+import { checkCallback, integer } from '../../check.ts';
 import { checkKept } from '../../matrix.ts';
 import { Embedder, type Embeddings } from './embedder.ts';
 import { checkSquareImages, type SquareImages } from './inputs.ts';
 import { native } from './native.ts';
-import { Batch, Tensor } from './tensor.ts';
+import { Batch, checkResource, Tensor } from './tensor.ts';
 
 /** The embeddings of a chunked batch, as leaves of the loss's autograd graph. */
 abstract class Leaves implements Disposable {
@@ -123,7 +123,7 @@ class Chunks {
 
   constructor(embedder: Embedder, images: SquareImages, size: number) {
     this.#size = integer('cachedEmbeddings', 'chunk', size, 1, Number.MAX_SAFE_INTEGER);
-    this.#embedder = instance('cachedEmbeddings', 'embedder', embedder, Embedder);
+    this.#embedder = checkResource('cachedEmbeddings', 'embedder', embedder, Embedder);
     this.images = checkSquareImages('cachedEmbeddings', images);
   }
 

@@ -80,7 +80,7 @@ export class CrossBatchMemory {
   /** Stores the rows of a batch, `views` per class, and evicts the oldest classes. */
   remember(euclidean: Float32Array, hyperbolic: Float32Array, labels: Int32Array): void {
     const operation = 'crossBatchMemory.remember';
-    this.#checkLabels(operation, labels, labels?.length);
+    instance(operation, 'labels', labels, Int32Array);
     for (const [name, values] of Object.entries({ euclidean, hyperbolic }))
       if (instance(operation, name, values, Float32Array).length !== labels.length * this.#dim)
         throw shapeError(operation, name, `${labels.length} x ${this.#dim} values`, String(values.length));

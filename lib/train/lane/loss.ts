@@ -83,9 +83,11 @@ export class HybridLoss {
   constructor(options: HybridLossOptions) {
     const operation = 'hybridLoss';
     const given = readOptions(operation, options, lossNames);
-    const { alpha, base, margin } = similarityNumbersOf(given.loss ?? 'views');
+    const { loss = 'views' } = given;
+    choice(operation, 'loss', loss, batchLosses);
+    const { alpha, base, margin } = similarityNumbersOf(loss);
     const filled = {
-      loss: 'views',
+      loss,
       clipR: null,
       reduction: 'sum',
       compat: null,
@@ -98,7 +100,6 @@ export class HybridLoss {
     positive(operation, 'tauH', filled.tauH);
     if (filled.lambda !== 0) positive(operation, 'lambda', filled.lambda);
     curvature(operation, filled.c);
-    choice(operation, 'loss', filled.loss, batchLosses);
     const { hardness } = filled;
     if (hardness > 0 && filled.loss !== 'views')
       throw rangeError(operation, 'hardness', "0 with a loss other than 'views'", hardness);

@@ -53,6 +53,18 @@ export abstract class Resource<Kind extends string> implements Disposable {
   }
 }
 
+/** Checks a live resource: an object that only inherits from its class has no handle, and none of its other fields. */
+export function checkResource<T extends Resource<string>>(
+  operation: string,
+  argument: string,
+  value: unknown,
+  Class: { readonly name: string; readonly prototype: T },
+): T {
+  const found = instance(operation, argument, value, Class);
+  void found.handle;
+  return found;
+}
+
 /** A float32 tensor that the lane (the training thread) computes; reading it waits for the result. */
 export class Tensor extends Resource<'Tensor'> {
   readonly shape: readonly number[];

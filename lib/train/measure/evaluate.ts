@@ -19,7 +19,7 @@ import { lengthOf, ranges } from '../distributed/shard.ts';
 import { Embedder } from '../lane/embedder.ts';
 import { checkGroup, type RankGroup } from '../lane/group.ts';
 import { searchDevice } from '../lane/native.ts';
-import { Batch } from '../lane/tensor.ts';
+import { Batch, checkResource } from '../lane/tensor.ts';
 import { compatModes } from '../options/computation.ts';
 import type { RunConfig } from '../options/options.ts';
 import { type FusedOptions, fusedRetrievalMetrics } from './fused.ts';
@@ -126,7 +126,7 @@ export async function embedPart(
   options: EvaluateOptions = {},
 ): Promise<Embedded> {
   const { batchSize = 128, group, signal, onProgress } = checkEvaluation('embed', options);
-  instance('embed', 'embedder', embedder, Embedder);
+  checkResource('embed', 'embedder', embedder, Embedder);
   instance('embed', 'loader', loader, ImageLoader);
   const { samples: all } = checkSplit('embed', split);
   const { model, dim, device } = embedder.config;

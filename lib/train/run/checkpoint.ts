@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { checkObject, filePath, instance } from '../../check.ts';
+import { checkObject, filePath, instance, integer, mostThreads } from '../../check.ts';
 import { coded, describe, quoted } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
@@ -331,7 +331,8 @@ function randomDevices({ device }: { device: string }): Device[] {
 
 function machineOf(config: RunConfig): Machine {
   const { version: libtorch, threads } = torchInfo();
-  return { libtorch, threads: config.threads > 0 ? config.threads : threads };
+  const wanted = integer('checkpoint', 'config.threads', config.threads, 0, mostThreads);
+  return { libtorch, threads: wanted > 0 ? wanted : threads };
 }
 
 function checkpointError(message: string): Error {
