@@ -7,6 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { transform } from 'esbuild';
 import { vendor } from './vendor.ts';
 
+/**
+ * A backslash at the end of a line, with which `lineLimit` divides string literals. Bundlers find `new URL('...',
+ * import.meta.url)` and file tracers find paths only if the literal is on one line.
+ */
+export const continuation: RegExp = /(?<!\\)((?:\\\\)*)\\\r?\n/g;
+
 /** Minifies the compiled files of a package, in its folder. */
 export async function minify(folder: string): Promise<void> {
   await vendor(join(folder, 'dist/lib'));
@@ -24,7 +30,7 @@ export async function minify(folder: string): Promise<void> {
         target: 'node20',
         logLevel: 'error',
       });
-      writeFileSync(join(at, file), code);
+      writeFileSync(join(at, file), code.replaceAll(continuation, '$1'));
     }
   }
   removeDeclarations(join(folder, 'dist/lib'));

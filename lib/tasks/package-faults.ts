@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Platform, packageOf, platforms } from '../platforms.ts';
+import { continuation } from './minify.ts';
 
 /** The first bytes of a binary per system, in hexadecimal. */
 const magic: Readonly<Record<Platform['os'], string>> = {
@@ -57,6 +58,9 @@ export function packageFaults(folder: string): string[] {
     if (found.optionalDependencies?.[name] !== found.version)
       faults.push(`horoball: optionalDependencies: expected ${name} ${found.version}`);
   }
+  for (const file of readdirSync(join(folder, 'dist'), { recursive: true, encoding: 'utf8' }))
+    if (/\.c?js$/.test(file) && readFileSync(join(folder, 'dist', file), 'utf8').search(continuation) >= 0)
+      faults.push(`horoball: dist/${file} continues a string literal on the next line`);
   const lib = join(folder, 'dist/lib');
   for (const file of readdirSync(lib, { recursive: true, encoding: 'utf8' })) {
     if (!file.endsWith('.js') || file.startsWith('vendor/')) continue;

@@ -103,7 +103,6 @@ async function bundle(outfile: string, contents: string): Promise<void> {
     target: 'node20',
     minify: true,
     keepNames: true,
-    lineLimit: 120,
     plugins: [english],
     banner: { js: banner },
     metafile: true,

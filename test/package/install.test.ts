@@ -1,7 +1,7 @@
 // Tests the package as users get it: packed, installed in an empty folder, and used without other tools than Node.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ava, { type TestFn } from 'ava';
 import { build } from 'esbuild';
@@ -67,6 +67,26 @@ test('every relative import in the tarball resolves within it', async (t) => {
     }
   }
   t.deepEqual(missing, []);
+});
+
+test('string literals are not divided, so bundlers find the files that modules refer to by URL', async (t) => {
+  const { files, packaged } = t.context;
+  const divided: string[] = [];
+  const targets = new Map<string, string[]>();
+  for (const name of files.filter((each) => /^dist\/.*\.c?js$/.test(each))) {
+    const text = await readFile(join(packaged, name), 'utf8');
+    if (/(?<!\\)(?:\\\\)*\\\n/.test(text)) divided.push(name);
+    // The expression with which Vite finds assets and workers.
+    const urls = text.matchAll(/\bnew\s+URL\s*\(\s*(['"`])([^'"`]+)\1\s*,\s*import\.meta\.url\s*\)/g);
+    targets.set(
+      name,
+      [...urls].map(([, , target = '']) => posix.join(dirname(name), target)),
+    );
+  }
+  t.deepEqual(divided, []);
+  const wasm = 'dist/lib/horoball.wasm.gz';
+  t.deepEqual(targets.get('dist/lib/wasm/bundle.js'), [wasm, 'dist/lib/wasm/worker.js']);
+  t.deepEqual(targets.get('dist/lib/embed/session.js'), ['dist/lib/embed/worker.js']);
 });
 
 test('the package is small, and depends only on one package and that of the platform', async (t) => {

@@ -1,9 +1,13 @@
 // `npm run test:runners`: tests the packed tarball in tools of the ecosystem, which are installed for this test only.
+import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { dirname, extname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { openBrowser } from '../browser.ts';
 import { type Installed, install, root } from './unpacked.ts';
 
 const programs = join(root, 'test/package/runners/node_modules');
@@ -61,6 +65,49 @@ test('Vitest loads the package with import', async () => {
   const files = { 'vitest/distance.test.ts': code, 'vitest/vitest.config.mjs': config };
   await works(files, 'vitest/vitest.mjs', ['run', '--root', 'vitest']);
 });
+
+/** A page that writes the level of the core and a distance, computed in a worker, to its title. */
+const page = `
+  import { coreInfo, dist, matrix, ready } from 'horoball';
+  const x = matrix(new Float64Array([0, 0]), 1, 2), y = matrix(new Float64Array([0.5, 0]), 1, 2);
+  const compute = async () => {
+    await ready();
+    return [coreInfo().level, (await dist(x, y, { c: 1 })).data[0]].join();
+  };
+  compute().then((found) => { document.title = found; }, (error) => { document.title = error.code + error.message; });`;
+
+test('Vite builds a page that runs the WebAssembly core', async (t) => {
+  if (!installed.files.includes('dist/lib/horoball.wasm.gz')) return t.skip('not built (npm run build:wasm)');
+  const html = '<!doctype html><title></title><script type="module" src="/main.js"></script>';
+  const files = { 'vite/index.html': html, 'vite/main.js': page };
+  await works(files, 'vite/bin/vite.js', ['build', 'vite', '--base', './']);
+  const built = join(installed.project, 'vite/dist');
+  const assets = (await readdir(join(built, 'assets'))).map((name) => name.replace(/-[^.]*\./, '.')).sort();
+  assert.deepEqual(assets, ['horoball.wasm.gz', 'index.js', 'worker.js']);
+  const browser = await openBrowser();
+  if (browser === null) return t.diagnostic('not run: no Chromium');
+  const server = await serve(built);
+  try {
+    const tab = await browser.newPage();
+    await tab.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/index.html`);
+    await tab.waitForFunction('document.title');
+    assert.match(await tab.title(), /^simd128,1\.0986122886681/);
+  } finally {
+    await browser.close();
+    server.close();
+  }
+});
+
+async function serve(folder: string): Promise<Server> {
+  const types: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript' };
+  const server = createServer(async ({ url = '/' }, response) => {
+    const bytes = await readFile(join(folder, url)).catch(() => undefined);
+    const type = types[extname(url)] ?? 'application/octet-stream';
+    response.writeHead(bytes === undefined ? 404 : 200, { 'content-type': type }).end(bytes);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
 
 const typed = `
   import { dist, type Matrix, matrix } from 'horoball';

@@ -56,6 +56,11 @@ test('rejects an incomplete package, and names the missing files', async (t) => 
   }
   await put('dist/lib/other.js', "import { z } from 'zod';\n");
   t.deepEqual(packageFaults(folder), ['horoball: dist/lib/other.js imports zod. Run npm run build:js']);
+  await put('dist/lib/other.js', "new URL('./file\\\n.js', import.meta.url);\n");
+  const divided = 'horoball: dist/lib/other.js continues a string literal on the next line';
+  t.deepEqual(packageFaults(folder), [divided]);
+  await put('dist/lib/other.js', 'const text = `a backslash: \\\\\n`;\n');
+  t.deepEqual(packageFaults(folder), []);
   await rm(join(folder, 'dist/lib/other.js'));
   await version('0.0.1');
   t.is(packageFaults(folder).length, Object.keys(platforms).length);
