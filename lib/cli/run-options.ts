@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { describe, isFlag, ownEntry, type RunOption } from '../train/options/define.ts';
 import { type OptionName, optionNames, optionOf, optionsWhere } from '../train/options/options.ts';
+import { timmAdvice } from '../train/options/timm.ts';
 import { addNotes } from './help.ts';
 
 /** Returns the run options that a command accepts. */
@@ -67,6 +68,25 @@ export function addRunOptions(
     command.options.some(({ hidden, description }) => !hidden && /published (default|code)/.test(description))
   )
     addNotes(command, { paragraphs: [publishedNote] });
+  const aliases = keys.flatMap((name) =>
+    (optionOf(name).aliases ?? []).map((alias) => `--${alias.replaceAll('_', '-')} for --${name}`),
+  );
+  if (aliases.length > 0) addNotes(command, { paragraphs: [`Aliases: ${aliases.join(', ')}.`] });
+  adviseOnUnknown(command);
+}
+
+/**
+ * Advises on options of timm: replaces the similar names that commander suggests for an unknown option, if the command
+ * has the counterpart.
+ */
+function adviseOnUnknown(command: Command): void {
+  const report = command.error.bind(command);
+  const accepts = (name: string): boolean => command.options.some(({ long }) => long === `--${name}`);
+  command.error = (message, options) => {
+    const [sentence, name] = /^error: unknown option '(.+?)'/.exec(message) ?? [];
+    const advice = name === undefined ? null : timmAdvice(name, accepts);
+    return report(advice === null ? message : `${sentence}. ${advice}`, options);
+  };
 }
 
 /** Returns the spellings of an option's name, with _ and with -. */

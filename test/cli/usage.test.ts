@@ -15,6 +15,15 @@ test.after.always((t) => t.context.remove());
 
 const misused: [args: string[], code: string, sentence: RegExp][] = [
   [['train', '--epp', '3'], 'ERR_HOROBALL_CONFIG', /unknown option '--epp'/],
+  [
+    ['train', '--opt', 'lamb'],
+    'ERR_HOROBALL_CONFIG',
+    /unknown option '--opt'\. The optimizer is AdamW\. Its options are --lr, --weight_decay, [^?]*$/,
+  ],
+  [['sweep', '--amp'], 'ERR_HOROBALL_OPTION', /unknown option '--amp'\. Use --precision bfloat16\.$/m],
+  [['train', '-b', '8'], 'ERR_HOROBALL_CONFIG', /unknown option '-b'\. Use --bs\.$/m],
+  [['eval', '--img-size', '8'], 'ERR_HOROBALL_OPTION', /unknown option '--img-size'\. Use --crop \(/],
+  [['eval', '--opt', 'lamb'], 'ERR_HOROBALL_OPTION', /unknown option '--opt'(?!\.)/],
   [['eval'], 'ERR_HOROBALL_OPTION', /expected a run folder or a backbone, got neither/],
   [['bogus'], 'ERR_HOROBALL_OPTION', /unknown command 'bogus'/],
   [['weights', 'pull'], 'ERR_HOROBALL_OPTION', /missing required argument 'name-or-url'/],
@@ -173,6 +182,7 @@ test('help lists required options, the backbones and the format of a CSV file', 
     train,
     /The "published code" is that of HypMix and Hyp-ViT, and a "published default" is a default of its/,
   );
+  t.regex(train, / Aliases: --batch-size for --bs, .*--epochs for --ep, .*Examples: /);
   t.regex(train, /--seed <value> random seed of weight initialization, sample order/);
   t.regex(await help('delta'), /--seed <value> seed of the random subsets.* \(default 0 for the subsets; /);
   t.regex(

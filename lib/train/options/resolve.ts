@@ -15,6 +15,7 @@ import {
   optionsWhere,
   type RunConfig,
 } from './options.ts';
+import { adviceOn } from './timm.ts';
 import { treeTermsOf } from './tree.ts';
 
 /** The built-in data set, which is the default. */
@@ -58,11 +59,6 @@ export function parseConfig(
   if (present['eval_ep'] === undefined && present['ep'] !== undefined)
     config.eval_ep = config.compat === 'hypmix' ? lastEpoch(config.ep) : evenEpochs(config.ep);
   return consistent(withoutZeroCurvature(config), operation);
-}
-
-function adviceOn(name: string): string {
-  const known = optionNames.find((each) => optionOf(each).aliases?.includes(name.replaceAll('-', '_')));
-  return known === undefined ? 'See horoball train --help.' : `Use ${known}.`;
 }
 
 /** Parses a stored configuration, which may lack options if an earlier version wrote it; see {@link parseConfig}. */
