@@ -179,6 +179,37 @@ test('proven results are exact, for 20,000 queries at every distance scale', asy
   t.pass();
 });
 
+test('a list is not skipped because the squared distance of its center overflows', async (t) => {
+  const [half, count] = [400, 40];
+  const cols = 2 * half;
+  // Two clusters, in the first and in the last columns. Row 21 of the second is nearest to the origin.
+  const fill = (data: Float32Array, row: number, size: number): unknown =>
+    data.fill(size, row * cols + half * (row % 2), row * cols + half * (row % 2) + half);
+  const sizes = [0.85e18, 0.95e18] as const;
+  const data = new Float32Array(count * cols);
+  for (let row = 0; row < count; ++row) fill(data, row, sizes[row % 2]! * (row === 21 ? 0.85 : 1));
+  const centers = new Float32Array(2 * cols);
+  for (const [list, size] of sizes.entries()) fill(centers, list, size);
+  const folder = await mkdtemp(join(tmpdir(), 'horoball-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'gallery.safetensors');
+  using gallery = new Gallery({ metric: 'euclidean' });
+  await gallery.add(matrix(data, count, cols));
+  await gallery.buildIndex({ lists: 2 });
+  await gallery.save(path);
+  // k-means would put row 21 into another list.
+  const { tensors, metadata } = await readSafetensors(path);
+  const lists = { shape: [count], data: Int32Array.from({ length: count }, (_, row) => row % 2) };
+  const changed = { ...Object.fromEntries(tensors), lists, centers: { shape: [2, cols], data: centers } };
+  await writeSafetensors(path, changed as never, { metadata });
+  using loaded = (await Gallery.load(path)) as Any;
+  const origin = matrix(new Float32Array(cols), 1, cols);
+  t.deepEqual([...(await loaded.topK(origin, { k: 1 })).indices], [21]);
+  const { indices, proven } = await loaded.topK(origin, { k: 1, probes: 1 });
+  t.not(indices[0], 21);
+  t.deepEqual([...proven], [0]);
+});
+
 test('finds added rows, but not removed, masked or excluded ones', async (t) => {
   const cols = 12;
   const rows = edgeCaseRows(Float32Array, 900, cols, 3);

@@ -40,6 +40,7 @@ class Probe {
  private:
   using V = Vec<float>;
   static constexpr std::int64_t kCandidates = 4096, kFirst = 8, kMostInGroup = 8;
+  static constexpr float kLargest = 0x1.fffffep127f;
   static constexpr float kLastEstimate = 3e38f;  // replaces infinity and NaN for sorting
 
   // The scratch memory of one query.
@@ -179,8 +180,8 @@ class Probe {
       for (int v = 0; v < kBlockVectors; ++v) {
         const int at = v * V::kLanes;
         const V center = V::load(fact[kOwn] + at);
-        // |q - center| is at least `straight`.
-        const V straight = max(sqrt(s[v]) * V(down) - V(search.error), zero);
+        // |q - center| is at least `straight`, also if its square overflows.
+        const V straight = max(sqrt(min(s[v], V(kLargest))) * V(down) - V(search.error), zero);
         V near = card_.distance(s[v], own, center);
         near = where(near < V(kLastEstimate), near, V(kLastEstimate));
         near.store(search.scratch.near + first + at);
