@@ -8,7 +8,7 @@ import { studyReport } from '../train/report/study/write.ts';
 import { analyze } from '../train/study/analyze.ts';
 import { type Axis, type AxisName, axisNames, parseAxis } from '../train/study/axes.ts';
 import { readStudy, StudyFolder } from '../train/study/folder.ts';
-import { makePlan, maxRuns, type StudyPlan } from '../train/study/plan.ts';
+import { defaultGeometries, makePlan, maxRuns, type StudyPlan } from '../train/study/plan.ts';
 import { addBaseOptions, baseOptions } from './base-options.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
@@ -34,7 +34,7 @@ const defaultTemperatures = '0.05,0.1,0.2';
 
 /** Defaults that differ from those of a single run. */
 const defaults: Readonly<Partial<Record<AxisName, string>>> = {
-  geometry: 'euclidean,hyperbolic,hybrid',
+  geometry: defaultGeometries.join(','),
   t: `${defaultTemperatures} unless t_e or t_h is given`,
   t_e: `t, else ${publishedDefaults.t_e}`,
   t_h: `t, else ${publishedDefaults.t_h}`,
@@ -87,16 +87,25 @@ export function sweepCommand(): Command {
   addRunOptions(command, { keys: axisNames, many: true, defaults });
   addNotes(command, notes);
   command.action(async (options: SweepOptions) => {
-    const { path, plan } = await chosen(options);
-    if (options.plan) return printPlan(path, plan, options.json === true);
-    await study(path, plan, options.json === true);
+    const { path, plan, size } = await chosen(options);
+    if (options.plan) return printPlan(path, plan, { size, json: options.json === true });
+    await study(path, plan, { size, json: options.json === true });
   });
   return command;
 }
 
-async function chosen(options: SweepOptions): Promise<{ path: string; plan: StudyPlan }> {
-  if (options.resume !== undefined)
-    return { path: options.resume, plan: (await readStudy(options.resume)).plan };
+interface Chosen {
+  path: string;
+  plan: StudyPlan;
+  /** The number of runs and its factors. */
+  size: string;
+}
+
+async function chosen(options: SweepOptions): Promise<Chosen> {
+  if (options.resume !== undefined) {
+    const { plan } = await readStudy(options.resume);
+    return { path: options.resume, plan, size: sizeText(plan) };
+  }
   const given = await baseOptions('sweep', options);
   const axes = axesOf(options);
   const draws = options.random === undefined ? null : wholeNumber('random', options.random);
@@ -107,9 +116,40 @@ async function chosen(options: SweepOptions): Promise<{ path: string; plan: Stud
   const seeds = seedsOf(seed, wholeNumber('seeds', options.seeds), given['seed']);
   const isSet = (name: AxisName): boolean => axes[name] !== undefined || given[name] !== undefined;
   const hasTemperature = axisNames.some((name) => isTemperature(name) && isSet(name));
-  const all = hasTemperature ? others : { ...others, t: parseAxis('t', defaultTemperatures) };
+  const added: Partial<Record<AxisName, Axis>> = {
+    ...(others.geometry === undefined && { geometry: { values: [...defaultGeometries] } }),
+    ...(!hasTemperature && { t: parseAxis('t', defaultTemperatures) }),
+  };
+  const all = { ...others, ...added };
   const plan = makePlan({ axes: all, seeds, base, controls: options.controls === true, draws });
-  return { path: options.out ?? join('runs', `sweep-${ds(axes, given)}`), plan };
+  const path = options.out ?? join('runs', `sweep-${ds(axes, given)}`);
+  return { path, plan, size: sizeText(plan, draws === null ? all : {}, added) };
+}
+
+type Axes = Readonly<Partial<Record<AxisName, Axis>>>;
+
+/**
+ * Describes the number of runs: `12 runs: 2 lr x 3 t x 2 seeds`. Lists the axes if every combination is a setting, which is
+ * not so with controls, random settings, or options that a geometry does not use.
+ *
+ * @param added - the axes that were not given, whose values are explained
+ */
+function sizeText({ cells, seeds }: StudyPlan, axes: Axes = {}, added: Axes = {}): string {
+  const lists = Object.entries(axes).flatMap(([name, axis]) =>
+    'values' in axis && axis.values.length > 1 ? [[name, axis.values] as const] : [],
+  );
+  const product = lists.reduce((count, [, values]) => count * values.length, 1);
+  const factors =
+    product === cells.length && lists.length > 0
+      ? lists.map(([name, values]) => `${values.length} ${name}`)
+      : [counted(cells.length, 'setting')];
+  const defaults = Object.entries(added).map(([name, axis]) => {
+    const values = 'values' in axis ? axis.values : [];
+    return `${name} defaults to ${values.join(',')}; pass --${name} ${values[1]} for one`;
+  });
+  const why = defaults.length === 0 ? '' : ` (${defaults.join('; ')})`;
+  const runs = counted(cells.length * seeds.length, 'run');
+  return `${runs}: ${[...factors, counted(seeds.length, 'seed')].join(' x ')}${why}`;
 }
 
 function axesOf(options: Readonly<Record<string, unknown>>): Partial<Record<AxisName, Axis>> {
@@ -144,19 +184,26 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-function printPlan(path: string, { cells, seeds }: StudyPlan, json: boolean): void {
+function printPlan(
+  path: string,
+  { cells, seeds }: StudyPlan,
+  { size, json }: { size: string; json: boolean },
+): void {
   if (json) jsonLine({ type: 'plan', folder: path, cells, seeds });
   const lines = cells.map(({ arm, label }) => `  ${arm}: ${label}`);
-  const runs = counted(cells.length * seeds.length, 'run');
-  const product = `${counted(cells.length, 'setting')} x ${counted(seeds.length, 'seed')}`;
-  process.stderr.write(`${lines.join('\n')}\n${product} = ${runs}, in ${path}.\n`);
+  process.stderr.write(`${lines.join('\n')}\n${size}, in ${path}.\n`);
 }
 
-async function study(path: string, plan: StudyPlan, json: boolean): Promise<void> {
+async function study(
+  path: string,
+  plan: StudyPlan,
+  { size, json }: { size: string; json: boolean },
+): Promise<void> {
   using meter = studyMeter();
   using interrupt = interruptible((text) => meter.say(text));
   const folder = await StudyFolder.open(path, plan);
   const onWarning = (text: string): void => meter.say(`Note: ${text}.`);
+  meter.say(`${size}.`);
   const complete = await performStudies([folder], {
     ...{ meter, json, onWarning, signal: interrupt.signal },
     report: studyReport(onWarning),

@@ -46,6 +46,7 @@ test('the same command resumes a killed study and repeats no run', async (t) => 
 
   const second = await horoball(args);
   t.is(second.code, 0, second.stderr);
+  t.regex(second.stderr, /^8 runs: 2 geometry x 2 t x 2 seeds\.$/m);
   t.regex(second.stderr, new RegExp(`Resuming: ${before} of 8 runs are done`));
   t.is(second.rows().filter(({ type }) => type === 'result').length, 8 - before);
   const results = (await lines()).map((line) => JSON.parse(line) as { cell: string; seed: number });
@@ -67,8 +68,18 @@ test('the same command resumes a killed study and repeats no run', async (t) => 
 test('prints a plan without running it; a wrong value causes a one-sentence error and exit code 2', async (t) => {
   const plan = await horoball(['sweep', '--plan', '--json', '--controls']);
   t.is(plan.code, 0, plan.stderr);
-  t.regex(plan.stderr, /18 settings x 5 seeds = 90 runs/);
+  t.regex(plan.stderr, /^90 runs: 18 settings x 5 seeds \(/m);
   t.is((plan.rows()[0]!['cells'] as unknown[]).length, 18);
+  const wide = await horoball(['sweep', '--plan', '--geometry=hybrid', '--lr=1e-4,1e-3', '--seeds=2']);
+  t.regex(
+    wide.stderr,
+    /^12 runs: 2 lr x 3 t x 2 seeds \(t defaults to 0\.05,0\.1,0\.2; pass --t 0\.1 for one\), in /m,
+  );
+  const bare = await horoball(['sweep', '--plan']);
+  t.regex(
+    bare.stderr,
+    /^45 runs: 3 geometry x 3 t x 5 seeds \(geometry defaults to euclidean,hyperbolic,hybrid; pass --geometry hyperbolic for one; t defaults/m,
+  );
   const wrong = await horoball(['sweep', '--t=0.1,banana', `--out=${join(t.context.root, 'wrong')}`]);
   t.is(wrong.code, 2);
   t.regex(wrong.stderr, /^horoball: \[sweep\] --t: expected a number above 0.*banana/);

@@ -194,5 +194,5 @@ test('help lists required options, the backbones and the format of a CSV file', 
   t.regex(await help('embed'), /Usage: horoball embed \[options\] --out <file> \[run\]/);
   t.regex(await help('data', 'check'), /Usage: horoball data check \[options\] --path <folder> <name>/);
   const one = await horoball(['sweep', '--plan', '--seeds=1', '--t=0.1', '--geometry=euclidean']);
-  t.regex(one.stderr, /^1 setting x 1 seed = 1 run, in /m);
+  t.regex(one.stderr, /^1 run: 1 setting x 1 seed, in /m);
 });

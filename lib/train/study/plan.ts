@@ -45,6 +45,8 @@ export const slopeMatched = 'slope-matched';
 export const subject = 'hyperbolic' as const;
 export const baseline = 'euclidean' as const;
 export const chordControl = 'chordal' as const;
+/** The geometries of a study that names none. */
+export const defaultGeometries: readonly string[] = [baseline, subject, 'hybrid'];
 /** Name of the control that weights negatives explicitly. */
 export const hardNegatives = 'hard negatives';
 const defaultStrength = 1;
@@ -103,7 +105,7 @@ function configOf(given: Readonly<Record<string, unknown>>): RunConfig {
 }
 
 function geometryNames(axis: Axis | undefined): string[] {
-  if (axis === undefined) return [baseline, subject, 'hybrid'];
+  if (axis === undefined) return [...defaultGeometries];
   if ('values' in axis) return axis.values;
   throw refused('geometry', 'a list of names', `${axis.low}:${axis.high}`);
 }
