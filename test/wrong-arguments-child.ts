@@ -1,20 +1,25 @@
 // The child process of test/wrong-arguments.test.ts: `node wrong-arguments-child.js SEED SECONDS [NAME]` calls every
 // exported function, constructor, method and getter with valid arguments, then with one argument, or one property of an
 // argument, replaced by a wrong value. SEED determines the order. It prints each call before making it, so the last line
-// names the call that crashed or hung.
+// names the call that crashed or hung. Half of the cases with likely values, by the parity of SEED, run even after SECONDS.
 import { writeSync } from 'node:fs';
 import { random, shuffle } from '../lib/random.ts';
 import { type Callable, callables } from './wrong-arguments.ts';
-import { WrongValueError, wrongValues } from './wrong-values.ts';
+import { likelyValues, WrongValueError, wrongValues } from './wrong-values.ts';
 
 const [, , seed = '1', seconds = '10', only = ''] = process.argv;
 /** Time limit of a call in seconds. A longer call counts as hanging; valid calls take milliseconds. */
 const mostSeconds = 20;
+/** Limit for the memory that one call adds. Valid calls add less than 100 MB. */
+const mostKilobytes = 300_000;
+/** Time in seconds after which a callable is not called again once SECONDS have passed. */
+const enoughSeconds = 1;
 
 interface Case {
   callable: Callable;
   /** Which argument is wrong, and how. */
   text: string;
+  isLikely: boolean;
   /** Makes the arguments. */
   args(): Promise<unknown[]>;
 }
@@ -48,23 +53,34 @@ function places(value: unknown): Place[] {
   ]);
 }
 
+/** Whether both are objects of one class; the second may lack the fields of the class. */
+function areOfOneClass(value: unknown, object: object): boolean {
+  if (value === null || typeof value !== 'object') return false;
+  return Object.getPrototypeOf(value) === Object.getPrototypeOf(object);
+}
+
 /** Every single replacement of an argument, or of a part of one. */
 async function casesOf(callable: Callable): Promise<Case[]> {
   const valid = await callable.args();
-  const cases: Case[] = [{ callable, text: 'valid arguments', args: callable.args }];
+  const cases: Case[] = [{ callable, text: 'valid arguments', isLikely: true, args: callable.args }];
   for (let i = 0; i <= valid.length; i++) {
-    const add = (at: string, put: Place[1], name: string, value: () => unknown): void => {
+    const add = (
+      [at, put]: Place,
+      name: string,
+      value: () => unknown,
+      isLikely = likelyValues.has(name),
+    ): void => {
       const args = async (): Promise<unknown[]> => {
         const made = await callable.args();
         made[i] = put(made[i], value());
         return made;
       };
-      cases.push({ callable, text: `argument ${i}${at} = ${name}`, args });
+      cases.push({ callable, text: `argument ${i}${at} = ${name}`, isLikely, args });
     };
     const whole: Place = ['', (_, wrong) => wrong];
-    for (const [at, put] of [whole, ...places(valid[i])])
-      for (const [name, value] of Object.entries(wrongValues)) add(at, put, name, value);
-    for (const [name, object] of objects) add(...whole, name, () => object);
+    for (const place of [whole, ...places(valid[i])])
+      for (const [name, value] of Object.entries(wrongValues)) add(place, name, value);
+    for (const [name, object] of objects) add(whole, name, () => object, areOfOneClass(valid[i], object));
   }
   return cases;
 }
@@ -121,24 +137,46 @@ const results = new Set<string>();
 const slow: string[] = [];
 let calls = 0;
 
-/** The cases of each callable in a random order. Callables take turns, because some have many more cases than others. */
-const queues: Case[][] = [];
+interface Queue {
+  cases: Case[];
+  /** Number of cases that run even after the time has ended. */
+  least: number;
+  seconds: number;
+}
+
+/**
+ * The cases of each callable: with valid arguments, then this seed's half of the likely ones, then all others in random
+ * order. Callables take turns, because some have many more cases than others.
+ */
+const queues: Queue[] = [];
 for (const callable of all) {
   const [valid, ...wrong] = await withRetries(() => casesOf(callable));
-  queues.push([valid!, ...shuffle(next, wrong)]);
+  const likely = wrong.filter(({ isLikely }) => isLikely);
+  const own = new Set(likely.filter((_, i) => (i + Number(seed)) % 2 === 0));
+  const first = shuffle(next, [...own]);
+  const others = shuffle(
+    next,
+    wrong.filter((each) => !own.has(each)),
+  );
+  queues.push({ cases: [valid!, ...first, ...others], least: 1 + first.length, seconds: 0 });
 }
 const end = performance.now() + 1000 * Number(seconds);
-const total = queues.reduce((sum, { length }) => sum + length, 0);
-for (let round = 0; queues.some(({ length }) => length > round); round++) {
+const total = queues.reduce((sum, { cases }) => sum + cases.length, 0);
+for (let round = 0; queues.some(({ cases }) => cases.length > round); round++) {
   for (const queue of queues) {
+    const { cases, least } = queue;
     // The first round, with valid arguments, always completes.
-    if (queue[round] === undefined || (round > 0 && performance.now() > end)) continue;
-    const { callable, text, args } = queue[round]!;
+    const isRequired = round === 0 || (round < least && queue.seconds < enoughSeconds);
+    if (cases[round] === undefined || (!isRequired && performance.now() > end)) continue;
+    const { callable, text, args } = cases[round]!;
     say(`${callable.name}: ${text}`);
     const made = await withRetries(args);
-    const began = performance.now();
+    const [began, peak] = [performance.now(), process.resourceUsage().maxRSS];
     const outcome = await settled(() => callable.call(made));
     const took = performance.now() - began;
+    queue.seconds += took / 1000;
+    const added = process.resourceUsage().maxRSS - peak;
+    if (added > mostKilobytes) say(`memory: added ${(added / 1000).toFixed(0)} MB`);
     if (took > 1000) slow.push(`${took.toFixed(0)} ms: ${callable.name}: ${text}`);
     if (outcome === 'hang') say(`hang: over ${mostSeconds} s`);
     if (outcome === 'result') results.add(callable.name);

@@ -67,7 +67,8 @@ export async function callables(): Promise<{ found: Callable[]; objects: [name: 
     if (isClass(value) && aliases[name] === undefined) {
       if (!isBuilt.has(name)) add(name, (args) => new value(...args));
       for (const [key, { value: call }] of Object.entries(Object.getOwnPropertyDescriptors(value)))
-        if (typeof call === 'function') add(`${name}.${key}`, (args) => (call as Call).apply(value, args));
+        if (typeof call === 'function')
+          add(`${name}.${key}`, async (args) => closed(await (call as Call).apply(value, args)));
       for (const [key, { get, value: call }] of members(value.prototype as object)) {
         if (skipped.has(key)) continue;
         const on = async () => (await examples[`${name}#`]!()) as Record<string, Call>;
@@ -120,8 +121,11 @@ async function consumed(result: unknown): Promise<unknown> {
   return result;
 }
 
-/** Closes a writer that a function opened. */
+/** Closes what a function or a static method opened; hundreds of open groups, for example, would slow down each other. */
 async function closed(result: unknown): Promise<unknown> {
+  const opened = result as Partial<AsyncDisposable & Disposable> | null | undefined;
   if (result instanceof EventWriter) await result.close();
+  else if (typeof opened?.[Symbol.asyncDispose] === 'function') await opened[Symbol.asyncDispose]!();
+  else if (typeof opened?.[Symbol.dispose] === 'function') opened[Symbol.dispose]!();
   return result;
 }
