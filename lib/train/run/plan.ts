@@ -48,7 +48,24 @@ export async function planRun(
   if (resume !== null && resume !== 'auto') return await planFolder(resume, options);
   const config = await normalizeOptions(parseConfig({ ...options }), note);
   const interrupted = resume === 'auto' ? await planAuto(config, note) : null;
-  return interrupted ?? { config: withChunk(config, { note, ranks }), folder: null };
+  if (interrupted !== null) return interrupted;
+  const frozen = frozenText(config);
+  if (frozen !== null) note?.(frozen);
+  return { config: withChunk(config, { note, ranks }), folder: null };
+}
+
+/** Peak learning rates below this one are for pretrained weights. */
+const fineTuningRate = 1e-4;
+
+/** Returns a message if random weights are frozen, as the published defaults, which are for pretrained weights, do. */
+function frozenText({ weights, freeze, lr }: RunConfig): string | null {
+  if (weights !== null || freeze === null) return null;
+  const [kept, their] =
+    freeze === 0
+      ? ['the patch embedding', 'its']
+      : [`the patch embedding and ${freeze === 1 ? 'a block' : `${freeze} blocks`}`, 'their'];
+  const rate = lr < fineTuningRate ? ' --lr 0.001' : '';
+  return `the weights are random and --freeze ${freeze} keeps ${kept} at ${their} random values. Try --freeze None${rate}`;
 }
 
 async function planFolder(folder: string, options: Readonly<Record<string, unknown>>): Promise<RunPlan> {

@@ -24,6 +24,26 @@ test('auto finds the newest unfinished run with the same options, except those t
   t.is((await planRun({ ...given, runs }, { resume: 'auto' })).folder, join(runs, 'b'));
 });
 
+test('notes that random weights are frozen, as with the published defaults', async (t) => {
+  const notes = async (options: object): Promise<string> => {
+    const texts: string[] = [];
+    const folder = { ds: 'folder', path: 'images', model: 'vit_nano', crop: 48, runs: null };
+    await planRun({ ...folder, weights: null, ...options }, { note: (text) => texts.push(text) });
+    return texts.filter((text) => !text.startsWith('a batch size')).join('\n');
+  };
+  t.is(
+    await notes({}),
+    'the weights are random and --freeze 0 keeps the patch embedding at its random values. Try --freeze None --lr 0.001',
+  );
+  t.is(
+    await notes({ freeze: 2, lr: 1e-3 }),
+    'the weights are random and --freeze 2 keeps the patch embedding and 2 blocks at their random values. Try --freeze None',
+  );
+  t.is(await notes({ freeze: null }), '');
+  t.is(await notes({ weights: 'a-file.safetensors' }), '');
+  t.is(await notes({ ds: 'shapes' }), '');
+});
+
 test('skips a run in use, with a note', async (t) => {
   const runs = await temporary(t);
   await writeTree(runs, { 'a/config.json': stored() });
