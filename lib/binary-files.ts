@@ -1,5 +1,5 @@
 // A separate module, never bundled: file tracers (@vercel/nft, Turbopack) follow `require` only if it is created
-// exactly like this.
+// exactly like this. lib/tasks/minify.ts keeps it.
 import { createRequire } from 'node:module';
 
 /**

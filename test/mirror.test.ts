@@ -12,6 +12,7 @@ const untested: Readonly<Record<string, readonly string[]>> = {
     'binary-files',
     'call/binding',
     'card-names',
+    'embed/runtime-files',
     'embed/types',
     'index',
     'loss-types',

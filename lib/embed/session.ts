@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { type Coded, coded } from '../errors.ts';
 import { inputName } from '../onnx/serving.ts';
 import { type FromWorker, loading, type Planes, type ToWorker, type WorkerSetup } from './protocol.ts';
+import { runtimeFile } from './runtime-files.ts';
 import type { Runtime } from './types.ts';
 
 export const runtimes: readonly Runtime[] = ['onnxruntime-node', 'onnxruntime-web'];
@@ -137,11 +138,16 @@ export class Session {
   }
 }
 
-/** Resolves the module of a runtime from this package or from the program's folder; undefined if it is not installed. */
+/** Returns the URL of a runtime, resolved from this package or from the program's folder; undefined if not installed. */
 function find(runtime: Runtime): string | undefined {
-  for (const from of [import.meta.url, pathToFileURL(join(process.cwd(), 'index.js')).href]) {
+  const ways = [
+    () => runtimeFile(runtime),
+    () => createRequire(pathToFileURL(join(process.cwd(), 'index.js'))).resolve(runtime),
+  ];
+  for (const resolve of ways) {
     try {
-      return pathToFileURL(createRequire(from).resolve(runtime)).href;
+      const path = resolve();
+      if (path !== undefined) return pathToFileURL(path).href;
     } catch {
       // the package is not installed there
     }
@@ -151,7 +157,8 @@ function find(runtime: Runtime): string | undefined {
 
 function notInstalled(wanted: readonly Runtime[]): Coded {
   const what = wanted.length > 1 ? 'no ONNX runtime is' : `${wanted[0]} is not`;
-  return coded('ERR_HOROBALL_NO_RUNTIME', `[loadEmbedder] ${what} installed. Run: npm install ${wanted[0]}`);
+  const message = `[loadEmbedder] ${what} installed. Run: npm install ${wanted[0]}. In a bundle or container, check that its files were copied.`;
+  return coded('ERR_HOROBALL_NO_RUNTIME', message);
 }
 
 function failure(operation: string, runtime: Runtime, message: string): Coded {

@@ -1,8 +1,9 @@
-// Writes dist/lib/binary/index.js, which contains the path of every file of the core as a literal: file tracers
-// (@vercel/nft) and bundlers find only literals. It is CommonJS because the core is loaded synchronously, but
-// `import()` is asynchronous.
+// Writes dist/lib/binary/index.js, which contains the path of every file of the core as a literal, and
+// dist/lib/binary/runtimes.js, which contains the names of the ONNX runtimes: file tracers (@vercel/nft) and bundlers find
+// only literals. They are CommonJS because the core is loaded synchronously, but `import()` is asynchronous.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { runtimes } from '../embed/session.ts';
 import { packageOf, platforms } from '../platforms.ts';
 
 /** Returns the name of the binary in prebuilds/<platform>/, with the tags that node-gyp-build reads. */
@@ -16,6 +17,21 @@ export async function writeBinaryIndex(lib: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
   await writeFile(join(folder, 'index.js'), text());
+  await writeFile(join(folder, 'runtimes.js'), resolvers());
+}
+
+/** A separate file, so that a program without `horoball/embed` is deployed without a runtime. */
+function resolvers(): string {
+  const cases = runtimes.map(
+    (name) => `  '${name}': () => {\n    try { return require.resolve('${name}'); } catch {}\n  },`,
+  );
+  return `'use strict';
+// The optional ONNX runtimes, as literals in \`try\`, so that file tracers find an installed one and bundlers do not fail
+// if none is installed.
+exports.runtimes = {
+${cases.join('\n')}
+};
+`;
 }
 
 function text(): string {

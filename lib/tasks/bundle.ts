@@ -4,7 +4,7 @@
 // file, and its declarations as .d.cts. Browsers get dist/lib/wasm/bundle.js, which has the WebAssembly core only. In a
 // package, imports from small packages are bundled too (vendor.ts), so that users need not install them.
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { writeBinaryIndex } from './binary-index.ts';
@@ -22,13 +22,13 @@ const common = {
   logLevel: 'warning',
 } as const satisfies BuildOptions;
 
-/** Returns the options for CommonJS: replaces `import.meta.url`, and imports the index of binaries with a literal `require`. */
+/** Returns the options for CommonJS: replaces `import.meta.url`, and imports binary/*.js with a literal `require`. */
 function inCommonJs(toLib: string): BuildOptions {
   const index: Plugin = {
     name: 'index of binaries',
     setup({ onLoad, onResolve }) {
-      onResolve({ filter: /binary\/index\.js$/ }, () => ({
-        path: `${toLib}binary/index.js`,
+      onResolve({ filter: /binary\/(index|runtimes)\.js$/ }, ({ path }) => ({
+        path: `${toLib}binary/${basename(path)}`,
         external: true,
       }));
       onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
@@ -36,6 +36,17 @@ function inCommonJs(toLib: string): BuildOptions {
       );
       onLoad({ filter: /lib\/binary-files\.js$/ }, () => ({
         contents: "export const binaryFiles = () => require('./binary/index.js');",
+      }));
+      // File tracers evaluate this, but not a URL relative to `ownUrl`.
+      onLoad({ filter: /lib\/embed\/session\.js$/ }, async ({ path }) => ({
+        contents: replaceOnce(
+          await readFile(path, 'utf8'),
+          "new URL('./worker.js', import.meta.url)",
+          "__dirname + '/worker.js'",
+        ),
+      }));
+      onLoad({ filter: /lib\/embed\/runtime-files\.js$/ }, () => ({
+        contents: "export const runtimeFile = (name) => require('./binary/runtimes.js').runtimes[name]();",
       }));
     },
   };
@@ -47,6 +58,12 @@ function inCommonJs(toLib: string): BuildOptions {
     define: { 'import.meta.url': 'ownUrl' },
   };
 }
+function replaceOnce(text: string, from: string, to: string): string {
+  const parts = text.split(from);
+  if (parts.length !== 2) throw new Error(`expected ${from} once, got it ${parts.length - 1} times`);
+  return parts.join(to);
+}
+
 /** Not bundled, because a program that serves an exported network does not need to read runs and weights. */
 const external = [join(lib, 'onnx/source.js')];
 

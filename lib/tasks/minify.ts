@@ -13,6 +13,12 @@ import { vendor } from './vendor.ts';
  */
 export const continuation: RegExp = /(?<!\\)((?:\\\\)*)\\\r?\n/g;
 
+/**
+ * Modules whose `const require = createRequire(import.meta.url)` must stay a variable: file tracers do not follow the
+ * expression that esbuild inlines it to.
+ */
+const traced = /\/(binary|runtime)-files\.js$/;
+
 /** Minifies the compiled files of a package, in its folder. */
 export async function minify(folder: string): Promise<void> {
   await vendor(join(folder, 'dist/lib'));
@@ -24,7 +30,7 @@ export async function minify(folder: string): Promise<void> {
       const text = readFileSync(join(at, file), 'utf8');
       const { code } = await transform(text, {
         minifyWhitespace: true,
-        minifySyntax: true,
+        minifySyntax: !traced.test(`/${file}`),
         lineLimit: 120,
         legalComments: 'none',
         target: 'node20',

@@ -49,7 +49,12 @@ interface Published {
 export function packageFaults(folder: string): string[] {
   const found = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Published;
   const named = [...targets(found.exports), ...Object.values(found.bin), found.main, found.types];
-  const wanted = ['dist/lib/horoball.wasm.gz', 'dist/lib/wasm/worker.js', 'dist/lib/binary/index.js'];
+  const wanted = [
+    'dist/lib/horoball.wasm.gz',
+    'dist/lib/wasm/worker.js',
+    'dist/lib/binary/index.js',
+    'dist/lib/binary/runtimes.js',
+  ];
   const needed = ['CMakeLists.txt', 'native/core.h', 'dist/lib/headers/napi.h', 'README.md', 'LICENSE'];
   const faults = [...named, ...wanted, ...needed]
     .filter((file) => !existsSync(join(folder, file)))

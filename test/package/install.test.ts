@@ -258,7 +258,8 @@ test('horoball/embed loads without a runtime, and its error says which to instal
   const code = `import { loadEmbedder } from 'horoball/embed';
     await loadEmbedder('run').catch(({ code, message }) => console.log(code, message));`;
   const { stdout, stderr } = await bareNode(t.context, ['--input-type=module', '-e', code]);
-  const message = '[loadEmbedder] no ONNX runtime is installed. Run: npm install onnxruntime-node';
+  const message =
+    '[loadEmbedder] no ONNX runtime is installed. Run: npm install onnxruntime-node. In a bundle or container, check that its files were copied.';
   t.is(stdout, `ERR_HOROBALL_NO_RUNTIME ${message}`, stderr);
 });
 

@@ -1,0 +1,15 @@
+// A separate module, never bundled, for the reason in ../binary-files.ts.
+import { createRequire } from 'node:module';
+import type { Runtime } from './types.ts';
+
+/** The exports of dist/lib/binary/runtimes.js, which lib/tasks/binary-index.ts writes. */
+interface RuntimeFiles {
+  /** Functions that return the path of an installed runtime. */
+  readonly runtimes: Readonly<Record<Runtime, () => string | undefined>>;
+}
+
+/** Returns the path of a runtime, resolved from this package; undefined if it is not installed. */
+export function runtimeFile(runtime: Runtime): string | undefined {
+  const require = createRequire(import.meta.url);
+  return (require('../binary/runtimes.js') as RuntimeFiles).runtimes[runtime]();
+}
