@@ -22,7 +22,7 @@ import { profileTable } from '../run/negatives.ts';
 import { duration, page } from '../run/page.ts';
 import { fixed, orZero, percent } from '../tables.ts';
 import { bestSection, contrastSection, temperatureSection } from './study.ts';
-import { interval, verdictText } from './words.ts';
+import { finishedSeeds, interval, intervalName, verdictText } from './words.ts';
 
 /** A reproduction read from its folder: its studies, and the runs that the page shows in detail. */
 export interface ReadReproduction {
@@ -205,7 +205,7 @@ function headSection(study: Study, heads: readonly RunRecord[]): Part {
 <p>The head of HypMix places all points at the same radius; that of Hyp-ViT leaves the radius free. If the radius encoded depth in
 the class tree, the midpoints of larger groups would be closer to the origin than those of their subgroups.
 <a href="head/report.html">All runs</a></p>
-<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">head</th><th scope="col">Recall@1</th><th scope="col">95% interval</th><th scope="col">radius (mean, range; boundary = 1)</th></tr></thead><tbody>${cells.map(
+<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">head</th><th scope="col">Recall@1</th><th scope="col">${intervalName(finishedSeeds(arms))}</th><th scope="col">radius (mean, range; boundary = 1)</th></tr></thead><tbody>${cells.map(
     (each) =>
       html`<tr><th scope="row">${each.arm}</th><td>${each.cell.config.head}</td><td>${percent(each.estimate.mean)}</td><td>${interval(each.estimate)}</td><td>${radiusOf(each)}</td></tr>`,
   )}</tbody></table></div>${trees}</section>`;

@@ -20,7 +20,7 @@ import { type Html, html, type Part } from '../html.ts';
 import { counted } from '../run/extent.ts';
 import { duration, page } from '../run/page.ts';
 import { barShare, orZero, percent } from '../tables.ts';
-import { interval, points, verdictText } from './words.ts';
+import { fewestSeeds, finishedSeeds, interval, intervalName, points, verdictText } from './words.ts';
 
 /** Renders a complete or partial study as a self-contained page that links to the reports of its runs. */
 export function studyPage(study: Study): string {
@@ -43,8 +43,9 @@ function lede({ plan, results }: Study): string {
   const { ds, model, ep, bs } = plan.cells[0]!.config;
   const took = results.reduce((sum, { seconds }) => sum + orZero(seconds), 0);
   const arms = new Set(plan.cells.map(({ arm }) => arm)).size;
-  const runsText = results.length === total ? `${total} runs` : `${results.length} of ${total} runs so far`;
-  return `${arms} geometries, ${plan.cells.length} settings, ${counted(plan.seeds.length, 'paired seed')}: ${runsText} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
+  const runsText =
+    results.length === total ? counted(total, 'run') : `${results.length} of ${counted(total, 'run')} so far`;
+  return `${counted(arms, 'geometry', 'geometries')}, ${counted(plan.cells.length, 'setting')}, ${counted(plan.seeds.length, 'paired seed')}: ${runsText} of ${model} on ${ds}, ${counted(ep, 'epoch')}, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
 }
 
 const armColor = (arms: readonly ArmSummary[], arm: string): string =>
@@ -66,7 +67,7 @@ export function temperatureSection({ arms, contrasts }: Analysis): Html {
     significant: verdict === 'difference',
   }));
   return html`<section><h2>Recall against temperature</h2>
-<p>Points are means over seeds with 95% confidence intervals; if other options vary too, the best setting is shown.
+<p>Points are means over seeds with ${finishedSeeds(arms) < fewestSeeds ? 'the range of the seeds' : '95% confidence intervals'}; if other options vary too, the best setting is shown.
 Temperatures of different geometries are not comparable: compare the maxima of the curves, not points at the same
 temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot('Differences at the best temperature of each geometry', rows)}</div></section>`;
 }
@@ -92,7 +93,7 @@ export function bestSection({ arms }: Analysis): Html {
   const top = Math.max(...arms.map(({ best }) => best?.estimate.mean ?? 0), 1e-9);
   return html`<section><h2>Best setting per geometry</h2>
 <p>The setting with the highest mean Recall@1 (in percent) per geometry; the first of ties.</p>
-<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">setting</th><th scope="col">mean</th><th scope="col">std. dev.</th><th scope="col">95% interval</th><th scope="col">seeds</th></tr></thead><tbody>${arms.map(
+<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">setting</th><th scope="col">mean</th><th scope="col">std. dev.</th><th scope="col">${intervalName(finishedSeeds(arms))}</th><th scope="col">seeds</th></tr></thead><tbody>${arms.map(
     ({ arm, best }) =>
       best === null
         ? null
@@ -100,13 +101,13 @@ export function bestSection({ arms }: Analysis): Html {
   )}</tbody></table></div></section>`;
 }
 
-export function contrastSection({ contrasts }: Analysis): Part {
+export function contrastSection({ arms, contrasts }: Analysis): Part {
   if (contrasts.length === 0) return null;
   return html`<section><h2>Significance</h2>
 <p>Paired differences in percentage points, each side at the setting that was best on the <em>other</em> seeds, because a
 setting looks better than it is on the seeds that selected it. A difference is significant if p, corrected for multiple
 comparisons, is below 0.05.</p>
-<div class="scroll"><table><thead><tr><th scope="col">Comparison</th><th scope="col">difference</th><th scope="col">95% interval</th><th scope="col">p</th><th scope="col" class="words">verdict</th></tr></thead><tbody>${contrasts.map(
+<div class="scroll"><table><thead><tr><th scope="col">Comparison</th><th scope="col">difference</th><th scope="col">${intervalName(finishedSeeds(arms))}</th><th scope="col">p</th><th scope="col" class="words">verdict</th></tr></thead><tbody>${contrasts.map(
     (each) =>
       html`<tr class="${each.verdict === 'difference' ? 'found' : ''}"><th scope="row">${each.more} over ${each.less}</th><td>${points(each.estimate.mean)}</td><td>${interval(each.estimate)}</td><td>${pText(each)}</td><td class="words">${each.verdict}</td></tr>`,
   )}</tbody></table></div></section>`;
@@ -117,7 +118,7 @@ function pText({ p }: Comparison): string {
   return p < 0.001 ? '< 0.001' : p.toFixed(3);
 }
 
-function controlSection({ survival }: Analysis): Part {
+function controlSection({ arms, survival }: Analysis): Part {
   if (survival.length === 0) return null;
   const meaning: Record<string, string> = {
     chordal: 'the chord instead of the hyperbolic distance: the remainder is due to curvature itself',
@@ -131,7 +132,7 @@ function controlSection({ survival }: Analysis): Part {
       effect.verdict === 'difference' && effect.estimate.mean > 0
         ? ` (${Math.round((100 * left.estimate.mean) / effect.estimate.mean)}% of it)`
         : '';
-    return html`<li><b>${control}</b>, ${meaning[control] ?? ''}. Of ${points(effect.estimate.mean)} points, ${points(left.estimate.mean)} remain${share}, 95% interval ${interval(left.estimate)}; ${left.verdict === 'difference' ? 'the remainder is significant' : 'the remainder is not significant'}.</li>`;
+    return html`<li><b>${control}</b>, ${meaning[control] ?? ''}. Of ${points(effect.estimate.mean)} points, ${points(left.estimate.mean)} remain${share}, ${intervalName(finishedSeeds(arms))} ${interval(left.estimate)}; ${left.verdict === 'difference' ? 'the remainder is significant' : 'the remainder is not significant'}.</li>`;
   })}</ul></section>`;
 }
 
@@ -208,7 +209,7 @@ function ablationSection({ plan }: Study, { arms }: Analysis): Part {
 }
 
 function optionTable(name: CellOption, arms: readonly ArmSummary[]): Html {
-  return html`<div class="scroll"><table><thead><tr><th scope="col">${name}</th><th scope="col">Geometry</th><th scope="col">Recall@1</th><th scope="col">95% interval</th></tr></thead><tbody>${arms.flatMap(
+  return html`<div class="scroll"><table><thead><tr><th scope="col">${name}</th><th scope="col">Geometry</th><th scope="col">Recall@1</th><th scope="col">${intervalName(finishedSeeds(arms))}</th></tr></thead><tbody>${arms.flatMap(
     (arm) =>
       profile(arm, (cell) => optionOf(cell, name)).map(
         ([value, { estimate }]) =>
@@ -245,7 +246,6 @@ function cellsSection({ plan, results }: Study, { arms }: Analysis): Html {
 
 /** Describes how reliable intervals are; the coverage for five seeds is measured in statistics.test.ts. */
 function coverageText(seeds: number): string {
-  if (seeds === 1) return '';
   if (seeds < 5) return '; with fewer than five seeds, intervals are rough';
   return seeds === 5 ? ': with five seeds, they cover the true value 92 times out of 100' : '';
 }
@@ -255,7 +255,11 @@ function methodSection({ plan }: Study): Html {
   return html`<section><h2>How to read this report</h2>
 <p>Every setting was run with the same ${length === 1 ? 'seed' : `${length} seeds`}. A seed determines the initial weights, the order of the images and their
 crops, so two runs with the same seed differ only in their settings, and differences are computed per seed.</p>
-<p>Intervals are bootstrap intervals over the seeds (expanded percentile intervals${coverageText(length)}). p-values are from Student's
+${
+  length < fewestSeeds
+    ? html`<p>With fewer than three seeds, the report shows the range of the seeds instead of intervals, and tests nothing.</p>`
+    : html`<p>Intervals are bootstrap intervals over the seeds (expanded percentile intervals${coverageText(length)}). p-values are from Student's
 paired t-test with Holm's correction for all comparisons on this page: if there are no true differences, the
-probability of any false positive is at most 5%. “None found” does not mean that there is no difference; more seeds detect smaller ones.</p></section>`;
+probability of any false positive is at most 5%. “None found” does not mean that there is no difference; more seeds detect smaller ones.</p>`
+}</section>`;
 }

@@ -16,6 +16,22 @@ export function interval({ low, high }: Pick<Estimate, 'low' | 'high'>): string 
   return `${text(low)} to ${text(high)}`;
 }
 
+/** Minimum number of seeds for an interval or a test. */
+export const fewestSeeds = 3;
+
+/** Returns the largest number of seeds that a setting has finished with. */
+export function finishedSeeds(arms: readonly ArmSummary[]): number {
+  return Math.max(0, ...arms.flatMap(({ cells }) => cells.map(({ estimate }) => estimate.count)));
+}
+
+/** Returns the heading of intervals: for two seeds, their bounds are the values of the seeds. */
+export function intervalName(seeds: number): string {
+  return seeds < fewestSeeds ? 'range of the seeds' : '95% interval';
+}
+
+const caveat =
+  'Too few seeds have finished to distinguish differences from chance; at least three are needed.';
+
 const same = (one: number, other: number): boolean => Math.abs(one - other) < 1e-9;
 
 /** States the highest recall and all settings that reach it, because small test sets produce ties. */
@@ -41,11 +57,13 @@ export function verdictText({ arms, contrasts }: Analysis): string {
   if (done.length === 0) return 'No run has finished yet.';
   const [first] = [...done].sort((a, b) => b.best!.estimate.mean - a.best!.estimate.mean);
   const lead = leadText(first!, done, contrasts.length === 0);
-  if (contrasts.length === 0) return lead;
+  if (contrasts.length === 0) {
+    const settings = done.reduce((count, { cells }) => count + cells.length, 0);
+    return settings > 1 && finishedSeeds(done) < fewestSeeds ? `${lead} ${caveat}` : lead;
+  }
   const found = contrasts.filter(({ verdict }) => verdict === 'difference');
   const few = contrasts.every(({ verdict }) => verdict === 'too few seeds');
-  if (few)
-    return `${lead} Too few seeds have finished to distinguish differences from chance; at least three are needed.`;
+  if (few) return `${lead} ${caveat}`;
   if (found.length === 0) return `${lead} No difference between the geometries is statistically significant.`;
   const ofFirst = found.filter(({ more }) => more === first!.arm);
   const said = (ofFirst.length > 0 ? ofFirst : found).slice(0, 3);

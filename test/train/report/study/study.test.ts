@@ -1,6 +1,8 @@
 import test from 'ava';
 import { studyPage } from '../../../../lib/train/report/study/study.ts';
-import { syntheticStudy } from '../../study/synthetic-study.ts';
+import { analyze } from '../../../../lib/train/study/analyze.ts';
+import { makePlan } from '../../../../lib/train/study/plan.ts';
+import { seeds, syntheticStudy } from '../../study/synthetic-study.ts';
 
 test('a study says how reliable the intervals are for its number of seeds', (t) => {
   const page = (count: number): string => {
@@ -12,8 +14,32 @@ test('a study says how reliable the intervals are for its number of seeds', (t) 
   const rough = /with fewer than five seeds, intervals are rough/;
   t.regex(page(5), five);
   for (const count of [1, 2, 3, 4, 6, 12]) t.notRegex(page(count), five);
-  for (const count of [2, 3, 4]) t.regex(page(count), rough);
-  for (const count of [1, 5, 6]) t.notRegex(page(count), rough);
+  for (const count of [3, 4]) t.regex(page(count), rough);
+  for (const count of [1, 2, 5, 6]) t.notRegex(page(count), rough);
+});
+
+test('with fewer than three seeds, a study shows ranges and no intervals', (t) => {
+  const study = syntheticStudy(3);
+  const some = (count: number) => ({
+    ...study,
+    plan: { ...study.plan, seeds: seeds.slice(0, count) },
+    results: study.results.filter(({ seed }) => seed <= count),
+  });
+  for (const count of [1, 2]) {
+    const page = studyPage(some(count));
+    t.notRegex(page, /95%|bootstrap|p-values/);
+    t.regex(page, /<th scope="col">range of the seeds<\/th>/);
+  }
+  t.regex(studyPage(some(3)), /<th scope="col">95% interval<\/th>/);
+  const best = analyze(some(2)).arms[0]!.best!;
+  const both = [...best.scores.values()];
+  t.deepEqual([best.estimate.low, best.estimate.high], [Math.min(...both), Math.max(...both)]);
+});
+
+test('counts one geometry in the singular', (t) => {
+  const made = makePlan({ axes: { geometry: { values: ['hybrid'] } }, seeds: [1] });
+  const page = studyPage({ name: 'one', plan: made, results: [] });
+  t.regex(page, /1 geometry, 1 setting, 1 paired seed: 0 of 1 run so far/);
 });
 
 test('the page of a study with few results makes no claims', (t) => {

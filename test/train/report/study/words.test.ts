@@ -25,3 +25,21 @@ test('describes a tie as a tie', (t) => {
     /^Highest: hyperbolic, 80\.0% at t_h 0\.05, tied with 2 more of its settings\./,
   );
 });
+
+test('warns of too few seeds with one geometry as with several', (t) => {
+  const few =
+    /Too few seeds have finished to distinguish differences from chance; at least three are needed\.$/;
+  const verdict = (count: number, arms: readonly string[], temperatures = 3): string => {
+    const made = plan();
+    const cells = made.cells.filter(({ arm }) => arms.includes(arm)).slice(0, temperatures * arms.length);
+    const some = seeds.slice(0, count);
+    const results = cells.flatMap(({ id }, i) => some.map((seed) => result(id, seed, 0.5 + 0.01 * i)));
+    return verdictText(analyze({ name: 'few', plan: { ...made, cells, seeds: some }, results }));
+  };
+  for (const count of [1, 2]) {
+    t.regex(verdict(count, ['hyperbolic']), few);
+    t.regex(verdict(count, ['hyperbolic', 'euclidean']), few);
+    t.notRegex(verdict(count, ['hyperbolic'], 1), few, 'a single setting');
+  }
+  t.notRegex(verdict(3, ['hyperbolic']), few);
+});
