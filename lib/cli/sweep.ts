@@ -5,7 +5,8 @@ import { isTemperature, type RunConfig } from '../train/options/options.ts';
 import { publishedDefaults, shapesDefaults } from '../train/options/resolve.ts';
 import { verdictText } from '../train/report/study/words.ts';
 import { studyReport } from '../train/report/study/write.ts';
-import { analyze } from '../train/study/analyze.ts';
+import { percent } from '../train/report/tables.ts';
+import { type Analysis, analyze } from '../train/study/analyze.ts';
 import { type Axis, type AxisName, axisNames, parseAxis } from '../train/study/axes.ts';
 import { readStudy, StudyFolder } from '../train/study/folder.ts';
 import { defaultGeometries, makePlan, maxRuns, type StudyPlan } from '../train/study/plan.ts';
@@ -15,6 +16,7 @@ import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { addRunOptions, givenOptions } from './run-options.ts';
 import { performStudies, studyMeter } from './studies.ts';
+import { textTable } from './table.ts';
 
 interface SweepOptions extends Record<string, unknown> {
   out?: string;
@@ -194,6 +196,26 @@ function printPlan(
   process.stderr.write(`${lines.join('\n')}\n${size}, in ${path}.\n`);
 }
 
+/** Maximum number of rows in the table of settings on the terminal. */
+const maxListed = 40;
+
+/** Formats the mean and standard deviation of the settings as a table, in percent, best first. */
+function settingsText({ arms }: Analysis): string {
+  const cells = arms.flatMap(({ cells }) => cells).filter(({ estimate }) => estimate.count > 0);
+  const sorted = cells.sort((a, b) => b.estimate.mean - a.estimate.mean);
+  const rows = sorted
+    .slice(0, maxListed)
+    .map(({ cell, estimate: { mean, deviation, count } }) => [
+      `${cell.arm} ${cell.label}`,
+      percent(mean),
+      percent(deviation),
+      String(count),
+    ]);
+  const more = sorted.length - rows.length;
+  const rest = more === 0 ? '' : `\nand ${counted(more, 'more setting')}, in results.csv`;
+  return `${textTable([['Recall@1 in %', 'mean', 'std. dev.', 'seeds'], ...rows])}${rest}`;
+}
+
 async function study(
   path: string,
   plan: StudyPlan,
@@ -211,7 +233,7 @@ async function study(
   meter.end();
   const analysis = analyze(await readStudy(path));
   if (json) jsonLine({ type: 'end', folder: path, complete, contrasts: analysis.contrasts });
-  meter.say(`\n${verdictText(analysis)}`);
+  meter.say(`\n${settingsText(analysis)}\n\n${verdictText(analysis)}`);
   if (!complete) meter.say('Stopped. To resume, run the same command again.');
   meter.say(`Report: ${relative('.', join(path, 'report.html'))}`);
   if (!complete) process.exitCode = interrupt.code;

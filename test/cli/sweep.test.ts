@@ -48,6 +48,10 @@ test('the same command resumes a killed study and repeats no run', async (t) => 
   t.is(second.code, 0, second.stderr);
   t.regex(second.stderr, /^8 runs: 2 geometry x 2 t x 2 seeds\.$/m);
   t.regex(second.stderr, new RegExp(`Resuming: ${before} of 8 runs are done`));
+  t.regex(
+    second.stderr,
+    /^Recall@1 in % +mean +std\. dev\. +seeds\n(\w+ t_[eh] 0\.[13] +\d+\.\d +\d+\.\d +2\n){4}\n/m,
+  );
   t.is(second.rows().filter(({ type }) => type === 'result').length, 8 - before);
   const results = (await lines()).map((line) => JSON.parse(line) as { cell: string; seed: number });
   t.is(new Set(results.map(({ cell, seed }) => `${cell} ${seed}`)).size, 8);
