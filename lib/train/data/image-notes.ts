@@ -25,14 +25,18 @@ export function notesOf(found: { alpha: number; large: number }, background?: Ba
   return notes;
 }
 
-/** Returns notes on the images that loaders have read so far. */
+/**
+ * Returns notes on the images that loaders have read so far.
+ *
+ * @param alphaNoted - whether an earlier note was about alpha, so that no other follows with a different count
+ */
 export function imageNotes(
   loaders: readonly ImageLoader[],
-  { background }: { background: Background },
+  { background, alphaNoted = false }: { background: Background; alphaNoted?: boolean },
 ): string[] {
   const sum = (count: (loader: ImageLoader) => number): number =>
     loaders.reduce((total, loader) => total + count(loader), 0);
-  const found = { alpha: sum((each) => each.withAlpha), large: sum((each) => each.large) };
+  const found = { alpha: alphaNoted ? 0 : sum((each) => each.withAlpha), large: sum((each) => each.large) };
   return notesOf(found, background);
 }
 

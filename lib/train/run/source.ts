@@ -69,6 +69,8 @@ export async function openSource(config: RunConfig, place: RankPlace = singlePro
       yield* epoch === first ? batches.slice(done % sampler.steps) : batches;
     }
   }
+  const alpha = place.rank === 0 ? await alphaWarnings(dataset, config) : [];
+  const noted = { background: config.background, alphaNoted: alpha.length > 0 };
   return {
     epochSteps: sampler.steps,
     steps: sampler.steps * config.ep,
@@ -77,14 +79,9 @@ export async function openSource(config: RunConfig, place: RankPlace = singlePro
     tree: ClassTree.of(train),
     sizes: sizesOf(dataset),
     prefetch: true,
-    warnings: [
-      ...dataset.warnings,
-      ...(place.rank === 0 ? await alphaWarnings(dataset, config) : []),
-      ...publishedWarnings(config),
-      ...epochWarnings(config),
-    ],
+    warnings: [...dataset.warnings, ...alpha, ...publishedWarnings(config), ...epochWarnings(config)],
     skipped: () => [...loader.skipped, ...test.loader.skipped],
-    imageNotes: () => imageNotes([loader, test.loader], config),
+    imageNotes: () => imageNotes([loader, test.loader], noted),
     batches: (done, signal) => {
       const options = { epoch: 0, first: done * config.bs, signal };
       if (place.size === 1) return loader.batches(indices(done), options);

@@ -17,7 +17,7 @@ export interface SweepHooks {
   onResult?: (result: Result) => void;
   /** Writes the study's report; called with its folder, and awaited, after each run and at the end. */
   report?: (folder: string) => Promise<void>;
-  /** Hooks of the runs themselves. */
+  /** Hooks of the runs themselves; `onWarning` receives each text once per study, because runs share their data. */
   onStep?: TrainHooks['onStep'];
   onWarning?: TrainHooks['onWarning'];
   /** Executes a run, as `train` does. */
@@ -29,7 +29,8 @@ export interface SweepHooks {
  * (for example at a low temperature) counts as a result. Any other error ends the study; call `sweep` again to resume it.
  * @returns whether the study is complete
  */
-export async function sweep(folder: StudyFolder, hooks: SweepHooks): Promise<boolean> {
+export async function sweep(folder: StudyFolder, given: SweepHooks): Promise<boolean> {
+  const hooks = { ...given, ...(given.onWarning && { onWarning: distinct(given.onWarning) }) };
   await using _ = await folder.lock();
   await hooks.prepare?.();
   const { plan, invalid } = folder;
@@ -47,6 +48,16 @@ export async function sweep(folder: StudyFolder, hooks: SweepHooks): Promise<boo
   }
   await hooks.report?.(folder.path);
   return folder.results.length === total;
+}
+
+/** Returns a callback that ignores texts that it was called with before. */
+function distinct<T>(call: (text: string) => T): (text: string) => T | undefined {
+  const seen = new Set<string>();
+  return (text) => {
+    if (seen.has(text)) return undefined;
+    seen.add(text);
+    return call(text);
+  };
 }
 
 /** Executes one run; returns null if it was interrupted. */

@@ -18,3 +18,10 @@ test('adds the counts of several loaders', (t) => {
   const loaders = [1, 2].map((withAlpha) => ({ withAlpha, large: 0 })) as never[];
   t.regex(imageNotes(loaders, { background: 'white' })[0]!, /^3 images have an alpha channel/);
 });
+
+test('counts alpha once per run', (t) => {
+  const loaders = [{ withAlpha: 1, large: 2 }] as never[];
+  const notes = imageNotes(loaders, { background: 'white', alphaNoted: true });
+  t.is(notes.length, 1);
+  t.regex(notes[0]!, /^2 images have more than/);
+});

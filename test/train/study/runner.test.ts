@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { coded } from '../../../lib/errors.ts';
 import type { RunConfig } from '../../../lib/train/options/options.ts';
-import type { RunResult } from '../../../lib/train/run/hooks.ts';
+import type { RunResult, TrainHooks } from '../../../lib/train/run/hooks.ts';
 import { readStudy, StudyFolder } from '../../../lib/train/study/folder.ts';
 import { sweep } from '../../../lib/train/study/runner.ts';
 import { temporary } from '../tiny-data.ts';
@@ -41,6 +41,21 @@ test('performs every run of a study once, and resumes after any interruption', a
   const study = await readStudy(out);
   t.is(study.results.length, 45);
   t.deepEqual((await readdir(out)).sort(), ['results.jsonl', 'runs', 'sweep.json']);
+});
+
+test('reports a warning about the data of all runs once', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  const texts: string[] = [];
+  const run = async (config: RunConfig, { onWarning }: TrainHooks): Promise<RunResult> => {
+    await onWarning?.('skipped a.jpg: it is damaged');
+    if (config.seed === 2) await onWarning?.(`only ${config.name}`);
+    return await quick(config);
+  };
+  const folder = await StudyFolder.open(join(path, 'study'), { ...plan(), seeds: [1, 2] });
+  await sweep(folder, { run, onWarning: (text) => void texts.push(text) });
+  t.is(texts.filter((text) => text.startsWith('skipped')).length, 1);
+  t.is(texts.length, 1 + plan().cells.length);
 });
 
 test('counts a diverged run as a result, but not an interrupted one', async (t) => {
