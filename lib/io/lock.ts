@@ -99,6 +99,14 @@ export class Lock implements AsyncDisposable {
     }
   }
 
+  /**
+   * The descriptor of the locked file; null once released. If a program inherits it, the lock remains held until that
+   * program ends, even if this process is killed.
+   */
+  get descriptor(): number | null {
+    return this.#descriptor;
+  }
+
   /** Whether the lock file still belongs to this holder. */
   async isHeld(): Promise<boolean> {
     return (await readLockFile(this.path))?.text === this.#text;

@@ -6,7 +6,8 @@ import { basename, dirname, join } from 'node:path';
 import { addonCache } from '../cache-folder.ts';
 import { coded } from '../errors.ts';
 import { ensureFolder } from '../io/folder.ts';
-import { lastWords, run, versionOf } from './command.ts';
+import type { Lock } from '../io/lock.ts';
+import { type CommandOptions, lastWords, run, versionOf } from './command.ts';
 import { cachedAddons, cacheFolder, checkoutAddon, packageRoot, packageVersion } from './paths.ts';
 import { type AddonRecord, addonName, type BuiltAddon, type LibTorch, recordName } from './record.ts';
 import type { Ui } from './ui.ts';
@@ -45,16 +46,17 @@ export function fingerprint(libtorch: LibTorch): string {
  * Builds the training addon for a libtorch and stores it with its record, in the checkout or else in the cache, which
  * `npm ci` does not remove. The folder in the cache is named after the libtorch version and the fingerprint.
  *
+ * @param lock - remains held while the compiler runs, even if this process is killed
  * @throws Error `ERR_HOROBALL_BUILD` if a tool is missing or the build fails
  */
-export async function buildTrainAddon(libtorch: LibTorch, ui: Ui): Promise<BuiltAddon> {
+export async function buildTrainAddon(libtorch: LibTorch, ui: Ui, lock?: Lock): Promise<BuiltAddon> {
   // Computed before the build: a source that changes during the build must not count as built.
   const record: AddonRecord = { libtorch, fingerprint: fingerprint(libtorch) };
   const cached = join(cachedAddons(), `torch-${libtorch.version}-${record.fingerprint}`);
   const folder = await outputFolder(checkoutAddon === undefined ? [cached] : [checkoutAddon, cached]);
   const work = join(dirname(folder), 'work');
   const options = ['-DHOROBALL_CORE=OFF', '-DHOROBALL_TRAIN=ON', ...libtorchOptions(libtorch)];
-  await cmake(work, options, 'train', 'training addon', ui);
+  await cmake(work, options, 'train', 'training addon', ui, lock);
   const built = await publish(join(work, 'out', addonName), folder, record);
   if (folder === cached) await rm(work, { recursive: true, force: true });
   return built;
@@ -111,25 +113,35 @@ async function cmake(
   target: string,
   what: string,
   ui: Ui,
+  lock?: Lock,
 ): Promise<void> {
   await requireTools(what);
   // CMake's cache from an earlier configuration would keep the paths of another libtorch.
   await rm(join(work, 'CMakeCache.txt'), { force: true });
   const fixed = ['-DCMAKE_BUILD_TYPE=Release', `-DCMAKE_JS_INC=${headers}`];
   const env = { ...process.env, LIBTORCH: '' };
-  await step(['-S', packageRoot, '-B', work, ...fixed, ...options], `configuring the ${what}`, ui, { env });
+  const descriptor = lock?.descriptor;
+  await step(['-S', packageRoot, '-B', work, ...fixed, ...options], `configuring the ${what}`, ui, {
+    env,
+    descriptor,
+  });
   const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / bytesPerJob)));
   const build = ['--build', work, '--target', target, '--parallel', String(jobs)];
-  await step(build, `building the ${what}`, ui, { env, jobs });
+  await step(build, `building the ${what}`, ui, { env, descriptor, jobs });
 }
 
-interface StepOptions {
+interface StepOptions extends Pick<CommandOptions, 'descriptor'> {
   env: NodeJS.ProcessEnv;
   /** Number of commands that the build runs in parallel. */
   jobs?: number;
 }
 
-async function step(args: string[], what: string, ui: Ui, { env, jobs = 1 }: StepOptions): Promise<void> {
+async function step(
+  args: string[],
+  what: string,
+  ui: Ui,
+  { env, descriptor, jobs = 1 }: StepOptions,
+): Promise<void> {
   const errors: string[] = [];
   const progressOf = buildProgress(jobs);
   const onLine = (line: string): void => {
@@ -138,7 +150,7 @@ async function step(args: string[], what: string, ui: Ui, { env, jobs = 1 }: Ste
     if (/\berror\b/i.test(line)) errors.push(line.trim());
   };
   ui.steps(0, 1, what);
-  const result = await run('cmake', args, { env, onLine });
+  const result = await run('cmake', args, { env, descriptor, onLine });
   if (result.code === 0) return;
   const words = errors[0] ?? lastWords(result);
   throw coded(

@@ -14,6 +14,8 @@ export interface CommandOptions {
   timeoutMs?: number;
   /** Aborting it ends the program. */
   signal?: AbortSignal | undefined;
+  /** A descriptor that the program inherits, such as that of a lock. */
+  descriptor?: number | null | undefined;
   /** Called with every complete line of either stream, as it arrives. */
   onLine?: (line: string) => void;
 }
@@ -25,14 +27,14 @@ const maxKept = 64_000;
 export function run(
   program: string,
   args: readonly string[],
-  { env = process.env, cwd, timeoutMs, signal, onLine }: CommandOptions = {},
+  { env = process.env, cwd, timeoutMs, signal, descriptor = null, onLine }: CommandOptions = {},
 ): Promise<CommandResult> {
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       env,
       ...(cwd === undefined ? {} : { cwd }),
       ...(signal === undefined ? {} : { signal }),
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', ...(descriptor === null ? [] : [descriptor])],
     });
     // Not spawn's own timeout option: if the program does not exist, its timer keeps the process alive until
     // it expires.
@@ -44,7 +46,7 @@ export function run(
     const out = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
       let rest = '';
-      child[stream].setEncoding('utf8').on('data', (text: string) => {
+      child[stream]!.setEncoding('utf8').on('data', (text: string) => {
         out[stream] = (out[stream] + text).slice(-maxKept);
         const lines = (rest + text).split(/\r?\n|\r/);
         rest = lines.pop() ?? '';

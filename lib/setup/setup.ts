@@ -44,19 +44,19 @@ export async function setup(options: SetupOptions, ui: Ui): Promise<SetupResult>
   if (ready !== undefined) return ready;
   if (options.libtorch !== undefined) await takeFolder(options.libtorch); // a wrong path fails before anything is written
   try {
-    await using _ = await setupLock();
-    return await install(options, coreBuilt, ui);
+    await using lock = await setupLock();
+    return await install(options, coreBuilt, ui, lock);
   } finally {
     await rmdir(cacheFolder()).catch(() => {}); // a failed setup leaves no empty folder
   }
 }
 
 /** Finds or installs libtorch, and builds the training addon unless it is current. */
-async function install(options: SetupOptions, coreBuilt: boolean, ui: Ui): Promise<SetupResult> {
+async function install(options: SetupOptions, coreBuilt: boolean, ui: Ui, lock: Lock): Promise<SetupResult> {
   await recoverLibTorch();
   const libtorch = await ensureLibTorch(options, ui);
   const kept = options.force ? undefined : await keptAddon(libtorch);
-  const addon = kept ?? (await newAddon(libtorch, ui));
+  const addon = kept ?? (await newAddon(libtorch, ui, lock));
   await writeChoice(libtorch);
   return { libtorch, addon, changed: coreBuilt || kept === undefined };
 }
@@ -69,8 +69,8 @@ async function keptAddon(libtorch: LibTorch): Promise<SetupResult['addon'] | und
   return 'reason' in probed ? undefined : { file: built.file, ...probed.info };
 }
 
-async function newAddon(libtorch: LibTorch, ui: Ui): Promise<SetupResult['addon']> {
-  const { file } = await buildTrainAddon(libtorch, ui);
+async function newAddon(libtorch: LibTorch, ui: Ui, lock: Lock): Promise<SetupResult['addon']> {
+  const { file } = await buildTrainAddon(libtorch, ui, lock);
   const probed = await probeAt(file);
   if ('reason' in probed) {
     throw coded(probed.code, `[setup] the training addon was built but does not work: ${probed.reason}`);

@@ -325,3 +325,32 @@ test("a damaged lock file stays held as long as the kernel's lock is held", asyn
   await writeFile(path, sound.subarray(0, 9));
   t.is(await takeLock(path), null);
 });
+
+test('a lock whose descriptor a program inherited is held until that program ends', async (t) => {
+  if (process.platform !== 'linux')
+    return t.pass('the state of locks of other processes is known on Linux only');
+  const path = join(await temporary(t), 'lock');
+  const [lockUrl, commandUrl] = ['io/lock', 'setup/command'].map(
+    (name) => new URL(`../../lib/${name}.js`, import.meta.url).href,
+  );
+  const code = `const { Lock } = await import('${lockUrl}');
+    const { run } = await import('${commandUrl}');
+    const lock = await Lock.take('${path}', (holder) => new Error(holder));
+    run('sh', ['-c', 'echo $$; exec sleep 60'], { descriptor: lock.descriptor, onLine: console.log });`;
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', code]);
+  const [text] = (await once(holder.stdout, 'data')) as [Buffer];
+  const program = Number(text.toString());
+  t.teardown(() => {
+    try {
+      process.kill(program, 'SIGKILL');
+    } catch {
+      // it has ended
+    }
+  });
+  holder.kill('SIGKILL');
+  await once(holder, 'close');
+  t.is(await takeLock(path), `process ${holder.pid}`);
+  process.kill(program, 'SIGKILL');
+  while ((await takeLock(path)) !== null) await sleep(10);
+  t.pass();
+});

@@ -1,6 +1,6 @@
 // Builds the training addon with a fake cmake that copies the addon of this checkout.
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readdir, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test from 'ava';
 import { buildProgress } from '../../lib/setup/build.ts';
@@ -25,7 +25,10 @@ fi`;
     const env = { PATH: programs, LIBTORCH: dirname(record.libtorch.lib) };
     return (await bareNode(here, [program(here), 'setup'], env)).stderr;
   };
-  t.regex(await setup(`echo '// later' >> ${source}`), /^Ready: /m);
+  const inherited = join(here.project, 'inherited');
+  t.regex(await setup(`echo '// later' >> ${source}; /bin/ls -l /proc/$$/fd > ${inherited}`), /^Ready: /m);
+  // Keeps the lock while the compiler runs, even if setup is killed.
+  if (process.platform === 'linux') t.regex(await readFile(inherited, 'utf8'), /3 -> .*setup\.lock/);
   t.regex(await setup(), /^Ready: /m);
   t.regex(await setup(), /^Nothing to do: /m);
   // In the cache, one folder per libtorch and ABI: `npm ci` removes everything in node_modules.
