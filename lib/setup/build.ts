@@ -91,8 +91,8 @@ async function outputFolder(folders: readonly string[]): Promise<string> {
 async function publish(from: string, folder: string, record: AddonRecord): Promise<BuiltAddon> {
   const [file, recordFile] = [join(folder, addonName), join(folder, recordName)];
   await ensureFolder(folder);
+  await copyFile(from, `${file}.partial`); // before the earlier addon is invalidated: the disk may be full
   await rm(recordFile, { force: true });
-  await copyFile(from, `${file}.partial`);
   await rename(`${file}.partial`, file);
   await writeFile(`${recordFile}.partial`, `${JSON.stringify(record, null, 2)}\n`);
   await rename(`${recordFile}.partial`, recordFile);

@@ -20,10 +20,10 @@ if [ "$1" = --build ]; then
   /bin/mkdir -p "$2/out" && /bin/cp ${file} "$2/out/train.node"
   ${during}
 fi`;
-  const setup = async (during = ''): Promise<string> => {
+  const setup = async (during = '', ...options: string[]): Promise<string> => {
     await writeFile(join(programs, 'cmake'), cmake(during), { mode: 0o755 });
     const env = { PATH: programs, LIBTORCH: dirname(record.libtorch.lib) };
-    return (await bareNode(here, [program(here), 'setup'], env)).stderr;
+    return (await bareNode(here, [program(here), 'setup', ...options], env)).stderr;
   };
   const inherited = join(here.project, 'inherited');
   t.regex(await setup(`echo '// later' >> ${source}; /bin/ls -l /proc/$$/fd > ${inherited}`), /^Ready: /m);
@@ -31,6 +31,8 @@ fi`;
   if (process.platform === 'linux') t.regex(await readFile(inherited, 'utf8'), /3 -> .*setup\.lock/);
   t.regex(await setup(), /^Ready: /m);
   t.regex(await setup(), /^Nothing to do: /m);
+  await setup('/bin/rm "$2/out/train.node"', '--force');
+  t.regex(await setup(), /^Nothing to do: /m, 'a failed build keeps the earlier addon');
   // In the cache, one folder per libtorch and ABI: `npm ci` removes everything in node_modules.
   const [addons] = await readdir(join(here.project, '.cache/horoball/addons'));
   const built = await readdir(join(here.project, '.cache/horoball/addons', addons!));
