@@ -237,3 +237,21 @@ test('an error above the tolerance fails the comparison', (t) => {
   eachClose(fake as never, wrong, d, 1e-7, 'each');
   t.deepEqual(failed, [true, true]);
 });
+
+test('messages print commands with npx, because the package is rarely installed globally', async (t) => {
+  const files = (await readdir(join(root, 'lib'), { recursive: true }))
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((name) => name.endsWith('.ts') && !/^(tasks|guide|examples)\//.test(name));
+  const lines = async (name: string): Promise<string[]> =>
+    (await read(`lib/${name}`)).split('\n').filter((line) => !/^\s*(\/\*\*|\*|\/\/)/.test(line));
+  // Help, in which examples follow a `$`, is excluded: its options and lists name commands in quotation marks.
+  const printed = /(: |Run |Use )horoball [a-z]+ |(Run |run |with )\\?`horoball [a-z]/;
+  t.regex('Resume with: horoball train --resume', printed);
+  t.notRegex('Resume with: npx horoball train --resume', printed);
+  const found = await Promise.all(
+    files.map(async (name) =>
+      (await lines(name)).filter((line) => printed.test(line)).map((line) => `${name}: ${line.trim()}`),
+    ),
+  );
+  t.deepEqual(found.flat(), []);
+});

@@ -82,7 +82,9 @@ function checkBackbone(given: Given, { fuse }: Options): void {
   if (fuse !== undefined)
     throw usage(`[eval] fuse: expected no value without a run, got ${fuse}. Pass a run folder.`);
   if (saved !== undefined)
-    throw usage('[eval] save_emb: expected no value without a run. Use horoball embed to write features.');
+    throw usage(
+      '[eval] save_emb: expected no value without a run. Use npx horoball embed to write features.',
+    );
 }
 
 function usage(message: string): RangeError {

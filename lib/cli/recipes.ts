@@ -43,7 +43,7 @@ function list(): string {
   ]);
   const table = textTable([['Name', 'Paper', 'Data', 'Backbone', 'Recall@1'], ...rows]);
   const more =
-    'Recall@1 is the published value in %. `horoball recipes <name>` shows the command and all its options.';
+    'Recall@1 is the published value in %. `npx horoball recipes <name>` shows the command and all its options.';
   return `${table}\n\n${folded(more)}\n\n${differs()}`;
 }
 

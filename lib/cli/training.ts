@@ -250,7 +250,7 @@ function summary(result: TrainResult, config: RunConfig): string {
 function stoppedText({ steps, folder }: TrainResult, { save_every }: RunConfig): string {
   const when = steps === 0 ? 'before the first step' : `after ${steps} step${steps === 1 ? '' : 's'}`;
   if (folder === null) return `Stopped ${when}; nothing was saved.`;
-  const command = `horoball train --resume ${shellWord(relative('.', folder))}`;
+  const command = `npx horoball train --resume ${shellWord(relative('.', folder))}`;
   if (steps === 0) return `Stopped ${when}. Start the run again with: ${command}`;
   if (save_every === null)
     return `Stopped ${when}; the weights were saved, but --save_every None leaves no checkpoint to resume from.`;

@@ -59,7 +59,7 @@ export const servingKey = 'horoball.embed';
  */
 export function parseServing(text: string | undefined, file: string): Serving {
   if (text === undefined) {
-    const message = `${file} has no evaluation transform for images. Export the network with \`horoball export\`.`;
+    const message = `${file} has no evaluation transform for images. Export the network with \`npx horoball export\`.`;
     throw coded('ERR_HOROBALL_FORMAT', message);
   }
   const value = parsed(text);

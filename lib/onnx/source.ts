@@ -128,7 +128,7 @@ async function runSource(folder: string, opening: Opening): Promise<OnnxSource> 
   const weights = join(folder, 'model.safetensors');
   await checkInside(weights);
   if (!(await exists(weights))) {
-    const message = `${at}: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: horoball train --resume ${shellWord(folder)}`;
+    const message = `${at}: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(folder)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   const transform = { resize, background, maxPixels };

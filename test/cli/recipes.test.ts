@@ -248,7 +248,7 @@ test('the recipes are the published commands and our settings', async (t) => {
     recallAt1: number | null;
   }[];
   t.is(rows.length, 15);
-  const command = published.replace('train --ds CUB --path DATA', 'horoball train --path DATA --ds CUB');
+  const command = published.replace('train --ds CUB --path DATA', 'npx horoball train --path DATA --ds CUB');
   t.is(rows[0]!.command, command.replace('[50]', '"[50]"'));
   t.like(rows.find(({ name }) => name === 'hypvit-cars-dino')!.resolved, {
     bs: 882,
@@ -261,12 +261,12 @@ test('the recipes are the published commands and our settings', async (t) => {
   );
   const own = rows.find(({ name }) => name === 'emoji')!;
   t.like(own, { recallAt1: null, resolved: { ds: 'emoji', path: 'data', weights: null, freeze: null } });
-  t.regex(own.command, /^horoball train --ds emoji .*--freeze None/);
+  t.regex(own.command, /^npx horoball train --ds emoji .*--freeze None/);
   t.regex((await horoball(['recipes', 'emoji'])).stdout, /not from a\s+paper/);
   const proxies = (await horoball(['recipes', 'proxy-anchor-cub-vit'])).stdout;
   t.regex(
     proxies,
-    /^horoball train --path DATA --ds CUB .*\n\nThese settings are adapted from .*Proxy-Anchor/,
+    /^npx horoball train --path DATA --ds CUB .*\n\nThese settings are adapted from .*Proxy-Anchor/,
   );
   t.notRegex(proxies, /15 minutes/);
   const one = await horoball(['recipes', 'hypmix-cub-vit']);

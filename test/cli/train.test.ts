@@ -129,7 +129,7 @@ test('--resume resumes a run that Ctrl-C stopped, and says so', async (t) => {
   running.child.kill('SIGINT');
   const stopped = await running.outcome;
   t.is(stopped.code, 130);
-  t.regex(stopped.stderr, /Resume with: horoball train --resume \S*folder-hybrid-1$/m);
+  t.regex(stopped.stderr, /Resume with: npx horoball train --resume \S*folder-hybrid-1$/m);
   const resumed = await horoball(args);
   t.is(resumed.code, 0, resumed.stderr);
   t.regex(resumed.stderr, /Resuming .*folder-hybrid-1 after step \d+\./);

@@ -155,7 +155,7 @@ export function findRecipe(name: string, argument: string = '[train] recipe'): R
   const names = recipes.map((recipe) => recipe.name).join(', ');
   throw coded(
     'ERR_HOROBALL_OPTION',
-    `${argument}: expected one of ${names}, got '${name}'. \`horoball recipes\` describes them.`,
+    `${argument}: expected one of ${names}, got '${name}'. \`npx horoball recipes\` describes them.`,
     RangeError,
   );
 }
@@ -165,7 +165,9 @@ export function commandOf({ options }: Recipe): string {
   const flags = Object.entries(options).map(([key, value]) =>
     value === true ? `--${key}` : `--${key} ${shown(value)}`,
   );
-  return [options.ds === 'emoji' ? 'horoball train' : 'horoball train --path DATA', ...flags].join(' ');
+  return [options.ds === 'emoji' ? 'npx horoball train' : 'npx horoball train --path DATA', ...flags].join(
+    ' ',
+  );
 }
 
 function shown(value: unknown): string {

@@ -30,7 +30,7 @@ export async function restoredEmbedder(run: string, config: RunConfig): Promise<
 async function restore(run: string, embedder: Embedder, config: RunConfig): Promise<void> {
   const file = join(run, 'model.safetensors');
   if (!existsSync(file)) {
-    const message = `[run] path: expected a run whose training has finished, got ${run} without model.safetensors. Resume it with: horoball train --resume ${shellWord(run)}`;
+    const message = `[run] path: expected a run whose training has finished, got ${run} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(run)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   const { missing } = await loadTrained(file, embedder, config);

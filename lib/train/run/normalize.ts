@@ -85,7 +85,7 @@ async function pulledOf(model: string, note: (text: string) => void): Promise<st
   }
   if ((await findPulled(published.name)) !== null) return published.name;
   note(
-    `the backbone starts from random weights, because the published weights of ${model} have not been downloaded; get them with: horoball weights pull ${published.name}`,
+    `the backbone starts from random weights, because the published weights of ${model} have not been downloaded; get them with: npx horoball weights pull ${published.name}`,
   );
   return null;
 }

@@ -12,7 +12,7 @@ import type { RunState } from './state.ts';
  * @param folder - folder of the run or study; null if nothing is stored
  */
 export function reportFailureText(error: unknown, folder: string | null): string {
-  const again = folder === null ? '' : `; to try again: horoball report ${shellWord(folder)}`;
+  const again = folder === null ? '' : `; to try again: npx horoball report ${shellWord(folder)}`;
   return `the report could not be generated (${reasonOf(error)})${again}`;
 }
 

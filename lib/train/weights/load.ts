@@ -202,13 +202,13 @@ export async function findWeights(source: string, cache?: string): Promise<strin
   const inRun = join(source, 'model.safetensors');
   if (existsSync(inRun)) return inRun;
   if (existsSync(join(source, 'config.json'))) {
-    const message = `[weights] source: expected a run that has finished, got ${source}, which has no model.safetensors. Resume it with: horoball train --resume ${shellWord(source)}`;
+    const message = `[weights] source: expected a run that has finished, got ${source}, which has no model.safetensors. Resume it with: npx horoball train --resume ${shellWord(source)}`;
     throw coded('ERR_HOROBALL_WEIGHTS', message);
   }
   if (existsSync(source)) return source;
   const pulled = await findPulled(source, cache);
   if (pulled !== null) return pulled.path;
-  const message = `[weights] source: expected a file, a run or downloaded weights, got '${source}'. Run horoball weights pull ${source}.`;
+  const message = `[weights] source: expected a file, a run or downloaded weights, got '${source}'. Run npx horoball weights pull ${source}.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 

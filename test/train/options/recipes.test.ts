@@ -44,7 +44,7 @@ test('the command of a recipe parses to its configuration', (t) => {
   for (const recipe of recipes) {
     const command = commandOf(recipe);
     t.deepEqual(parseConfig(readBack(command)), parseConfig(recipe.options), command);
-    t.is(command.startsWith('horoball train --path DATA'), recipe.options.ds !== 'emoji', command);
+    t.is(command.startsWith('npx horoball train --path DATA'), recipe.options.ds !== 'emoji', command);
   }
 });
 
@@ -53,7 +53,7 @@ test('the error for an unknown name lists the known ones', (t) => {
     instanceOf: RangeError,
     code: 'ERR_HOROBALL_OPTION',
     message:
-      /^\[train\] recipe: expected one of hypmix-cub-vit, .*, emoji, got 'emoj'\. `horoball recipes` describes them\.$/,
+      /^\[train\] recipe: expected one of hypmix-cub-vit, .*, emoji, got 'emoj'\. `npx horoball recipes` describes them\.$/,
   });
   t.throws(() => findRecipe('toString', '[sweep] recipe'), { message: /^\[sweep\] recipe: / });
 });

@@ -393,7 +393,7 @@ test.serial('a run whose report cannot be written succeeds, and says how to make
   const page = await blocked('no-page', 'report.html');
   t.is(page.result.report, null);
   t.is(page.drawn.length, 1);
-  t.true(page.drawn[0]!.endsWith(`horoball report ${join(runs, 'no-page')}`), page.drawn[0]);
+  t.true(page.drawn[0]!.endsWith(`npx horoball report ${join(runs, 'no-page')}`), page.drawn[0]);
   const snapshot = await blocked('no-snapshot', 'snapshot.json');
   t.is(snapshot.result.evaluations.length, 1);
   t.is(snapshot.drawn.length, 2); // one for the snapshot, and one for the report, which cannot read it

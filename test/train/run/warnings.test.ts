@@ -7,7 +7,7 @@ import { invalidLinesText, reportFailureText, warnOfSkipped } from '../../../lib
 test('the warning about a missing report states the reason and, if there is a folder, the command', (t) => {
   const error = new Error('no pixels');
   t.is(reportFailureText(error, null), 'the report could not be generated (no pixels)');
-  t.regex(reportFailureText(error, 'my runs/a'), /: horoball report 'my runs\/a'$/);
+  t.regex(reportFailureText(error, 'my runs/a'), /: npx horoball report 'my runs\/a'$/);
 });
 
 test('counts invalid lines in singular and plural', (t) => {

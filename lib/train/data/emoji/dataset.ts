@@ -75,7 +75,7 @@ async function locate(root: string): Promise<string> {
   for (const folder of [root, path.join(root, 'emoji')])
     if ((await readManifest(folder, manifestName)) !== undefined) return folder;
   const out = path.basename(root) === 'emoji' ? root : path.join(root, 'emoji');
-  const command = `horoball data emoji --out ${shellWord(path.relative('.', out))}`;
+  const command = `npx horoball data emoji --out ${shellWord(path.relative('.', out))}`;
   const message = `[data] path: expected the emoji data set, got ${root}. Create it with ${command}.`;
   throw coded('ERR_HOROBALL_DATA_READ', message);
 }

@@ -61,5 +61,5 @@ test('a report that cannot be written causes a warning with the command that mak
   await writer.onEnd('complete');
   t.is(writer.path, null);
   t.is(warnings.length, 1);
-  t.regex(warnings[0]!, /^the report could not be generated \(.+\); to try again: horoball report /);
+  t.regex(warnings[0]!, /^the report could not be generated \(.+\); to try again: npx horoball report /);
 });

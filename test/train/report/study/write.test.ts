@@ -35,7 +35,7 @@ test('a study whose report cannot be written continues, and says how to make it'
   t.true(await sweep(folder, { run: quick, report: studyReport((text) => void warnings.push(text)) }));
   t.is((await readStudy(out)).results.length, plan().cells.length * 5);
   t.true(
-    warnings.length > 0 && warnings.every((text) => text.endsWith(`horoball report ${out}`)),
+    warnings.length > 0 && warnings.every((text) => text.endsWith(`npx horoball report ${out}`)),
     warnings[0],
   );
 });
