@@ -1,4 +1,4 @@
-import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, link, mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
@@ -17,6 +17,8 @@ import { bestName, type Checkpoint, lastName, type Position, saveWeights } from 
 import { lockRun, lostLock, runHolder } from './lock.ts';
 import { type LogState, openLog, rewindLog } from './metrics-log.ts';
 import type { Row } from './record.ts';
+
+const logName = 'metrics.jsonl';
 
 /** Stores the results of a run. */
 export interface RunStore extends AsyncDisposable {
@@ -104,8 +106,15 @@ export class DiskStore implements RunStore {
     await ensureFolder(config.runs);
     const name = await makeRunFolder(config);
     const folder = resolve(config.runs, name);
+    const lock = await lockRun(folder).catch(async (error) => {
+      await rmdir(folder).catch(() => {}); // fails if the folder is not empty
+      throw error;
+    });
+    if (!(await isUnused(folder))) {
+      await lock.release();
+      throw existing(folder);
+    }
     try {
-      const lock = await lockRun(folder);
       const store = await DiskStore.#open(folder, name, lock);
       return await store.#begin(async () => await store.#writeConfig(config));
     } catch (error) {
@@ -276,9 +285,9 @@ function isBest({ step, best }: Position): boolean {
 /** Creates a new folder. mkdir is atomic, so runs that start at the same time use different folders. */
 async function makeRunFolder({ runs, name, ds, geometry }: RunConfig & { runs: string }): Promise<string> {
   if (name !== null) {
-    if (await createFolder(join(runs, name))) return name;
-    const message = `[train] name: expected a new run folder, got ${join(runs, name)}, which exists. Choose another --name.`;
-    throw coded('ERR_HOROBALL_RUN_EXISTS', message);
+    const folder = join(runs, name);
+    if ((await createFolder(folder)) || (await isUnused(folder))) return name;
+    throw existing(folder);
   }
   const stem = `${ds}-${geometry}-`;
   const taken = (await readdir(runs))
@@ -289,6 +298,22 @@ async function makeRunFolder({ runs, name, ds, geometry }: RunConfig & { runs: s
   for (let number = largest(taken, 0) + 1; ; number++) {
     if (await createFolder(join(runs, stem + number))) return stem + number;
   }
+}
+
+/** Whether a folder has no results: it is new, or its run was killed before it wrote config.json. */
+async function isUnused(folder: string): Promise<boolean> {
+  const entries = await readdir(folder).catch(() => null);
+  if (entries === null) return false; // not a folder
+  const isInitial = (entry: string): boolean =>
+    entry === logName || entry.startsWith('.training') || entry.startsWith('.config.json.');
+  return (
+    entries.every(isInitial) && (!entries.includes(logName) || (await stat(join(folder, logName))).size === 0)
+  );
+}
+
+function existing(folder: string): Error {
+  const message = `[train] name: expected a new run folder, got ${folder}, which exists. Choose another --name.`;
+  return coded('ERR_HOROBALL_RUN_EXISTS', message);
 }
 
 async function createFolder(path: string): Promise<boolean> {

@@ -10,7 +10,7 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { parseConfig } from '../../../lib/train/options/resolve.ts';
@@ -58,6 +58,27 @@ test.serial('rejects an existing name without changing the run that has it', asy
     message: /mine/,
   });
   t.deepEqual((await readdir(first.folder)).sort(), ['.training', 'config.json', 'metrics.jsonl']);
+});
+
+test.serial('a run that was killed before it wrote config.json does not block its name', async (t) => {
+  const folder = join(runs, 'killed');
+  await mkdir(folder);
+  const { pid } = spawnSync('true'); // a process that has ended
+  await writeFile(join(folder, '.training'), JSON.stringify({ pid, host: hostname() }));
+  await writeFile(join(folder, 'metrics.jsonl'), '');
+  await writeFile(join(folder, '.config.json.1.tmp'), '{');
+  const store = await create(config({ name: 'killed' }));
+  t.is(store.folder, folder);
+  await store[Symbol.asyncDispose]();
+  for (const [name, text] of [
+    ['notes.txt', ''],
+    ['metrics.jsonl', '{}\n'],
+  ] as const) {
+    await mkdir(join(runs, name));
+    await writeFile(join(runs, name, name), text);
+    await t.throwsAsync(create(config({ name })), { code: 'ERR_HOROBALL_RUN_EXISTS' }, name);
+    t.deepEqual(await readdir(join(runs, name)), [name], 'its files are kept');
+  }
 });
 
 test.serial('a run round-trips, even if its folder was moved', async (t) => {
