@@ -52,11 +52,11 @@ async function contents(folder: string): Promise<Record<string, string>> {
 }
 
 const packages = fileURLToPath(new URL('../../../test/fixtures/emoji', import.meta.url));
-/** A program that unpacks the archive next to it. */
+/** A program that unpacks an archive in the folder that its argument names. */
 const unpacking = `
 import { unpackLibTorch } from '${new URL('../../lib/setup/archive.js', import.meta.url).href}';
-const folder = decodeURI(new URL('.', import.meta.url).pathname);
-await unpackLibTorch(folder + 'libtorch.zip', folder + 'cache/current', async () => {}, () => {}).catch(
+const [, folder] = process.argv;
+await unpackLibTorch(folder + '/libtorch.zip', folder + '/cache/current', async () => {}, () => {}).catch(
   ({ code, message }) => {
     console.log(JSON.stringify({ type: 'error', code: code ?? null, message }));
     process.exitCode = 1;
@@ -145,9 +145,8 @@ export const commands: readonly FaultyCommand[] = [
         ([name, text]) => [`libtorch/${name}`, Buffer.from(text.repeat(500))] as const,
       );
       await writeFile(join(folder, 'libtorch.zip'), zipSync(Object.fromEntries(entries)));
-      await writeFile(join(folder, 'unpack.mjs'), unpacking);
     },
-    args: (folder) => [join(folder, 'unpack.mjs')],
+    args: (folder) => ['--input-type=module', '-e', unpacking, folder],
     result: (folder) => contents(join(folder, 'cache')),
   },
 ];

@@ -52,10 +52,7 @@ export async function locatePackage(
 const manifestSchema = z.looseObject({ version: z.string() });
 
 async function versionIn(file: string): Promise<string> {
-  const found = await readRecordFile(file)
-    .then(manifestSchema.parse)
-    .catch(() => undefined);
-  return found?.version ?? 'unknown';
+  return manifestSchema.safeParse(await readRecordFile(file)).data?.version ?? 'unknown';
 }
 
 async function exists(file: string): Promise<boolean> {
