@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { type Coded, coded } from '../errors.ts';
@@ -147,7 +147,8 @@ function find(runtime: Runtime): string | undefined {
   for (const resolve of ways) {
     try {
       const path = resolve();
-      if (path !== undefined) return pathToFileURL(path).href;
+      // A bundler may replace the path with the number or the name of a module.
+      if (path !== undefined && isAbsolute(path)) return pathToFileURL(path).href;
     } catch {
       // the package is not installed there
     }

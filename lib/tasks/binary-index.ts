@@ -25,12 +25,21 @@ function resolvers(): string {
   const cases = runtimes.map(
     (name) => `  '${name}': () => {\n    try { return require.resolve('${name}'); } catch {}\n  },`,
   );
+  const libraries = ['napi-v6', 'napi-v3'].map(
+    (abi) =>
+      `  join(__dirname, \`../../../../onnxruntime-node/bin/${abi}/\${process.platform}/\${process.arch}/libonnxruntime.so.1\`),`,
+  );
   return `'use strict';
+const { join } = require('node:path');
 // The optional ONNX runtimes, as literals in \`try\`, so that file tracers find an installed one and bundlers do not fail
 // if none is installed.
 exports.runtimes = {
 ${cases.join('\n')}
 };
+// The library next to the binding of onnxruntime-node, which loads it. Turbopack copies it only if a path names it.
+exports.libraries = [
+${libraries.join('\n')}
+];
 `;
 }
 

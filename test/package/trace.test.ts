@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { nodeFileTrace } from '@vercel/nft';
@@ -89,6 +90,14 @@ const programs: Readonly<Record<string, Program>> = {
     uses: ['core'],
   },
 };
+
+test('the library of the runtime is named by path', (t) => {
+  if (process.platform !== 'linux') return t.pass('skipped: names a file of Linux');
+  const { packaged, project } = t.context;
+  const require = createRequire(join(project, 'index.js'));
+  const { libraries } = require(join(packaged, 'dist/lib/binary/runtimes.js')) as { libraries: string[] };
+  t.true(libraries.some(existsSync), libraries.join('\n'));
+});
 
 for (const [name, { text, printed, uses }] of Object.entries(programs)) {
   test(`files traced from ${name} run in another folder, with the native core`, async (t) => {
