@@ -105,11 +105,20 @@ function openWasm(instead?: Error): Core {
     const message = `horoball's WebAssembly core failed to load (${firstLine(cause)}). Unset HOROBALL_WASM to use the native core; in a checkout, run \`npm run build:wasm\`.`;
     throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', message), { cause });
   }
-  if (instead !== undefined && builtin('node:worker_threads').isMainThread) {
+  if (instead !== undefined && builtin('node:worker_threads').isMainThread && isFirst()) {
     const message = `horoball uses its WebAssembly core, which is slower. ${instead.message} HOROBALL_WASM=1 selects WebAssembly without this warning.`;
     process.emitWarning(message, { type: 'HoroballWarning', code: 'HOROBALL_WASM' });
   }
   return found;
+}
+
+/** Whether this is the first call in the process: `horoball` and `horoball/embed` each have an instance of this module. */
+function isFirst(): boolean {
+  const warned = Symbol.for('horoball.warned');
+  const state = process as unknown as Record<symbol, boolean>;
+  if (state[warned] === true) return false;
+  state[warned] = true;
+  return true;
 }
 
 function firstLine(error: unknown): string {
@@ -126,7 +135,7 @@ function whyNot(cause: unknown, named: string | undefined): string {
 
 const adviceOfNamed = 'Set HOROBALL_CORE to a file such as core.node in @horoball/core-linux-x64.';
 const adviceOfBundle =
-  'Install the package horoball next to the bundle, or set HOROBALL_CORE to the path of its .node file.';
+  "Keep horoball out of the bundle (in Next.js: serverExternalPackages: ['horoball']) and install it next to the bundle, or set HOROBALL_CORE to the path of its .node file.";
 
 /**
  * Names the package to install. It is missing after `--omit=optional`, or if node_modules comes from another platform.
