@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { type Delta, gromovDelta } from '../delta.ts';
 import { coded } from '../errors.ts';
 import { readNpy } from '../io/npy.ts';
+import { isInRun } from '../io/run-path.ts';
 import { readSafetensors } from '../io/safetensors.ts';
 import { type Matrix, matrix } from '../matrix.ts';
 import type { Skipped } from '../train/data/loader.ts';
@@ -123,7 +124,9 @@ async function featuresOf(
   meter: Meter,
   signal: AbortSignal,
 ): Promise<Matrix> {
-  if (source !== undefined && !(await isFolder(source))) {
+  const isRun =
+    source === undefined || (await isFolder(source)) || (tensor === undefined && (await isInRun(source)));
+  if (!isRun) {
     const { seed: _, ...ofImages } = { ...given, split } as Record<string, unknown>;
     refuseOthers(ofImages, `${source} is a file of features`);
     return await readFeatures(source, tensor);

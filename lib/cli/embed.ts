@@ -46,7 +46,10 @@ export function embedCommand(): Command {
   const command = new Command('embed')
     .description('write the embeddings of a data set with labels and paths')
     .usage('[options] --out <file> [run]')
-    .argument('[run]', 'run folder; if omitted, the backbone given by --model and --weights')
+    .argument(
+      '[run]',
+      'run folder or a checkpoint in it; if omitted, the backbone given by --model and --weights',
+    )
     .requiredOption('--out <file>', 'output file, .safetensors or .npy; required')
     .addOption(new Option('--split <name>', 'split of the data set').choices(splitNames).default('test'))
     .addOption(
@@ -79,7 +82,7 @@ async function exportEmbeddings(
   using interrupt = interruptible((text) => meter.say(text));
   const note = (text: string): void => meter.say(`Note: ${text}.`);
   const config = await configOf('embed', run, { ...given }, note);
-  using embedder = await networkOf(run, config, note);
+  using embedder = await networkOf(run, config, note, { head: wanted.some((each) => each !== 'body') });
   const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
   const onSkipped = (image: Skipped): void => note(skippedText(image));
   const { signal } = interrupt;

@@ -4,6 +4,7 @@ import { finished } from 'node:stream/promises';
 import { Command } from 'commander';
 import { coded } from '../errors.ts';
 import { naming } from '../io/file-errors.ts';
+import { runPathOf } from '../io/run-path.ts';
 import { matrix } from '../matrix.ts';
 import type { QueryResults } from '../retrieval.ts';
 import type { Skipped } from '../train/data/loader.ts';
@@ -34,7 +35,7 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    "Omitted options default to the run's values; the weights are those in its model.safetensors.",
+    "Omitted options default to the run's values. A run folder stands for the final network of the run, model.safetensors; a checkpoint in it, such as best.safetensors, for its own weights.",
     'Without a run, ranks images by the cosine similarity of their features in the backbone given by --model and --weights, and prints Recall@k, like eval_pretrain.py of the published code.',
   ],
   examples: [
@@ -42,6 +43,7 @@ const notes: Notes = {
       'evaluate again and write the result of each query',
       'horoball eval runs/shapes-hybrid-1 --per-query queries.jsonl',
     ],
+    ['the checkpoint of the best evaluation', 'horoball eval runs/shapes-hybrid-1/best.safetensors'],
     ['on other images', 'horoball eval runs/folder-hybrid-1 --ds folder --path other-images'],
     ['a pretrained backbone', 'horoball eval --model dinov2_vits14 --ds CUB --path CUB_200_2011'],
   ],
@@ -51,7 +53,10 @@ const notes: Notes = {
 export function evalCommand(): Command {
   const command = new Command('eval')
     .description("evaluate a run's weights or a pretrained backbone on the test classes of a data set")
-    .argument('[run]', 'run folder; if omitted, the backbone given by --model and --weights')
+    .argument(
+      '[run]',
+      'run folder or a checkpoint in it; if omitted, the backbone given by --model and --weights',
+    )
     .option(
       '--fuse <run>',
       'also rank by a weighted sum of the cosine similarity in this run and the hyperbolic distance in another run',
@@ -131,7 +136,8 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
   const note = (text: string): void => meter.say(`Note: ${text}.`);
   const config = await configOf('eval', run, { ...given }, note);
   // A run in progress writes the same files, and could replace its weights during the evaluation.
-  await using _ = given.save_emb ? await lockRun(run, '[eval] save_emb') : null;
+  const { folder } = await runPathOf(run);
+  await using _ = given.save_emb ? await lockRun(folder, '[eval] save_emb') : null;
   const test = await openTestSet(config);
   for (const warning of test.warnings) note(warning);
   using embedder = await networkOf(run, config);
@@ -145,7 +151,7 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
   meter.end();
   for (const image of test.loader.skipped) onSkipped(image);
   if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));
-  const saved = given.save_emb ? await saveEmbeddings(run, embedder, config, { signal, onSkipped }) : [];
+  const saved = given.save_emb ? await saveEmbeddings(folder, embedder, config, { signal, onSkipped }) : [];
   for (const { file, images } of saved) meter.say(`${images} images: ${relative('.', file)}`);
   if (json) jsonLine({ type: 'evaluation', ...evaluation, ...(both && { fusedWith: fuse, ...both }) });
   const more = both === null ? [] : [{ name: `Fused with ${fuse}`, recall: both.fusedRuns }];

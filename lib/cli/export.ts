@@ -2,6 +2,7 @@ import { basename, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import type { Background } from '../image/resample.ts';
+import { runPathOf } from '../io/run-path.ts';
 import { squareSide } from '../model/sides.ts';
 import { resolveViT } from '../model/vit.ts';
 import { exportOnnx } from '../onnx/export.ts';
@@ -46,7 +47,10 @@ export function exportCommand(): Command {
   const command = new Command('export')
     .description('export the network of a run, or a backbone, as ONNX')
     .usage('[options] [run]')
-    .argument('[run]', 'run folder; if omitted, the backbone given by --model and --weights')
+    .argument(
+      '[run]',
+      'run folder or a checkpoint in it; if omitted, the backbone given by --model and --weights',
+    )
     .addOption(
       new Option('--onnx [path]', 'folder to write, or a file that ends in .onnx').default(
         undefined,
@@ -85,7 +89,7 @@ async function write(run: string | undefined, options: Options & Record<string, 
   const wanted = chosen.length > 0 ? chosen : (['fp32'] as const);
   if (typeof options.onnx === 'string') await checkTarget(options.onnx, wanted.length);
   const source = run === undefined ? await backboneOf(options) : await runOf(run, options);
-  const path = typeof options.onnx === 'string' ? options.onnx : defaultPath(source);
+  const path = typeof options.onnx === 'string' ? options.onnx : await defaultPath(source);
   if (!path.endsWith('.onnx')) {
     const result = await exportOnnxFolder(source, path, { storages: wanted });
     const bytes = result.files.reduce((sum, file) => sum + file.bytes, 0);
@@ -126,8 +130,9 @@ async function runOf(run: string, options: Record<string, unknown>): Promise<str
       `${other}: expected no value because ${run} has its own, got ${given[other]}. Omit the option or the run.`,
     );
   }
-  await readConfig(run); // rejects a folder that is not a run folder
-  const changed = await changedOption(run);
+  const { folder } = await runPathOf(run);
+  await readConfig(folder); // rejects a folder that is not a run folder
+  const changed = await changedOption(folder);
   if (changed !== null) process.stderr.write(`Note: ${changed}.\n`);
   return run;
 }
@@ -167,8 +172,8 @@ function weightsOf(model: string, weights: string | null): Promise<string> {
   return findWeights(source);
 }
 
-function defaultPath(source: string | BackboneSource): string {
-  return typeof source === 'string' ? join(source, 'export') : source.name;
+async function defaultPath(source: string | BackboneSource): Promise<string> {
+  return typeof source === 'string' ? join((await runPathOf(source)).folder, 'export') : source.name;
 }
 
 function usage(message: string): RangeError {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { coded } from '../errors.ts';
+import { runPathOf } from '../io/run-path.ts';
 import type { Embedder } from '../train/lane/embedder.ts';
 import { setThreads } from '../train/lane/native.ts';
 import type { RunConfig } from '../train/options/options.ts';
@@ -15,6 +16,7 @@ import { networkOptions } from './run-options.ts';
 /**
  * Returns the configuration of a run or, without a run, the defaults, with the given options applied.
  * @param command - the command's name, for errors
+ * @param run - a run folder, or a checkpoint in it
  * @param note - see `normalizeOptions`
  * @throws `ERR_HOROBALL_OPTION` if both a run and an option that describes a network are given
  */
@@ -29,8 +31,9 @@ export async function configOf(
     const message = `[${command}] ${other}: expected no value because ${run} has its own, got ${given[other]}. Omit the option or the run.`;
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   }
-  const began = run === undefined ? {} : await readConfig(run);
-  const changed = run === undefined ? null : await changedOption(run);
+  const folder = run === undefined ? undefined : (await runPathOf(run)).folder;
+  const began = folder === undefined ? {} : await readConfig(folder);
+  const changed = folder === undefined ? null : await changedOption(folder);
   if (changed !== null) note?.(changed);
   const config = await normalizeOptions(parseConfig({ ...began, ...given }, command), note, command);
   if (run !== undefined && given['path'] === undefined) checkDataPath(command, run, config);
@@ -47,13 +50,17 @@ export function checkDataPath(command: string, run: string, { path }: RunConfig)
   throw coded('ERR_HOROBALL_DATA_READ', message);
 }
 
-/** Returns the trained network of a run or, without a run, a network with the weights given by the options. */
+/**
+ * Returns the trained network of a run or, without a run, a network with the weights given by the options.
+ * @param options - `head`: without a run, whether the head is used and its weights are loaded; default false
+ */
 export async function networkOf(
   run: string | undefined,
   config: RunConfig,
   note?: (text: string) => void,
+  { head = false }: { head?: boolean } = {},
 ): Promise<Embedder> {
   if (config.threads > 0) setThreads(config.threads);
-  if (run === undefined) return await createEmbedder(config, note);
+  if (run === undefined) return await createEmbedder(config, note, { head });
   return await restoredEmbedder(run, config);
 }

@@ -53,7 +53,10 @@ export function searchCommand(): Command {
     .argument('<image...>', 'images to search for')
     .requiredOption('--gallery <folder>', 'folder with the images to search, at any depth; required')
     .addOption(
-      new Option('--run <folder>', 'run folder of the network').default(undefined, 'the newest finished run'),
+      new Option('--run <path>', 'run folder of the network, or a checkpoint in it').default(
+        undefined,
+        'the newest finished run',
+      ),
     )
     .option('--k <n>', 'number of results per image', '10')
     .addOption(
@@ -81,7 +84,7 @@ async function search(images: readonly string[], given: Given, options: Options)
   const note = (text: string): void => meter.say(`Note: ${text}.`);
   const run = await runOf(options.run, given, note);
   const config = await configOf('search', run, { ...given, ds: 'folder', path: options.gallery }, note);
-  using embedder = await networkOf(run, config, note);
+  using embedder = await networkOf(run, config, note, { head: (options.output ?? 'body') !== 'body' });
   const paths = [...found, ...images];
   const split: Split = { classes: ['images'], samples: paths.map((path) => ({ path, label: 0 })) };
   const loader = loaderOf(split, config);

@@ -1,4 +1,5 @@
-import { relative } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { shellWord } from '../io/shell.ts';
 import { Dashboard } from '../train/dashboard/server.ts';
 import { LiveState } from '../train/dashboard/state.ts';
@@ -10,6 +11,7 @@ import { parseEpochs } from '../train/options/epochs.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { Mlflow } from '../train/report/run/mlflow.ts';
 import { evaluationLines } from '../train/report/tables.ts';
+import { bestName } from '../train/run/checkpoint.ts';
 import type { RunListener } from '../train/run/hooks.ts';
 import { checkFree } from '../train/run/lock.ts';
 import type { RunPlan } from '../train/run/plan.ts';
@@ -241,9 +243,21 @@ function summary(result: TrainResult, config: RunConfig): string {
     lines.push('', `${when}:`, table, '');
   }
   if (skipped > 0) lines.push(`${skipped} ${skipped === 1 ? 'image' : 'images'} could not be read.`);
+  lines.push(...bestText(result));
   if (interrupted) lines.push(stoppedText(result, config));
   if (report) lines.push(`Report: ${relative('.', report)}`);
   return lines.join('\n');
+}
+
+/** Says how to use the checkpoint of the best evaluation, if the final network differs from it. */
+function bestText({ folder, best, evaluations }: TrainResult): string[] {
+  if (folder === null || best === null || best.step === evaluations.at(-1)?.step) return [];
+  const file = join(folder, bestName);
+  if (!existsSync(file)) return []; // with `--save_every None`
+  const command = `npx horoball eval ${shellWord(relative('.', file))}`;
+  return [
+    `Best: epoch ${best.epoch}, Recall@1 ${percent(best.recall)}%. Evaluate or export it with: ${command}`,
+  ];
 }
 
 /** Describes where a run stopped and how to resume it, if it can be resumed. */

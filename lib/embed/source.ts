@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { filePath } from '../check.ts';
 import { type Coded, coded, typeError } from '../errors.ts';
+import { finalName, isInRun } from '../io/run-path.ts';
 import { checkOnnx } from '../onnx/checksum.ts';
 import { readOnnxMetadata } from '../onnx/metadata.ts';
 import { isFolder, noNetwork, type Opening, presentStorages } from '../onnx/present.ts';
@@ -17,7 +18,7 @@ export interface Served {
 }
 
 /**
- * Finds the network of a run folder, an exported folder or an ONNX file. A run's network is converted in memory, so its
+ * Finds the network of a run folder, a checkpoint in it, an exported folder or an ONNX file. A run's network is converted in memory, so its
  * folder may be read-only.
  *
  * @throws Error `ERR_HOROBALL_RUN` for any other folder and a path that does not exist, `ERR_HOROBALL_FORMAT` for a file that horoball did not write
@@ -30,11 +31,15 @@ export async function openServed(source: string | URL, storage: Storage | undefi
     typeof source === 'string'
       ? filePath('loadEmbedder', 'source', source)
       : pathOfUrl('loadEmbedder', 'source', source);
-  if (!(await isFolder(path, opening))) return await fromFile(path, basename(path));
+  if (!(await isFolder(path, opening))) {
+    if (await isInRun(path)) return await fromRun(path, storage);
+    if (path.endsWith('.safetensors')) throw notInRun(path);
+    return await fromFile(path, basename(path));
+  }
   const name = basename(resolve(path));
   const exported = await fromExport(path, name, storage);
   if (exported !== undefined) return exported;
-  if (await isFile(join(path, 'model.safetensors'))) return await fromRun(path, storage);
+  if (await isFile(join(path, finalName))) return await fromRun(path, storage);
   const ofRun = await fromExport(join(path, 'export'), name, storage);
   if (ofRun !== undefined) return ofRun;
   if (!(await isFile(join(path, 'config.json')))) throw noNetwork(path, opening);
@@ -44,8 +49,14 @@ export async function openServed(source: string | URL, storage: Storage | undefi
 const opening: Opening = {
   operation: 'loadEmbedder',
   argument: 'source',
-  expected: 'a run folder, an exported folder or an ONNX file',
+  expected: 'a run folder, a checkpoint in it, an exported folder or an ONNX file',
 };
+
+function notInRun(file: string): Coded {
+  const { operation, argument, expected } = opening;
+  const message = `[${operation}] ${argument}: expected ${expected}, got ${file}, which is not a checkpoint next to the config.json of its run. Export it with exportOnnx.`;
+  return coded('ERR_HOROBALL_RUN', message);
+}
 
 async function fromFile(path: string, name: string): Promise<Served> {
   const metadata = await readOnnxMetadata(path);
@@ -71,9 +82,9 @@ function notPresent(folder: string, storage: Storage, present: readonly Storage[
 }
 
 /** Imports the exporter only when needed, because it requires zod. */
-async function fromRun(folder: string, storage: Storage = 'fp32'): Promise<Served> {
+async function fromRun(run: string, storage: Storage = 'fp32'): Promise<Served> {
   const { onnxOf, openSource } = await import('../onnx/source.ts');
-  const source = await openSource(folder, opening);
+  const source = await openSource(run, opening);
   return { name: source.name, model: onnxOf(source, storage), serving: source.serving };
 }
 

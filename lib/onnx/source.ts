@@ -12,6 +12,7 @@ import { shapeText } from '../io/elements.ts';
 import { checkInside, readInside } from '../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../io/json.ts';
 import { checkedBy } from '../io/read-back.ts';
+import { isInRun, networkKey, type RunPath, runPathOf } from '../io/run-path.ts';
 import { readSafetensors } from '../io/safetensors.ts';
 import { shellWord } from '../io/shell.ts';
 import { isReals } from '../matrix.ts';
@@ -56,8 +57,9 @@ export function onnxOf({ network, weights, serving }: OnnxSource, storage: Stora
 }
 
 /**
- * Opens a network for export: a run folder, the `model.safetensors` of a run, a file written by `saveWeights`, or a
- * backbone. A file has no evaluation transform, so its images are resized to the size of the network's input.
+ * Opens a network for export: a run folder, a checkpoint or the `model.safetensors` in a run folder, a file written by
+ * `saveWeights`, or a backbone. A file outside of a run has no evaluation transform, so its images are resized to the size
+ * of the network's input.
  *
  * @param opening - the operation and its argument, for errors
  * @throws Error `ERR_HOROBALL_RUN` for a path that does not exist and a folder that is not a finished run,
@@ -70,15 +72,15 @@ export async function openSource(
 ): Promise<OnnxSource> {
   if (typeof source !== 'string') return backboneSource(checkObject('exportOnnx', source, 'source'));
   filePath('exportOnnx', 'source', source);
-  return (await isFolder(source, opening))
-    ? await runSource(source, opening)
+  return (await isFolder(source, opening)) || (await isInRun(source))
+    ? await runSource(await runPathOf(source), opening)
     : await weightsSource(source, basename(source), {}, 'both', opening);
 }
 
 const exporting: Opening = {
   operation: 'export',
   argument: 'run',
-  expected: 'a run folder or its model.safetensors',
+  expected: 'a run folder or a checkpoint in it',
 };
 
 function backboneSource({ name, model, weights, resize, background = 'white' }: BackboneSource): OnnxSource {
@@ -111,7 +113,7 @@ const runSchema = z.looseObject({
   max_pixels: z.int().min(1).default(defaultMaxPixels),
 });
 
-async function runSource(folder: string, opening: Opening): Promise<OnnxSource> {
+async function runSource({ folder, weights }: RunPath, opening: Opening): Promise<OnnxSource> {
   const at = `[${opening.operation}] ${opening.argument}`;
   const file = join(folder, 'config.json');
   const text = await readInside(file);
@@ -125,7 +127,6 @@ async function runSource(folder: string, opening: Opening): Promise<OnnxSource> 
     background,
     max_pixels: maxPixels,
   } = checkedBy(runSchema, parsedJson(text, file, maxOptionValues), file);
-  const weights = join(folder, 'model.safetensors');
   await checkInside(weights);
   if (!(await exists(weights))) {
     const message = `${at}: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(folder)}`;
@@ -156,16 +157,17 @@ async function weightsSource(
   space: Space,
   { operation }: Opening,
 ): Promise<OnnxSource> {
-  const { metadata, tensors } = await readSafetensors(file);
-  const text = metadata['horoball'];
+  const { metadata } = await readSafetensors(file, { names: [] });
+  const text = metadata[networkKey];
   if (text === undefined) {
-    const message = `[${operation}] weights: expected a file that describes its network, got ${file}. Export the model.safetensors of a run.`;
+    const message = `[${operation}] weights: expected a file that describes its network, got ${file}. Export a run, or a checkpoint in its folder.`;
     throw coded('ERR_HOROBALL_WEIGHTS', message);
   }
   const network = networkOf(text, file);
   const { imgSize, mean, std } = network.model;
   const size = squareSide('export', imgSize);
   const shapes = shapesOf(network);
+  const { tensors } = await readSafetensors(file, { names: shapes.keys() }); // a checkpoint also has the optimizer's state
   const transform = {
     size,
     resize: size,

@@ -80,6 +80,43 @@ test('a run folder, an exported folder and a file give the embeddings of libtorc
   }
 });
 
+test('a checkpoint of a run gives its own embeddings, with the transform of the run', async (t) => {
+  const { root, run, images } = t.context;
+  const other = join(root, 'best');
+  await cp(run, other, { recursive: true });
+  const { tensors, metadata } = await readSafetensors(join(run, 'model.safetensors'));
+  const bias = tensors.get('head.bias')!.data as Float32Array;
+  bias.forEach((value, i) => {
+    bias[i] = -value;
+  });
+  await writeSafetensors(join(other, 'model.safetensors'), tensors as Map<string, TensorToWrite>, {
+    metadata,
+  });
+  const optimizer = { shape: [1], data: new Float32Array(1) };
+  const state = new Map<string, object>([...tensors, ['optimizer/step', optimizer]]) as Map<
+    string,
+    TensorToWrite
+  >;
+  const best = join(run, 'best.safetensors');
+  await writeSafetensors(best, state, { metadata: { ...metadata, 'horoball.checkpoint': '{}' } });
+  const file = join(root, 'best.onnx');
+  await exportOnnx(best, file);
+  const { unit } = await reference(other, images);
+  for (const source of [best, pathToFileURL(best), file]) {
+    const embedder = await loadEmbedder(source);
+    const { euclidean } = await embedder.embed(images);
+    t.true(relativeError(euclidean.data, unit) < networkError.network, String(source));
+    await embedder.dispose();
+  }
+  const alone = join(root, 'alone.safetensors');
+  await cp(best, alone);
+  await t.throwsAsync(loadEmbedder(alone), {
+    code: 'ERR_HOROBALL_RUN',
+    message:
+      /got \S+alone\.safetensors, which is not a checkpoint next to the config\.json of its run\. Export it/,
+  });
+});
+
 test('onnxruntime-web gives the same embeddings', async (t) => {
   const { run, images } = t.context;
   const { unit } = await reference(run, images);
@@ -259,7 +296,8 @@ test('invalid sources are rejected in one sentence', async (t) => {
 
 test('a source without a network is an error that says what was expected and where', async (t) => {
   const { root, run } = t.context;
-  const expected = '[loadEmbedder] source: expected a run folder, an exported folder or an ONNX file, got ';
+  const expected =
+    '[loadEmbedder] source: expected a run folder, a checkpoint in it, an exported folder or an ONNX file, got ';
   const message = async (source: string): Promise<string> => {
     const error = await t.throwsAsync(loadEmbedder(source), { code: 'ERR_HOROBALL_RUN' });
     return error!.message;

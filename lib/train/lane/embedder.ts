@@ -137,9 +137,9 @@ export class Embedder extends Resource<'Embedder'> {
   }
 
   /**
-   * Loads the network of a finished run, with its learned curvature.
-   * @param run - the run folder
-   * @throws `ERR_HOROBALL_RUN` if it is not the folder of a finished run; the errors of `loadWeights` and `create`
+   * Loads the network of a run, with its learned curvature.
+   * @param run - the folder of a finished run, or a checkpoint in a run folder, for example `best.safetensors`
+   * @throws `ERR_HOROBALL_RUN` if it is neither; the errors of `loadWeights` and `create`
    * @example
    * using embedder = await Embedder.load('runs/shapes-hybrid-1', { device: 'auto' });
    */

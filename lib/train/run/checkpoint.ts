@@ -5,6 +5,7 @@ import { checkObject, filePath, instance, integer, mostThreads } from '../../che
 import { coded, describe, quoted } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
+import { checkpointKey, networkKey } from '../../io/run-path.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
 import { ViT } from '../lane/backbone.ts';
 import { Embedder } from '../lane/embedder.ts';
@@ -42,7 +43,7 @@ export async function loadTrained(
 ): Promise<WeightsReport> {
   const report = await loadWeights(path, embedder, { partial: true }); // the caller reports missing parameters
   const { metadata } = await readSafetensors(path, { names: [] });
-  const saved = savedNetwork(parsedJson(metadata['horoball'] ?? '{}', path, maxOptionValues), path);
+  const saved = savedNetwork(parsedJson(metadata[networkKey] ?? '{}', path, maxOptionValues), path);
   checkSettings(path, saved, embedder);
   if (!learnableNames(config).includes('hyp_c')) checkSetting(path, 'hyp_c', saved.c, embedder.config.c);
   else if (saved.c !== undefined) embedder.setCurvature(saved.c);
@@ -67,7 +68,7 @@ function checkSetting(path: string, name: string, saved: unknown, value: unknown
 }
 
 function weightsMetadata(embedder: Embedder): Record<string, string> {
-  return { format: 'pt', horoball: JSON.stringify({ ...embedder.config, c: embedder.c }) };
+  return { format: 'pt', [networkKey]: JSON.stringify({ ...embedder.config, c: embedder.c }) };
 }
 
 /** The evaluation with the highest Recall@1 so far; ties go to the earlier one. */
@@ -185,7 +186,7 @@ export class Checkpoint {
    */
   async write(path: string): Promise<void> {
     filePath('checkpoint.write', 'path', path);
-    const metadata = { ...this.#weightsMetadata, [metadataKey]: JSON.stringify(this.#contents) };
+    const metadata = { ...this.#weightsMetadata, [checkpointKey]: JSON.stringify(this.#contents) };
     await writeSafetensors(path, this.#tensors, { metadata, checksums: true });
   }
 
@@ -197,7 +198,7 @@ export class Checkpoint {
    */
   static async read(path: string): Promise<Checkpoint> {
     const { tensors, metadata } = await readSafetensors(await fileOf(path));
-    const { [metadataKey]: _, ...weightsMetadata } = metadata;
+    const { [checkpointKey]: _, ...weightsMetadata } = metadata;
     return new Checkpoint(contentsOf(path, metadata), tensors, weightsMetadata);
   }
 
@@ -264,8 +265,6 @@ export class Checkpoint {
 export const lastName = 'last.safetensors';
 export const bestName = 'best.safetensors';
 
-const metadataKey = 'horoball.checkpoint';
-
 /** Checks a learner and its embedder, because an object with the prototype of `Learner` may lack its fields. */
 function checkLearner(operation: string, learner: Learner): void {
   const { embedder } = instance(operation, 'learner', learner, Learner);
@@ -291,7 +290,7 @@ export async function savedOptions(folder: string): Promise<RunConfig | null> {
 }
 
 function contentsOf(path: string, metadata: Readonly<Record<string, string>>): Contents {
-  const text = metadata[metadataKey];
+  const text = metadata[checkpointKey];
   if (text === undefined)
     throw checkpointError(
       `path: expected a checkpoint, got ${path}, which only contains weights. Pass it as weights.`,

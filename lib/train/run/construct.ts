@@ -13,29 +13,45 @@ import type { TestSet } from '../measure/test-set.ts';
 import { appliesTo, type RunConfig } from '../options/options.ts';
 import { configError } from '../options/resolve.ts';
 import { treeTermsOf } from '../options/tree.ts';
-import { findWeights, loadWeights } from '../weights/load.ts';
+import { findWeights, loadWeights, type WeightsTarget } from '../weights/load.ts';
+import { isHeadPart } from '../weights/names.ts';
 
 /**
  * Creates the network of a run with its initial weights.
  *
- * @param note - receives messages about adapted weights
+ * @param note - receives messages about adapted weights, without a full stop at the end
+ * @param options - `head`: whether the weights of the head are loaded, too; default true
  */
 export async function createEmbedder(
   config: RunConfig,
   note: (text: string) => void = () => {},
+  { head = true }: { head?: boolean } = {},
 ): Promise<Embedder> {
   const embedder = await newEmbedder(config);
   if (config.weights === null) return embedder;
   try {
-    const { notices } = await loadWeights(await findWeights(config.weights), embedder, {
-      partial: config.partial,
-    });
-    for (const notice of notices) note(notice);
+    const target = head ? embedder : backboneOf(embedder);
+    const { partial } = config;
+    const { notices } = await loadWeights(await findWeights(config.weights), target, { partial });
+    for (const notice of notices) note(notice.replace(/\.$/, ''));
     return embedder;
   } catch (error) {
     embedder.dispose();
     throw error;
   }
+}
+
+/** Returns the backbone of a network as a target of weights, for outputs that do not depend on the head. */
+function backboneOf(embedder: Embedder): WeightsTarget {
+  const parameters = embedder.parameters().filter(({ name }) => !isHeadPart(name));
+  return {
+    config: embedder.config,
+    parameters: () => parameters,
+    loadState: async (state, options) => {
+      const { missing, unexpected } = await embedder.loadState(state, options);
+      return { missing: missing.filter((name) => !isHeadPart(name)), unexpected };
+    },
+  };
 }
 
 /** Creates a network with the run's crop size as its input size. */

@@ -5,6 +5,7 @@ import type { LabeledBatch } from '../data/types.ts';
 import { checkGroup, type RankGroup } from '../lane/group.ts';
 import type { Baseline, Snapshot } from '../measure/types.ts';
 import type { RunConfig } from '../options/options.ts';
+import type { Best } from './checkpoint.ts';
 import type { EvaluationRow, HealthRow, StepRow } from './record.ts';
 import type { RunSummary } from './summary.ts';
 
@@ -83,6 +84,8 @@ export interface RunResult {
   /** Whether the signal stopped the run. */
   interrupted: boolean;
   evaluations: EvaluationRow[];
+  /** The evaluation whose checkpoint is `best.safetensors`; null without an evaluation after epoch 0. */
+  best: Best | null;
   baselines: Baseline[];
   /** Names of the class tree's levels above the classes, nearest first; absent if the levels are not named. */
   levels?: readonly string[];

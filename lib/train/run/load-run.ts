@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { filePath, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
+import { runPathOf } from '../../io/run-path.ts';
 import { shellWord } from '../../io/shell.ts';
 import { type Embedder, type LoadRunOptions, setRunLoader } from '../lane/embedder.ts';
 import type { RunConfig } from '../options/options.ts';
@@ -13,6 +13,7 @@ import { readConfig } from './read.ts';
 
 /**
  * Creates the network of a finished run with its weights.
+ * @param run - the run folder, or a checkpoint in it
  * @param config - configuration of the run, possibly with another device or precision
  * @throws `ERR_HOROBALL_RUN` if the run has no weights yet; `ERR_HOROBALL_WEIGHTS` if they do not match its configuration
  */
@@ -28,9 +29,9 @@ export async function restoredEmbedder(run: string, config: RunConfig): Promise<
 }
 
 async function restore(run: string, embedder: Embedder, config: RunConfig): Promise<void> {
-  const file = join(run, 'model.safetensors');
+  const { folder, weights: file } = await runPathOf(run);
   if (!existsSync(file)) {
-    const message = `[run] path: expected a run whose training has finished, got ${run} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(run)}`;
+    const message = `[run] path: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(folder)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   const { missing } = await loadTrained(file, embedder, config);
@@ -49,7 +50,8 @@ async function loadRun(run: string, options: LoadRunOptions): Promise<Embedder> 
     options,
     Object.keys(loadOptions) as (keyof LoadRunOptions)[],
   );
-  const began = await readConfig(filePath(operation, 'run', run));
+  const { folder } = await runPathOf(filePath(operation, 'run', run));
+  const began = await readConfig(folder);
   const config = parseConfig({ ...began, ...given, device }, operation);
   return await restoredEmbedder(run, await normalizeOptions(config, undefined, operation));
 }

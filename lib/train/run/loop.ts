@@ -38,7 +38,7 @@ export async function executeRun(
 }
 
 function resultOf({ source, store, state }: Run, interrupted: boolean): RunResult {
-  const { step: steps, evaluations, baselines } = state;
+  const { step: steps, evaluations, best, baselines } = state;
   const levels = source.test?.split.levels;
   const skipped = source.skipped().length;
   return {
@@ -46,6 +46,7 @@ function resultOf({ source, store, state }: Run, interrupted: boolean): RunResul
     steps,
     interrupted,
     evaluations,
+    best,
     baselines,
     skipped,
     ...(levels && { levels }),

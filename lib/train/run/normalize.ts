@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { coded } from '../../errors.ts';
 import { reasonOf } from '../../io/file-errors.ts';
+import { runPathOf } from '../../io/run-path.ts';
 import { shellWord } from '../../io/shell.ts';
 import { readText } from '../../io/text.ts';
 import { resolveViT } from '../../model/vit.ts';
@@ -64,10 +65,12 @@ async function read(file: string, operation: string): Promise<string> {
   });
 }
 
-/** Checks that weights given as a run folder belong to the same backbone. */
+/** Checks that weights given as a run folder, or a checkpoint in it, belong to the same backbone. */
 async function checkRun(weights: string | null, model: string, operation: string): Promise<void> {
-  if (weights === null || !existsSync(join(weights, 'config.json'))) return;
-  const { model: trained } = await readConfig(weights);
+  if (weights === null) return;
+  const { folder } = await runPathOf(weights);
+  if (!existsSync(join(folder, 'config.json'))) return;
+  const { model: trained } = await readConfig(folder);
   if (trained !== model)
     throw configError(
       `[${operation}] model: expected ${trained}, the backbone of the run ${weights}, got ${model}. Pass --model ${shellWord(trained)}.`,

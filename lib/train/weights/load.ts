@@ -6,6 +6,7 @@ import { coded, shapeError } from '../../errors.ts';
 import { shapeText } from '../../io/elements.ts';
 import { PickleOpaque, refused } from '../../io/pickle-values.ts';
 import { PthFile } from '../../io/pth.ts';
+import { networkKey } from '../../io/run-path.ts';
 import { type SafeTensor, SafetensorsFile } from '../../io/safetensors.ts';
 import { shellWord } from '../../io/shell.ts';
 import { gridOf, prefixTokens } from '../../model/vit.ts';
@@ -14,7 +15,7 @@ import { elements } from '../lane/tensor.ts';
 import type { NamedTensor, Parameter, ViTConfig, WaitOptions } from '../lane/types.ts';
 import { hasLeadingOnes, type Recipe, recipeOf, withLeadingOnes } from './assemble.ts';
 import { resamplePositions } from './interpolate.ts';
-import { findStateDict, isBackbonePart, listed, plainNames } from './names.ts';
+import { findStateDict, isBackbonePart, isHeadPart, listed, plainNames } from './names.ts';
 import { findPulled } from './pull.ts';
 
 /** The result of loading weights. */
@@ -98,8 +99,9 @@ export async function loadWeights(
     if (!partial) checkWhole(path, parameters, recipes, [...unexpected, ...dropped]);
     const notices = [...file.notices];
     if (stripped.length > 0) notices.push(`Stripped from the names: ${stripped.join(' ')}`);
-    if (dropped.length > 0)
-      notices.push(`Dropped because they belong to the file's own head: ${listed(dropped)}.`);
+    const isOwnHead = (name: string): boolean => file.ownHead && isHeadPart(name);
+    const isRandom = parameters.some(({ name }) => isHeadPart(name) && !recipes.has(name));
+    notices.push(...headNotices({ dropped, isRandom, isUnused: unexpected.some(isOwnHead) }));
     if (zeros.size > 0) notices.push(`Dropped because all values are 0: ${listed([...zeros])}.`);
     const state = new Map<string, NamedTensor>();
     for (const { name, shape } of parameters) {
@@ -111,12 +113,35 @@ export async function loadWeights(
     }
     addClassPosition(state, recipes, await positionOfClass(embedder, recipes, read));
     const { missing } = await embedder.loadState(state, wait);
-    if (missing.length > 0) notices.push(`Not in the file, so unchanged: ${listed(missing)}.`);
-    if (unexpected.length > 0) notices.push(`In the file, but not in this network: ${listed(unexpected)}.`);
+    const others = missing.filter((name) => !isHeadPart(name));
+    if (others.length > 0) notices.push(`Not in the file, so unchanged: ${listed(others)}.`);
+    const unused = unexpected.filter((name) => !isOwnHead(name));
+    if (unused.length > 0) notices.push(`In the file, but not in this network: ${listed(unused)}.`);
     return { missing, unexpected, notices };
   } finally {
     await file.close();
   }
+}
+
+/** Says what happened to the head of the file, and to that of the network. */
+function headNotices({
+  dropped,
+  isRandom,
+  isUnused,
+}: {
+  /** Names of the dropped parts of a classifier or projection head. */
+  dropped: readonly string[];
+  /** Whether the file has no values for the network's head. */
+  isRandom: boolean;
+  /** Whether the file has an embedding head that the network does not have. */
+  isUnused: boolean;
+}): string[] {
+  if (isUnused)
+    return ["The file's embedding head is not used; give the run or its best.safetensors instead."];
+  const random = isRandom ? ['the embedding head starts from random values'] : [];
+  const kind = dropped.some((name) => /^head(_dist)?\.(weight|bias)$/.test(name)) ? 'classifier' : 'head';
+  const parts = dropped.length > 0 ? [`the ${kind} of the file is not used`, ...random] : random;
+  return parts.length === 0 ? [] : [`T${parts.join('; ').slice(1)}.`];
 }
 
 const isQkvBias = (name: string): boolean =>
@@ -172,9 +197,7 @@ function checkWhole(
   found: ReadonlyMap<string, Recipe>,
   left: readonly string[],
 ): void {
-  const lacking = parameters
-    .map(({ name }) => name)
-    .filter((name) => !found.has(name) && !/^head\./.test(name));
+  const lacking = parameters.map(({ name }) => name).filter((name) => !found.has(name) && !isHeadPart(name));
   const unused = left.filter(isBackbonePart);
   const faults: string[] = [];
   if (lacking.length > 0) faults.push(`the file lacks ${listed(lacking)}`);
@@ -222,7 +245,7 @@ async function openSafetensors(path: string): Promise<WeightsFile> {
     names: [...file.entries.keys()].filter((name) => !name.includes('/')), // names with a slash are other state of a checkpoint
     shape: (name) => file.entries.get(name)?.shape,
     read: (name) => file.read(name),
-    ownHead: file.metadata['horoball'] !== undefined,
+    ownHead: file.metadata[networkKey] !== undefined,
     notices: [],
     close: () => file.close(),
   };
@@ -275,7 +298,11 @@ function checkShape(
     : name === 'pos_embed'
       ? stored.at(-1) === shape.at(-1) && elements(stored) === elements(stored.slice(-2))
       : elements(stored) <= maxParts * elements(shape);
-  if (!matches) throw shapeError('loadWeights', name, `shape ${shapeText(shape)}`, shapeText(stored));
+  if (matches) return;
+  const error = shapeError('loadWeights', name, `shape ${shapeText(shape)}`, shapeText(stored));
+  if (isHeadPart(name) && stored.length === shape.length && stored.at(1) === shape.at(1))
+    error.message += `. The embedding head of the file has dimension ${stored[0]}: pass --emb ${stored[0]} (dim: ${stored[0]}).`;
+  throw error;
 }
 
 /** Resamples position embeddings of another grid; returns other tensors unchanged. */

@@ -92,6 +92,11 @@ export function isBackbonePart(plainName: string): boolean {
   return backboneParts.test(plainName);
 }
 
+/** Whether a parameter belongs to the embedding head of an `Embedder`. */
+export function isHeadPart(name: string): boolean {
+  return name.startsWith('head.');
+}
+
 /** The result of {@link plainNames}. */
 export interface PlainNames {
   /** The name in the file, for each of timm's names. */

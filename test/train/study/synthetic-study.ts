@@ -60,5 +60,5 @@ export async function quick({ runs, name, seed, ep }: RunConfig): Promise<RunRes
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'report.html'), '');
   const evaluations = [evaluationRow(ep, 0.5 + 0.01 * seed)];
-  return { folder, steps: 1, interrupted: false, evaluations, baselines: [], skipped: 0 };
+  return { folder, steps: 1, interrupted: false, evaluations, best: null, baselines: [], skipped: 0 };
 }

@@ -1,0 +1,43 @@
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { readSafetensors } from './safetensors.ts';
+
+/** The name of the final network in a run folder. */
+export const finalName = 'model.safetensors';
+/** The key of the metadata that describes a network, and the key of that of a checkpoint. */
+export const networkKey = 'horoball';
+export const checkpointKey = 'horoball.checkpoint';
+
+/** A run, and the weights of it that a path selects. */
+export interface RunPath {
+  readonly folder: string;
+  readonly weights: string;
+}
+
+/**
+ * Returns the run that a path names: a run folder, which selects the final network, or a checkpoint or the final network
+ * in a run folder, which selects these weights. Any other path counts as a run folder; reading its config.json fails.
+ *
+ * @throws Error `ERR_HOROBALL_FORMAT` if a safetensors file next to a config.json is damaged
+ */
+export async function runPathOf(path: string): Promise<RunPath> {
+  return (await isInRun(path))
+    ? { folder: dirname(path), weights: path }
+    : { folder: path, weights: join(path, finalName) };
+}
+
+/** Whether a path is a file with the weights of the run whose config.json is next to it. */
+export async function isInRun(path: string): Promise<boolean> {
+  if (!path.endsWith('.safetensors') || !(await isFile(path))) return false;
+  if (!(await isFile(join(dirname(path), 'config.json')))) return false;
+  const { metadata } = await readSafetensors(path, { names: [] });
+  // A config.json next to other weights may belong to another program.
+  return checkpointKey in metadata || (networkKey in metadata && basename(path) === finalName);
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
+}

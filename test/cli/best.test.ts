@@ -1,0 +1,103 @@
+// The checkpoint of the best evaluation is accepted wherever a run folder is.
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { readSafetensors } from '../../lib/io/index.ts';
+import { Embedder } from '../../lib/train/index.ts';
+import { classNames, temporary, tinyRun, writeImages } from '../train/tiny-data.ts';
+import { horoball } from './run.ts';
+
+const threads = '--threads=1';
+
+test('the best checkpoint is named at the end of a run, and selects its weights', async (t) => {
+  const { path: root, remove } = await temporary();
+  t.teardown(remove);
+  const images = join(root, 'images');
+  await writeImages(images, classNames(32), 3);
+  const { freeze: _, ...rest } = { ...tinyRun, bs: 32, path: images, runs: join(root, 'runs'), threads: 1 };
+  const train = (options: Record<string, unknown>): ReturnType<typeof horoball> => {
+    const all = { ...rest, freeze: 'None', ...options };
+    return horoball(['train', ...Object.entries(all).map(([key, value]) => `--${key}=${value}`)]);
+  };
+  // Equal evaluations: the first one counts as the best.
+  const trained = await train({ name: 'one', lr: 1e-12, ep: 2, eval_ep: '[1]+[2]' });
+  t.is(trained.code, 0, trained.stderr);
+  const run = join(root, 'runs', 'one');
+  const best = join(run, 'best.safetensors');
+  t.regex(
+    trained.stderr,
+    /\nBest: epoch 1, Recall@1 \d+\.\d%\. Evaluate or export it with: npx horoball eval \S*one\/best\.safetensors\n/,
+  );
+  const without = await train({
+    name: 'two',
+    seed: 2,
+    lr: 1e-12,
+    ep: 2,
+    eval_ep: '[1]+[2]',
+    save_every: 'None',
+  });
+  t.notRegex(without.stderr, /Best: /, 'there is no checkpoint');
+  await copyFile(join(root, 'runs', 'two', 'model.safetensors'), join(run, 'model.safetensors'));
+
+  const rows = async (source: string): Promise<ArrayLike<unknown>> => {
+    const out = join(root, 'rows.safetensors');
+    const embedded = await horoball(['embed', source, '--out', out, threads]);
+    t.is(embedded.code, 0, embedded.stderr);
+    return (await readSafetensors(out)).tensors.get('hyperbolic')!.data;
+  };
+  const ofBest = await rows(best);
+  const ofFinal = await rows(run);
+  t.notDeepEqual(ofFinal, ofBest);
+  t.notDeepEqual(await rows(join(run, 'last.safetensors')), ofFinal);
+  using loaded = await Embedder.load(best);
+  const { tensors } = await readSafetensors(best);
+  t.deepEqual(
+    (await loaded.state()).get('head.weight')!.data,
+    tensors.get('head.weight')!.data as Float32Array,
+  );
+
+  const query = join(images, 'class-00', '0.jpg');
+  for (const command of [
+    ['eval', best, '--save_emb', threads],
+    ['search', '--gallery', images, '--run', best, '--k=1', threads, query],
+    ['export', best, '--onnx', join(root, 'best.onnx')],
+    ['delta', best, '--samples=1', '--size=8', threads],
+    [
+      'eval',
+      '--model=vit_nano',
+      `--weights=${best}`,
+      '--ds=folder',
+      `--path=${images}`,
+      '--crop=16',
+      threads,
+    ],
+  ]) {
+    const { code, stderr } = await horoball(command);
+    t.is(code, 0, stderr);
+    const drops = stderr.includes(
+      "The file's embedding head is not used; give the run or its best.safetensors instead.\n",
+    );
+    t.is(drops, command.includes('--model=vit_nano'), stderr);
+  }
+  const other = await horoball([
+    'eval',
+    '--model=vit_tiny_patch16_224',
+    `--weights=${best}`,
+    '--ds=folder',
+    `--path=${images}`,
+  ]);
+  t.regex(
+    other.stderr,
+    /model: expected vit_nano, the backbone of the run \S+best\.safetensors, got vit_tiny/,
+  );
+  const narrow = [
+    'embed',
+    '--model=vit_nano',
+    `--weights=${best}`,
+    '--ds=folder',
+    `--path=${images}`,
+    '--crop=16',
+  ];
+  const refused = await horoball([...narrow, '--out', join(root, 'x.npy'), '--output=cosine']);
+  t.regex(refused.stderr, /head\.weight: .*The embedding head of the file has dimension 16: pass --emb 16 /);
+});
