@@ -63,7 +63,7 @@ export function malformed(what: string): Coded {
 export function refused(what: string): Coded {
   return coded(
     'ERR_HOROBALL_PICKLE_REFUSED',
-    `${what} is not allowed: only tensors and plain containers are reconstructed, and nothing in the file is executed`,
+    `${what} is not allowed: only tensors and plain containers are reconstructed, and nothing in the file is executed. In PyTorch, save model.state_dict() instead of a module`,
   );
 }
 

@@ -53,8 +53,7 @@ test('reads the teacher of a DINO checkpoint, without the projection head', asyn
   t.deepEqual(notices, [
     "Taken from the file's entry teacher.",
     'Stripped from the names: backbone.',
-    "Dropped because they belong to the file's own head: head.mlp.0.weight, head.last_layer.weight_g.",
-    'Not in the file, so unchanged: head.weight.',
+    'The head of the file is not used; the embedding head starts from random values.',
   ]);
 });
 
@@ -165,13 +164,25 @@ test('safetensors: a classifier is dropped, a head that horoball saved is kept',
   const path = join(folder, 'timm.safetensors');
   await writeSafetensors(path, tensors, { metadata: { format: 'pt' } });
   const network = target({ 'head.weight': [2], 'norm.bias': [2] });
-  t.deepEqual((await loadWeights(path, network)).missing, ['head.weight']);
+  const { missing, notices } = await loadWeights(path, network);
+  t.deepEqual(missing, ['head.weight']);
+  t.deepEqual(notices, [
+    'The classifier of the file is not used; the embedding head starts from random values.',
+  ]);
   t.deepEqual(network.loaded.get('norm.bias')?.data, new Float32Array([0.5, -1]));
 
   const own = join(folder, 'own.safetensors');
   await writeSafetensors(own, tensors, { metadata: { format: 'pt', horoball: '{}' } });
   t.deepEqual((await loadWeights(own, network)).missing, []);
   t.deepEqual(network.loaded.get('head.weight')?.data, new Float32Array([1, 2]));
+  const backbone = await loadWeights(own, target({ 'norm.bias': [2] }));
+  t.deepEqual(backbone.notices, [
+    "The file's embedding head is not used; give the run or its best.safetensors instead.",
+  ]);
+  await t.throwsAsync(loadWeights(own, target({ 'head.weight': [3], 'norm.bias': [2] })), {
+    code: 'ERR_HOROBALL_SHAPE',
+    message: /head\.weight: .*\. The embedding head of the file has dimension 2: pass --emb 2 \(dim: 2\)\.$/,
+  });
 });
 
 test('weights loaded into a network are unchanged after saving', async (t) => {
@@ -206,7 +217,10 @@ test('a file of another network is rejected', async (t) => {
     message: /dino\.pth: expected parameters of this network, got cls_token, pos_embed, norm\.weight/,
   });
   const unsafe = join(fixtures, 'pth/evil.pth');
-  await t.throwsAsync(loadWeights(unsafe, target({ weight: [2] })), { code: 'ERR_HOROBALL_PICKLE_REFUSED' });
+  await t.throwsAsync(loadWeights(unsafe, target({ weight: [2] })), {
+    code: 'ERR_HOROBALL_PICKLE_REFUSED',
+    message: /save model\.state_dict\(\)/,
+  });
 });
 
 test('weights are found by path, or by name once they are downloaded', async (t) => {
