@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
+import { bytesPerImage } from '../../lib/train/run/chunk.ts';
 import { temporary } from '../train/tiny-data.ts';
 import { horoball } from './run.ts';
 
@@ -96,6 +97,9 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
     /\[delta\] --tensor: expected no value because x\.npy contains a single array/,
   ],
   [['delta', '--distances'], 2, /\[delta\] --distances: expected no value because the features are computed/],
+  [['plan'], 2, /\[plan\] --batch: expected the total batch size, got none\. Pass --batch/],
+  [['plan', '--bs', '8', '--batch', '8'], 2, /\[plan\] --batch: expected one value, got both/],
+  [['plan', '--bs', '0'], 2, /\[plan\] --bs: expected a number of at least 1, got '0'/],
   [['help', 'trian'], 2, /^horoball: unknown command 'trian'\n\(Did you mean train\?\)/],
   [['trian', '--help'], 2, /^horoball: unknown command 'trian'/],
 ];
@@ -107,6 +111,21 @@ for (const [args, code, sentence] of refused) {
     t.regex(outcome.stderr.trimEnd(), sentence);
   });
 }
+
+test('plan estimates the memory of one process without a measured rate', async (t) => {
+  const model = ['plan', '--model', 'vit_small_patch16_224'];
+  const half = await horoball([...model, '--bs', '256', '--precision', 'bfloat16']);
+  t.is(half.code, 0, half.stderr);
+  t.regex(half.stdout, /activations of 256 images in float32; bfloat16 needs less on a GPU +14\.6 GB$/m);
+  t.regex(half.stdout, /in total +14\.9 GB$/m);
+  t.notRegex(half.stdout, /NaN|throughput|sent per process/);
+  const [row] = (await horoball([...model, '--batch', '900', '--chunk', '20', '--json'])).rows();
+  const image = bytesPerImage({ model: 'vit_small_patch16_224', crop: 224 });
+  t.like(row, { ranks: 1, batch: 900, crop: 224, activationBytes: 20 * image, worstRate: null });
+  const ranks = await horoball([...model, '--bs', '512', '--ranks', '2', '--rate', '100']);
+  t.regex(ranks.stdout, /activations of 256 images in float32 +14\.6 GB$/m);
+  t.regex(ranks.stdout, /^throughput +\d+ to \d+ images\/s$/m);
+});
 
 test('help COMMAND shows the help of the command, also of nested commands', async (t) => {
   for (const words of [['train'], ['weights', 'pull']]) {

@@ -10,7 +10,7 @@ export interface CostOptions {
   /** Global batch size in images. */
   batch: number;
   ranks: number;
-  /** Images per second of a single rank, as a run prints it. */
+  /** Images per second of a single rank, as a run prints it; NaN if unknown, as the times then are. */
   imagesPerSecond: number;
   /** Bytes per second that a rank can send and receive at the same time. */
   bandwidth: number;
@@ -23,7 +23,10 @@ export interface Cost {
   /** Bytes that each rank sends per step: embeddings, and gradients. */
   embeddingBytes: number;
   gradientBytes: number;
-  /** Bytes on each rank in addition to the graph: weights, gradients, two moments and communication buckets. */
+  /**
+   * Bytes on each rank in addition to the graph: weights, gradients, two moments and, with several ranks, communication
+   * buckets.
+   */
   stateBytes: number;
   /**
    * Bytes on each rank for the gathered embeddings, and for its part of their gradients, stored before and after
@@ -80,7 +83,7 @@ export function costOf(options: CostOptions): Cost {
     parameters,
     embeddingBytes,
     gradientBytes,
-    stateBytes: 5 * 4 * parameters,
+    stateBytes: (ranks > 1 ? 5 : 4) * 4 * parameters,
     gatheredBytes: (1 + 2 / parts) * 2 * batch * dim * 4,
     lossOperations: (batch ** 2 / parts) * (3 - 1 / parts) * 2 * dim,
     computeSeconds,

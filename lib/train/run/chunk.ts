@@ -17,7 +17,7 @@ const transientValues = 10;
  * vit_small at 224 px, within 10% of the value that `node dist/test/train/big-batch.js 18 4,18` measures. The last
  * block is not counted, because it only processes the class token.
  */
-export function bytesPerImage({ model, crop }: RunConfig): number {
+export function bytesPerImage({ model, crop }: Pick<RunConfig, 'model' | 'crop'>): number {
   const vit = resolveViT(model);
   const { depth, embedDim, patchSize } = vit;
   const tokens = Math.floor(crop / patchSize) ** 2 + prefixTokens(vit);

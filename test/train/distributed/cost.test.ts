@@ -28,7 +28,11 @@ test('a single rank sends nothing; the traffic per rank approaches twice the siz
   const one = costOf({ ...options, ranks: 1 });
   t.is(one.embeddingBytes + one.gradientBytes, 0);
   t.is(one.worstRate, 100);
+  t.is(one.stateBytes, 16 * one.parameters, 'as in lib/guide/memory.md');
+  const unknown = costOf({ ...options, ranks: 4, imagesPerSecond: Number.NaN });
+  t.true(Number.isNaN(unknown.bestRate) && Number.isNaN(unknown.serialSeconds));
   const four = costOf({ ...options, ranks: 4 });
+  t.is(four.stateBytes, 20 * four.parameters);
   t.is(four.gradientBytes, 1.5 * 4 * four.parameters);
   t.is(four.embeddingBytes, (3 / 4) * 2 * 1024 * 128 * 4);
   // Pairs among the rank's 256 rows, and pairs of these with the 768 others.
