@@ -1,6 +1,7 @@
 import { open, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { coded } from '../errors.ts';
+import { removeAbandoned } from '../io/atomic.ts';
 import { explanationOf } from '../io/file-errors.ts';
 
 /** See {@link checkOutput}. */
@@ -67,7 +68,8 @@ export async function checkOutputFolder(option: string, folder: string): Promise
  * not accept files.
  */
 async function tryFolder(folder: string): Promise<void> {
-  const trial = join(folder, `.${crypto.randomUUID()}.tmp`);
+  await removeAbandoned(join(folder, 'horoball'));
+  const trial = join(folder, `.horoball.${crypto.randomUUID()}.tmp`);
   const file = await open(trial, 'wx');
   await file.close();
   await rm(trial);

@@ -1,8 +1,9 @@
 // The error for a missing file or an unwritable location names it and the fix in one sentence.
 import { spawnSync } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
+import { checkOutputFolder } from '../../lib/cli/output.ts';
 import { classNames, temporary, writeImages } from '../train/tiny-data.ts';
 import { horoball, main } from './run.ts';
 
@@ -114,4 +115,14 @@ test('report compares more runs than the limit of open files', async (t) => {
   );
   t.is(status, 0, stderr);
   t.true((await readFile(out, 'utf8')).includes('run-999'));
+});
+
+test('a command removes the trial file that a killed command left in its output folder', async (t) => {
+  const folder = join(t.context.root, 'export');
+  await mkdir(folder);
+  const trial = join(folder, `.horoball.${crypto.randomUUID()}.tmp`);
+  await writeFile(trial, '');
+  await utimes(trial, 0, 0);
+  await checkOutputFolder('[export] onnx', folder);
+  t.deepEqual(await readdir(folder), []);
 });
