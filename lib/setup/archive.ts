@@ -32,7 +32,6 @@ export async function unpackLibTorch(
   onProgress: OnProgress,
 ): Promise<void> {
   await recoverFolder(to);
-  await sweep(to);
   const [partial, old] = ['partial', 'old'].map((what) => siblingPath(to, what)) as [string, string];
   await ensureFolder(partial);
   try {
@@ -59,8 +58,8 @@ function siblingPath(to: string, what: string): string {
 }
 
 /**
- * Restores a libtorch that a killed call had renamed but not yet replaced. No other call may be unpacking; `setup`
- * holds a lock.
+ * Restores a libtorch that a killed call had renamed but not yet replaced, and removes the other leftovers of killed
+ * calls, which have the size of libtorch. No other call may be unpacking; `setup` holds a lock.
  */
 export async function recoverFolder(to: string): Promise<void> {
   const left = (await leftovers(to)).filter((name) => name.endsWith('.old'));
@@ -71,17 +70,13 @@ export async function recoverFolder(to: string): Promise<void> {
     );
     if (!isThere) await rename(join(dirname(to), name), to);
   }
+  for (const name of await leftovers(to)) await rm(join(dirname(to), name), { recursive: true, force: true });
 }
 
 /** Returns the names of the temporary folders of killed calls. */
 async function leftovers(to: string): Promise<string[]> {
   const names = await readdir(dirname(to)).catch(() => []);
   return names.filter((name) => name.startsWith(`.${basename(to)}.`) && /\.(partial|old)$/.test(name));
-}
-
-/** Removes the temporary folders of killed calls. */
-async function sweep(to: string): Promise<void> {
-  for (const name of await leftovers(to)) await rm(join(dirname(to), name), { recursive: true, force: true });
 }
 
 /** @throws Error `ERR_HOROBALL_ARCHIVE` if a file has another SHA-256 (hexadecimal) */

@@ -180,9 +180,11 @@ async function download(url: string, file: string, ui: Ui): Promise<void> {
 /** The folder into which setup unpacks libtorch. */
 const installedFolder = (): string => join(cacheFolder(), 'libtorch', 'current');
 
-/** Restores the installed libtorch if a setup was killed while replacing it. */
+/** Restores the installed libtorch if a setup was killed while replacing it, and removes what killed setups left. */
 export async function recoverLibTorch(): Promise<void> {
   await recoverFolder(installedFolder());
+  for (const name of await readdir(cacheFolder()))
+    if (/^download-\w{6}$/.test(name)) await rm(join(cacheFolder(), name), { recursive: true, force: true });
 }
 
 async function fromArchive(file: string, ui: Ui): Promise<LibTorch> {
@@ -205,9 +207,6 @@ function inMegabytes(ui: Ui, label: string): (done: number, total: number) => vo
 }
 
 async function inTemporaryFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  await ensureFolder(cacheFolder());
-  for (const name of await readdir(cacheFolder())) // left by a setup that was killed
-    if (/^download-\w{6}$/.test(name)) await rm(join(cacheFolder(), name), { recursive: true, force: true });
   const folder = await mkdtemp(join(cacheFolder(), 'download-'));
   try {
     return await work(folder);

@@ -169,6 +169,7 @@ test('libtorch survives a kill between the two renames that replace it', async (
   t.false(existsSync(to), 'killed in between');
   await recoverFolder(to);
   t.deepEqual(await readdir(join(to, 'lib')), ['old']);
+  t.deepEqual((await readdir(folder)).sort(), ['a.zip', 'libtorch'], 'the incomplete folder is removed');
   await recoverFolder(to);
   t.deepEqual(await readdir(join(to, 'lib')), ['old'], 'nothing to recover');
 });
