@@ -80,8 +80,8 @@ function plainName(given: string): string {
 
 /** Returns what to do about an unknown option of a configuration. */
 export function adviceOn(name: string): string {
-  const plain = plainName(name);
-  const known = optionNames.find((each) => optionOf(each).aliases?.includes(plain));
+  const plain = plainName(name.replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+  const known = optionNames.find((each) => each === plain || optionOf(each).aliases?.includes(plain));
   if (known !== undefined) return `Use ${known}.`;
-  return timmAdvice(name, () => true)?.replaceAll('--', '') ?? 'See npx horoball train --help.';
+  return timmAdvice(plain, () => true)?.replaceAll('--', '') ?? 'See npx horoball train --help.';
 }

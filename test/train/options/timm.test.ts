@@ -46,6 +46,10 @@ test('advises only on options that the command accepts', (t) => {
 
 test('the library advises without dashes', (t) => {
   t.is(adviceOn('epochs'), 'Use ep.');
+  t.is(adviceOn('batchSize'), 'Use bs.');
+  t.is(adviceOn('learningRate'), 'Use lr.');
+  t.is(adviceOn('numSamples'), 'Use num_samples.');
+  t.is(adviceOn('modelEma'), 'Use ema 0.999 (the decay per step).');
   t.is(adviceOn('model-ema'), 'Use ema 0.999 (the decay per step).');
   t.is(adviceOn('epp'), 'See npx horoball train --help.');
   t.throws(() => parseConfig({ sched: 'cosine' }), {
