@@ -14,7 +14,7 @@ import { modelText } from '../train/run/normalize.ts';
 import { changedOption } from '../train/run/plan.ts';
 import { readConfig } from '../train/run/read.ts';
 import { readBackbone } from '../train/weights/backbone.ts';
-import { findWeights } from '../train/weights/load.ts';
+import { weightsFile } from '../train/weights/load.ts';
 import { findPublished } from '../train/weights/registry.ts';
 import { addNotes, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
@@ -169,7 +169,7 @@ function weightsOf(model: string, weights: string | null): Promise<string> {
     const expected = 'a file, a run folder or the name of downloaded weights';
     throw usage(`weights: expected ${expected}, got ${weights ?? 'None'}${why}. Pass one of these.`);
   }
-  return findWeights(source);
+  return weightsFile(source, { at: '[export] weights' });
 }
 
 async function defaultPath(source: string | BackboneSource): Promise<string> {

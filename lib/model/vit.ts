@@ -1,5 +1,6 @@
 import { boolean, checkOptions, choice, finite, integer, listOf, positive } from '../check.ts';
 import { quoted, rangeError, typeError } from '../errors.ts';
+import { nearestNames } from '../nearest-names.ts';
 import { sides } from './sides.ts';
 import type { Channels, ViTConfig } from './types.ts';
 import { parseViT } from './vit-json.ts';
@@ -172,6 +173,8 @@ function byText(text: string): ViTConfig {
 function byName(name: string): ViTConfig {
   const known = findModel(name);
   if (known !== undefined) return known;
-  const expected = `one of ${Object.keys(vitConfigs).join(', ')}, or a JSON file with the arguments of a timm model`;
-  throw rangeError('vit', 'model', expected, `'${name}'`);
+  const nearest = nearestNames(name, Object.keys(vitConfigs)).join(', ');
+  const error = rangeError('vit', 'model', 'the name of a vision transformer', `'${name}'`);
+  error.message += `. Other networks are not supported. The nearest names are ${nearest}; a JSON file with the arguments of a timm model is accepted, too.`;
+  throw error;
 }

@@ -184,7 +184,13 @@ test('dashes and underscores are interchangeable; a wrong option or value exits 
   t.is(unknown.code, 2);
   t.regex(unknown.stderr, /unknown option '--banana=1'|unknown option '--banana'/);
   const model = await horoball(command(images, runs, { model: 'resnet50' }));
-  await refused(t, model, 2, /model: expected one of .*vit_nano.*resnet50/, runs);
+  await refused(
+    t,
+    model,
+    2,
+    /model: expected the name of a vision transformer, got 'resnet50'\. Other networks are not supported/,
+    runs,
+  );
   const data = await horoball(command(images, runs, { ds: 'birds' }));
   await refused(t, data, 2, /ds: expected one of shapes, folder, csv, CUB.*, got 'birds'/, runs);
 });

@@ -64,7 +64,22 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
     /\[train\] --crop: expected a multiple of the backbone's patch size \(8\), got 50/,
   ],
   [['train', '--freeze', '99'], 2, /\[train\] --freeze: expected at most the backbone's 4 blocks, got 99/],
-  [['train', '--model', 'none'], 2, /\[train\] --model: expected one of vit_nano/],
+  [
+    ['train', '--model', 'none'],
+    2,
+    /\[train\] --model: expected the name of a vision transformer, got 'none'\. /,
+  ],
+  [['train', '--model', 'dino_vits61'], 2, /The nearest names are dino_vits16, /],
+  [
+    ['export', '--model', 'vit_nano', '--weights', 'nofile.pth'],
+    2,
+    /\[export\] --weights: expected a file, got 'nofile\.pth', which does not exist\. Check the path\.$/,
+  ],
+  [
+    ['export', '--model', 'vit_nano', '--weights', 'dino_vits61'],
+    2,
+    /\[export\] --weights: expected .*, got 'dino_vits61'\. The nearest names are dino_vits16, dino_vitb16, /,
+  ],
   [['train', '--path', 'birds'], 2, /\[train\] --ds: expected the name of the data set in birds, got none/],
   [['train', '--ds', 'CUB', '--path', '/no/birds', '--local_rank', '0'], 1, /^horoball: .*\/no\/birds/],
   [

@@ -61,6 +61,9 @@ test("eval --model without a run prints the recall of a backbone's features", as
   const fused = await horoball(['eval', ...network, '--fuse=other']);
   t.is(fused.code, 2);
   t.regex(fused.stderr, /fuse: expected no value without a run, got other/);
+  const missing = await horoball(['eval', ...options(images, 'nofile.pth').network]);
+  t.is(missing.code, 2);
+  t.regex(missing.stderr, /\] --weights: expected a file, got 'nofile\.pth', which does not exist\. Check/);
 });
 
 const encodings: Record<string, (text: string) => Buffer> = {

@@ -13,7 +13,7 @@ import type { TestSet } from '../measure/test-set.ts';
 import { appliesTo, type RunConfig } from '../options/options.ts';
 import { configError } from '../options/resolve.ts';
 import { treeTermsOf } from '../options/tree.ts';
-import { findWeights, loadWeights, type WeightsTarget } from '../weights/load.ts';
+import { loadWeights, type WeightsTarget, weightsFile } from '../weights/load.ts';
 import { isHeadPart } from '../weights/names.ts';
 
 /**
@@ -32,7 +32,8 @@ export async function createEmbedder(
   try {
     const target = head ? embedder : backboneOf(embedder);
     const { partial } = config;
-    const { notices } = await loadWeights(await findWeights(config.weights), target, { partial });
+    const file = await weightsFile(config.weights, { at: '[train] weights' });
+    const { notices } = await loadWeights(file, target, { partial });
     for (const notice of notices) note(notice.replace(/\.$/, ''));
     return embedder;
   } catch (error) {

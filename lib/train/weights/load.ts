@@ -222,16 +222,27 @@ function checkWhole(
 export async function findWeights(source: string, cache?: string): Promise<string> {
   filePath('findWeights', 'source', source);
   if (cache !== undefined) filePath('findWeights', 'cache', cache);
+  return await weightsFile(source, { cache });
+}
+
+/**
+ * See {@link findWeights}.
+ * @param options - `at`: the operation and the argument, for errors
+ */
+export async function weightsFile(
+  source: string,
+  { cache, at = '[weights] source' }: { cache?: string | undefined; at?: string } = {},
+): Promise<string> {
   const inRun = join(source, 'model.safetensors');
   if (existsSync(inRun)) return inRun;
   if (existsSync(join(source, 'config.json'))) {
-    const message = `[weights] source: expected a run that has finished, got ${source}, which has no model.safetensors. Resume it with: npx horoball train --resume ${shellWord(source)}`;
+    const message = `${at}: expected a run that has finished, got ${source}, which has no model.safetensors. Resume it with: npx horoball train --resume ${shellWord(source)}`;
     throw coded('ERR_HOROBALL_WEIGHTS', message);
   }
   if (existsSync(source)) return source;
-  const pulled = await findPulled(source, cache);
+  const pulled = await findPulled(source, cache, at);
   if (pulled !== null) return pulled.path;
-  const message = `[weights] source: expected a file, a run or downloaded weights, got '${source}'. Run npx horoball weights pull ${source}.`;
+  const message = `${at}: expected a file, a run or downloaded weights, got '${source}'. Run npx horoball weights pull ${source}.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 

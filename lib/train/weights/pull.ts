@@ -12,6 +12,7 @@ import { ensureFolder } from '../../io/folder.ts';
 import { Lock } from '../../io/lock.ts';
 import { readRecordFile } from '../../io/record-file.ts';
 import { holesOf } from '../../io/regular.ts';
+import { nearestNames } from '../../nearest-names.ts';
 import { cacheFolder } from '../../setup/paths.ts';
 import { type DownloadOptions, download } from './download.ts';
 import { findPublished, publishedWeights } from './registry.ts';
@@ -95,8 +96,8 @@ export async function pullWeights(
  *
  * @throws as {@link pullWeights} for a name
  */
-export async function findPulled(source: string, cache?: string): Promise<Pulled | null> {
-  const url = urlOf(source);
+export async function findPulled(source: string, cache?: string, at?: string): Promise<Pulled | null> {
+  const url = urlOf(source, at);
   const path = cachedPath(url, cache);
   const record = await readRecord(path, url);
   return record !== null && (await isWhole(path, record)) ? { path, ...record } : null;
@@ -129,13 +130,29 @@ function checkedOptions(given: PullOptions): PullOptions {
 /** The maximum delay of Node's timers, in milliseconds. */
 const maxWait = 2 ** 31 - 1;
 
-function urlOf(source: string): URL {
+/** Extensions of weight files, by which a path is told from a name. */
+const weightsExtension = /\.(safetensors|pth?|bin|ckpt|tar|npz|onnx)$/i;
+
+/**
+ * Returns the error for a source that is neither a file nor known.
+ * @param at - the operation and the argument
+ */
+function unknownSource(source: string, at: string): Error {
+  if (weightsExtension.test(source) || /[/\\]/.test(source)) {
+    const message = `${at}: expected a file, got ${quoted(source)}, which does not exist. Check the path.`;
+    return coded('ERR_HOROBALL_OPTION', message, RangeError);
+  }
+  const names = publishedWeights.flatMap(({ name, model }) => [...new Set([model, name])]);
+  const nearest = nearestNames(source, names).join(', ');
+  const message = `${at}: expected a file, an http(s) URL or the name of published weights, got ${quoted(source)}. The nearest names are ${nearest}.`;
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+function urlOf(source: string, at: string = '[weights] source'): URL {
   const published = findPublished(source);
   if (published !== undefined) return new URL(published.url);
   if (/^https?:\/\//i.test(source) && URL.canParse(source)) return new URL(source);
-  const names = publishedWeights.map(({ name }) => name).join(', ');
-  const message = `[weights] source: expected a file, an http(s) URL, or one of ${names}, got ${quoted(source)}`;
-  throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+  throw unknownSource(source, at);
 }
 
 /**

@@ -98,7 +98,7 @@ const wrong: [object | string, RegExp][] = [
   [{ img_size: 32 }, /patch_size is missing/],
   [{ ...small, depth: -1 }, /depth/],
   [{ ...small, depth: 1e9 }, /depth: expected an integer from 1 to 1024/],
-  [{ architecture: 'resnet50' }, /expected one of vit_nano/],
+  [{ architecture: 'resnet50' }, /expected the name of a vision transformer, got 'resnet50'/],
   [{ ...small, num_heads: 5 }, /embedDim: expected a multiple of 5/],
 ];
 

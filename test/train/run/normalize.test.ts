@@ -58,7 +58,11 @@ test('device auto becomes a device of this machine', async (t) => {
 for (const [options, code, message] of [
   [{ crop: 20, resize: 20 }, 'CONFIG', /\[eval\] crop: expected a multiple of .*\(8\), got 20/],
   [{ freeze: 5 }, 'CONFIG', /\[eval\] freeze: expected at most .* 4 blocks, got 5/],
-  [{ model: 'resnet50' }, 'OPTION', /\[eval\] model: expected one of vit_nano/],
+  [
+    { model: 'resnet50' },
+    'OPTION',
+    /\[eval\] model: expected the name of a vision transformer, got 'resnet50'/,
+  ],
   [{ model: 'none.json' }, 'OPTION', /\[eval\] model: expected a JSON file .* none\.json/],
 ] as const) {
   test(`${JSON.stringify(options)} is rejected, naming the operation`, async (t) => {
