@@ -52,16 +52,7 @@ async function contents(folder: string): Promise<Record<string, string>> {
 }
 
 const packages = fileURLToPath(new URL('../../../test/fixtures/emoji', import.meta.url));
-/** A program that unpacks an archive in the folder that its argument names. */
-const unpacking = `
-import { unpackLibTorch } from '${new URL('../../lib/setup/archive.js', import.meta.url).href}';
-const [, folder] = process.argv;
-await unpackLibTorch(folder + '/libtorch.zip', folder + '/cache/current', async () => {}, () => {}).catch(
-  ({ code, message }) => {
-    console.log(JSON.stringify({ type: 'error', code: code ?? null, message }));
-    process.exitCode = 1;
-  },
-);`;
+const unpacking = fileURLToPath(new URL('unpack.js', import.meta.url));
 
 const mirror = await host((request, response) => send(request, response, { headers: { etag: '"1"' } }));
 mirror.server.unref();
@@ -146,7 +137,7 @@ export const commands: readonly FaultyCommand[] = [
       );
       await writeFile(join(folder, 'libtorch.zip'), zipSync(Object.fromEntries(entries)));
     },
-    args: (folder) => ['--input-type=module', '-e', unpacking, folder],
+    args: (folder) => [unpacking, folder],
     result: (folder) => contents(join(folder, 'cache')),
   },
 ];

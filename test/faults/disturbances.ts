@@ -59,14 +59,14 @@ function meanwhile(harm: (file: string) => Promise<void>): Disturbance {
         .filter((entry) => entry.isFile())
         .map((entry) => join(entry.parentPath, entry.name));
       const file = files[Math.floor(random() * files.length)]!;
-      return await ending(
-        args,
-        {},
-        () =>
-          void sleep(tookMs * random())
-            .then(() => harm(file))
-            .catch(() => {}),
-      );
+      let harmed = Promise.resolve();
+      const end = await ending(args, {}, () => {
+        harmed = sleep(tookMs * random())
+          .then(() => harm(file))
+          .catch(() => {});
+      });
+      await harmed; // else it could damage the files of the next attempt
+      return end;
     },
     changesInput: true,
   };

@@ -104,6 +104,7 @@ export async function tryDisturbance(
     return { problem: isSame ? null : `success with another result: ${disturbed.stderr}`, ended };
   }
   const repeated = await ending(args);
-  if (repeated.code !== 0) return { problem: `repeated: ${repeated.code} ${repeated.stderr}`, ended };
+  if (repeated.code !== 0)
+    return { problem: `repeated: ${repeated.code} ${repeated.stderr}${repeated.stdout}`, ended };
   return { problem: (await same(repeated)) ? null : 'another result when repeated', ended };
 }
