@@ -9,15 +9,18 @@ import { csvRows } from './csv-parser.ts';
 import { ancestors, maxDepth } from './folder.ts';
 import { IgnoredFiles } from './ignored-files.ts';
 import { defaultKs, groupsOf, regrouped, singleImageWarnings } from './split.ts';
+import { splitRoles } from './split-folders.ts';
 import type { Dataset, DatasetRecord, Split } from './types.ts';
 
-const splitNames = ['train', 'test', 'query', 'gallery'];
+const splitNames = ['train', 'test', 'val', 'query', 'gallery'];
 const example = 'path,label,split';
+
+type RowSplit = 'train' | 'test' | 'validation' | 'gallery';
 
 interface Row {
   path: string;
   group: string;
-  split: string | undefined;
+  split: RowSplit | undefined;
   /** The names of the label's ancestors from the top, joined by slashes. */
   tree: string;
 }
@@ -32,7 +35,7 @@ export const csv: DatasetRecord = {
 
 /**
  * Opens a list of images: a CSV file with the columns `path` (relative to the file), `label` and optionally `split`
- * (train, test, query or gallery). Without `split`, the first half of the labels is for training, the rest for testing. An
+ * (train, test, query or gallery; val and its synonyms, as for folders, if there is no test). Without `split`, the first half of the labels is for training, the rest for testing. An
  * optional column `tree` has the ancestors of the label in the class tree, from the top, as in `family/genus`.
  *
  * @throws `ERR_HOROBALL_DATA_READ` or `ERR_HOROBALL_DATA_LAYOUT`
@@ -51,13 +54,15 @@ function* datasetOf(text: string, file: string): Steps<Dataset> {
   const rows = yield* rowsOf(text, file, ignored);
   if (rows.length === 0) throw layout(file, `images (${[...extensions].join(' ')})`, 'none');
   const isSplit = rows.some(({ split }) => split !== undefined);
-  const splits = isSplit ? yield* splitByColumn(rows, file) : yield* splitByHalves(rows, file);
+  const { warnings = [], ...splits } = isSplit
+    ? yield* splitByColumn(rows, file)
+    : { ...(yield* splitByHalves(rows, file)), warnings: [] };
   return {
     name: 'csv',
     root: path.dirname(file),
     ...splits,
     ks: defaultKs,
-    warnings: [...ignored.warnings, ...singleImageWarnings(splits)],
+    warnings: [...warnings, ...ignored.warnings, ...singleImageWarnings(splits)],
   };
 }
 
@@ -120,7 +125,11 @@ function columnsOf(heading: string[], file: string): Columns {
     tree: column('tree'),
   };
   if (columns.path < 0 || columns.label < 0)
-    throw layout(file, "the columns 'path' and 'label'", `the heading '${heading.join(',').slice(0, 80)}'`);
+    throw layout(
+      file,
+      "the columns 'path' and 'label'",
+      `the heading '${heading.join(',').slice(0, 80)}'. Start the list with ${example}.`,
+    );
   return columns;
 }
 
@@ -131,7 +140,7 @@ function rowOf(line: string[], columns: Columns, file: string, number: number): 
   const tree = treeOf(line[columns.tree] ?? '', file, number);
   if (columns.split < 0) return { path: where, group, split: undefined, tree };
   const given = line[columns.split]?.trim() ?? '';
-  const split = splitNames.find((name) => name === given);
+  const split = splitOfName(given.toLowerCase());
   if (split === undefined)
     throw layout(
       file,
@@ -139,6 +148,10 @@ function rowOf(line: string[], columns: Columns, file: string, number: number): 
       `'${given.slice(0, 80)}'`,
     );
   return { path: where, group, split, tree };
+}
+
+function splitOfName(name: string): RowSplit | undefined {
+  return name === 'gallery' ? name : splitRoles.get(name);
 }
 
 /** @param number - row number, from 1 */
@@ -150,15 +163,32 @@ function treeOf(text: string, file: string, number: number): string {
   throw layout(file, `fewer than ${maxDepth} ancestors in row ${number}`, String(kept.length));
 }
 
-function* splitByColumn(rows: Row[], file: string): Steps<Pick<Dataset, 'train' | 'test' | 'gallery'>> {
-  const among = (...wanted: readonly string[]): Row[] => rows.filter(({ split }) => wanted.includes(split!));
-  const [train, test, gallery] = [among('train'), among('test', 'query'), among('gallery')];
+interface ColumnSplits extends Pick<Dataset, 'train' | 'test' | 'gallery'> {
+  warnings: string[];
+}
+
+/** Rows of a validation split are the test split if the list has no other, and are not used otherwise, as with folders. */
+function* splitByColumn(rows: Row[], file: string): Steps<ColumnSplits> {
+  const among = (wanted: RowSplit): Row[] => rows.filter(({ split }) => split === wanted);
+  const [train, listed, validation, gallery] = [
+    among('train'),
+    among('test'),
+    among('validation'),
+    among('gallery'),
+  ];
+  const isSubstitute = listed.length === 0;
+  const test = isSubstitute ? validation : listed;
   if (train.length === 0 || test.length === 0)
     throw layout(file, 'rows of both splits, train and test', `${train.length} and ${test.length}`);
+  const warnings =
+    validation.length === 0
+      ? []
+      : [isSubstitute ? 'no split is test, so val is the test split' : 'the split val is not used'];
   const tested = yield* groupsOf([...test, ...gallery]);
   const splits = {
     train: yield* splitOf(train, yield* groupsOf(train)),
     test: yield* splitOf(test, tested),
+    warnings,
   };
   return gallery.length === 0 ? splits : { ...splits, gallery: yield* splitOf(gallery, tested) };
 }
@@ -187,6 +217,6 @@ function* splitOf(rows: Row[], labels: string[]): Steps<Split> {
 }
 
 function layout(file: string, expected: string, got: string): Error {
-  const message = `[data] ${file}: expected ${expected}, got ${got}. Start the list with ${example}.`;
+  const message = `[data] ${file}: expected ${expected}, got ${got}`;
   return coded('ERR_HOROBALL_DATA_LAYOUT', message);
 }

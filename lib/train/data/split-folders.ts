@@ -1,8 +1,8 @@
 /** Detects the split folders of a data set by their names. */
 import { coded } from '../../errors.ts';
 
-/** Role of a split folder, by its name in lowercase. */
-const roles: ReadonlyMap<string, 'train' | 'test' | 'validation'> = new Map([
+/** Role of a split folder, by its name in lowercase; also of a split in a CSV file. */
+export const splitRoles: ReadonlyMap<string, 'train' | 'test' | 'validation'> = new Map([
   ['train', 'train'],
   ['training', 'train'],
   ['test', 'test'],
@@ -35,10 +35,11 @@ export async function splitFolders(
   isClass: (name: string) => Promise<boolean>,
 ): Promise<SplitFolders> {
   const splits: string[] = [];
-  for (const name of names) if (roles.has(name.toLowerCase()) && !(await isClass(name))) splits.push(name);
+  for (const name of names)
+    if (splitRoles.has(name.toLowerCase()) && !(await isClass(name))) splits.push(name);
   const others = names.filter((name) => !splits.includes(name));
   if (splits.length === 0) return { splits: undefined, warnings: similarNames(others) };
-  const of = (role: string): string[] => splits.filter((name) => roles.get(name.toLowerCase()) === role);
+  const of = (role: string): string[] => splits.filter((name) => splitRoles.get(name.toLowerCase()) === role);
   const [train, test, validation] = [of('train'), of('test'), of('validation')];
   const tested = test.length > 0 ? test : validation;
   if (train.length !== 1 || tested.length !== 1) throw unknownLayout(root, splits);
@@ -55,7 +56,7 @@ function similarNames(names: readonly string[]): string[] {
     name
       .toLowerCase()
       .split(/[^a-z]+/)
-      .some((word) => roles.has(word) && word !== name.toLowerCase()),
+      .some((word) => splitRoles.has(word) && word !== name.toLowerCase()),
   );
   if (like.length === 0) return [];
   return [`${quoted(like)} read as classes; if they are splits, rename them to train and test`];

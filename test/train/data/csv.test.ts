@@ -27,6 +27,20 @@ test('a CSV list may have quotes, any line endings, a byte-order mark and column
   ]);
 });
 
+test('the split val is the test split if the list has no test, as for folders', async (t) => {
+  const file = path.join(await temporary(t), 'list.csv');
+  for (const name of ['val', 'valid', 'Validation', 'dev']) {
+    await writeFile(file, `path,label,split\na,x,Train\nb,y,${name}\n`);
+    const { train, test: unseen, warnings } = await openDataset('csv', file);
+    t.deepEqual([train, unseen].map(imageNames), [['x: a'], ['y: b']]);
+    t.true(warnings.includes('no split is test, so val is the test split'), warnings.join());
+  }
+  await writeFile(file, 'path,label,split\na,x,train\nb,y,val\nc,z,test\n');
+  const { test: unseen, warnings } = await openDataset('csv', file);
+  t.deepEqual(imageNames(unseen), ['z: c']);
+  t.true(warnings.includes('the split val is not used'));
+});
+
 test('reads the class tree from a column, with the highest ancestor first', async (t) => {
   const file = path.join(await temporary(t), 'list.csv');
   await writeFile(file, 'path,label,tree\na,x,f / g\nb,y,f\nc,x,f/g\nd,z,\ne,w,h//i/\n');
@@ -79,10 +93,13 @@ test('an invalid CSV list is rejected with the reason', async (t) => {
   const file = path.join(root, 'list.csv');
   const cases: [string, RegExp][] = [
     ['', /expected the columns 'path' and 'label'/],
-    ['file,class\na,b\n', /expected the columns 'path' and 'label', got the heading 'file,class'/],
-    ['path,label\na\n', /a path and a label in row 1/],
+    [
+      'file,class\na,b\n',
+      /expected the columns 'path' and 'label', got the heading 'file,class'\. Start the list with path,label,split\.$/,
+    ],
+    ['path,label\na\n', /a path and a label in row 1, got an empty field$/],
     ['path,label\na,1\nb,1\n', /two or more labels, got 1/],
-    ['path,label,split\na,1,valid\n', /splits .* in row 1, got 'valid'/],
+    ['path,label,split\na,1,holdout\n', /splits train, test, val, .* in row 1, got 'holdout'$/],
     ['path,label,split\na,1,train\n', /both splits, train and test, got 1 and 0/],
     ['path,label\n"a,1\n', /expected a closing quote/],
   ];
