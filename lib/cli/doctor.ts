@@ -64,7 +64,8 @@ function addonText({ file, version, threads, current }: Extract<Diagnosis['addon
 /** Returns the image formats that can be read; horoball itself decodes four of them. */
 function imagesText(images: Diagnosis['images']): string {
   const builtIn = 'BMP, PBM, PGM and PPM';
-  if (images.ok) return `JPEG, PNG, WebP, TIFF and GIF with sharp ${images.sharp}, and ${builtIn}`;
+  if (images.ok)
+    return `JPEG, PNG, WebP, TIFF and GIF (not in data sets) with sharp ${images.sharp}, and ${builtIn}`;
   return `only ${builtIn}: ${images.reason}`;
 }
 

@@ -1,5 +1,5 @@
 // How commands report wrong usage: text on stderr for people, JSON on stdout for programs.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { bytesPerImage } from '../../lib/train/run/chunk.ts';
@@ -199,6 +199,18 @@ test('start checks the image packages before setting anything up', async (t) => 
   const doctor = await horoball(['doctor'], env);
   t.is(doctor.code, 1);
   t.regex(doctor.stdout, /^images +only BMP, PBM, PGM and PPM: images require the package sharp/m);
+});
+
+test('doctor and the guide name the same image formats', async (t) => {
+  const { stdout } = await horoball(['doctor'], { LIBTORCH: join(t.context.root, 'no-torch') });
+  const found = /^images +(.+)$/m.exec(stdout)![1]!;
+  const formats = (text: string): string[] =>
+    [...new Set(text.match(/\b(JPEG|PNG|WebP|[A-Z]{3,4})\b/g))].sort();
+  const guide = await readFile(new URL('../../../lib/guide/start.md', import.meta.url), 'utf8');
+  const [sentence] = /Images are JPEG[^.]*(?:\.gif[^.]*)?\./.exec(guide)!;
+  t.deepEqual(formats(sentence), formats(found));
+  t.true(formats(found).includes('GIF'), found);
+  t.regex(found, /GIF \(not in data sets\)/);
 });
 
 test('help lists required options, the backbones and the format of a CSV file', async (t) => {
