@@ -23,6 +23,8 @@ const use = `
   const x = matrix(new Float64Array([0, 0]), 1, 2), y = matrix(new Float64Array([0.5, 0]), 1, 2);
   const [d] = dist.sync(x, y, { c: 1 }).data;`;
 const module = `import { matrix, dist } from 'horoball'; ${use} console.log(d);`;
+/** The size of horoball.wasm.gz, for a checkout in which it is not built; the guide says 360 kB. */
+const wasmBytes = 360_000;
 const distance = /^1\.09861228866810/;
 
 test('the tarball contains the program, the sources for setup and the documentation, and nothing else', (t) => {
@@ -95,6 +97,11 @@ test('the package is small, and depends only on one package and that of the plat
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   t.log(`${(bytes / 1e6).toFixed(2)} MB`);
   t.true(bytes < 4.6e6, `${bytes} bytes`);
+  const guide = await readFile(join(packaged, 'lib/guide/embedding.md'), 'utf8');
+  const [, total, own, core] = /takes about (\d+) MB .*\((\d+) MB for `horoball`, (\d+) MB for/.exec(guide)!;
+  const wasm = files.includes('dist/lib/horoball.wasm.gz') ? 0 : wasmBytes;
+  t.true(Math.abs((bytes + wasm) / 1e6 - Number(own)) < 0.6, `the guide says ${own} MB`);
+  t.is(Number(total), Number(own) + Number(core), 'the guide adds the parts');
   const manifest = JSON.parse(await readFile(join(packaged, 'package.json'), 'utf8'));
   t.deepEqual(Object.keys(manifest.dependencies), ['node-gyp-build']);
   t.deepEqual(Object.keys(manifest.optionalDependencies), Object.keys(platforms).map(packageOf));
