@@ -96,7 +96,7 @@ input.onchange = async () => {
 const scriptHash = createHash('sha256').update(script).digest('base64');
 
 const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Similar images</title><style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;
+<link rel="icon" href="data:,"><title>Similar images</title><style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;
 padding:0 1rem}#found{display:grid;grid-template-columns:repeat(auto-fill,minmax(8rem,1fr));gap:1rem;margin-top:1rem}
 figure{margin:0}img{width:100%;aspect-ratio:1;object-fit:cover;border-radius:6px}figcaption{font-size:.8rem;overflow-wrap:anywhere}</style>
 <h1>Similar images</h1><label>An image: <input type="file" accept="image/*"></label><p role="status"></p><div id="found"></div>
@@ -147,7 +147,7 @@ const headers = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
   'content-security-policy':
-    `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${scriptHash}'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+    `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${scriptHash}'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
 };
 const hosts = new Set(allowed.split(',').map((name) => name.trim().toLowerCase()));
 

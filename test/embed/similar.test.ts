@@ -121,11 +121,15 @@ test('the service answers an upload with images of its class, and a bad upload w
     const browser = await openBrowser();
     if (browser === null) return t.log('SKIPPED: no Chromium in PATH (CHROMIUM=... names one)');
     const page = await browser.newPage({ viewport: { width: 400, height: 800 } });
+    const errors: string[] = [];
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
     await page.goto(at);
+    t.true((await page.content()).includes('<link rel="icon" href="data:,">'), 'requests no /favicon.ico');
     await page.setInputFiles('input', upload);
     await page.waitForSelector('figure:nth-child(12)');
     t.is(await page.evaluate<number>('document.documentElement.scrollWidth'), 400);
     t.regex((await page.textContent('figcaption'))!, /class-03 0\.000/);
+    t.deepEqual(errors, []);
     await browser.close();
   } finally {
     child.kill();
