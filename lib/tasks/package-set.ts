@@ -36,6 +36,7 @@ export function platformPackage(name: string, binary: string, folder: string): s
     version,
     description: `The native core of horoball for ${system}.`,
     license,
+    type: 'commonjs',
     main: 'index.js',
     exports: { '.': './index.js', './core.node': './core.node', './package.json': './package.json' },
     files: ['core.node', 'index.js'],

@@ -126,6 +126,11 @@ test('the bundled part of zod has every member that the modules use, with the sa
   t.deepEqual(issues(z), issues(whole));
 });
 
+test('the manifest of a binary names the format of its module', async (t) => {
+  const manifest = JSON.parse(await readFile(join(t.context.platform, 'package.json'), 'utf8'));
+  t.like(manifest, { type: 'commonjs', main: 'index.js' });
+});
+
 test('the package has no install scripts', async (t) => {
   const { packaged } = t.context;
   const { default: manifest } = await import(join(packaged, 'package.json'), { with: { type: 'json' } });
