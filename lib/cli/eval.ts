@@ -1,17 +1,18 @@
 import { createWriteStream } from 'node:fs';
 import { relative } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { naming } from '../io/file-errors.ts';
 import { runPathOf } from '../io/run-path.ts';
 import { matrix } from '../matrix.ts';
 import type { QueryResults } from '../retrieval.ts';
 import type { Skipped } from '../train/data/loader.ts';
+import { openDataset } from '../train/data/registry.ts';
 import { type Embedded, embed, evaluate, fusedRecall, recallOf } from '../train/measure/evaluate.ts';
-import { type EmbedHooks, saveEmbeddings } from '../train/measure/export.ts';
+import { type EmbedHooks, type SplitName, saveEmbeddings, splitOf } from '../train/measure/export.ts';
 import { protocolOf } from '../train/measure/recall.ts';
-import { openTestSet, type TestSet } from '../train/measure/test-set.ts';
+import { type TestSet, testSetOf } from '../train/measure/test-set.ts';
 import type { Recall, Space } from '../train/measure/types.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines, spaceNames } from '../train/report/tables.ts';
@@ -30,8 +31,13 @@ import { recallText } from './table.ts';
 interface Options {
   fuse?: string;
   perQuery?: string;
+  split: EvaluatedSplit;
   json?: boolean;
 }
+
+/** The splits that can be evaluated; queries and gallery of a data set are evaluated together, as `test`. */
+const evaluatedSplits = ['test', 'train', 'all'] as const satisfies readonly SplitName[];
+type EvaluatedSplit = (typeof evaluatedSplits)[number];
 
 const notes: Notes = {
   paragraphs: [
@@ -44,7 +50,7 @@ const notes: Notes = {
       'horoball eval runs/shapes-hybrid-1 --per-query queries.jsonl',
     ],
     ['the checkpoint of the best evaluation', 'horoball eval runs/shapes-hybrid-1/best.safetensors'],
-    ['on other images', 'horoball eval runs/folder-hybrid-1 --ds folder --path other-images'],
+    ['on all classes of other images', 'horoball eval runs/folder-hybrid-1 --path other-images --split all'],
     ['a pretrained backbone', 'horoball eval --model dinov2_vits14 --ds CUB --path CUB_200_2011'],
   ],
 };
@@ -60,6 +66,11 @@ export function evalCommand(): Command {
     .option(
       '--fuse <run>',
       'also rank by a weighted sum of the cosine similarity in this run and the hyperbolic distance in another run',
+    )
+    .addOption(
+      new Option('--split <name>', 'split of the data set to evaluate')
+        .choices(evaluatedSplits)
+        .default('test'),
     )
     .option('--per-query <file>', 'write the result of each query to this file, one JSON object per line')
     .option('--json', 'print the evaluation as one JSON object on stdout');
@@ -97,13 +108,13 @@ function usage(message: string): RangeError {
 }
 
 /** Prints the recall of a backbone's features, without a head. */
-async function evaluateBackbone(given: Given, { perQuery, json }: Options): Promise<void> {
+async function evaluateBackbone(given: Given, { perQuery, split, json }: Options): Promise<void> {
   using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
   const note = (text: string): void => meter.say(`Note: ${text}.`);
   const config = await configOf('eval', undefined, { ...given }, note);
-  const test = await openTestSet(config);
+  const test = await openSplit(config, split, (text) => meter.say(text));
   for (const warning of test.warnings) note(warning);
   using embedder = await networkOf(undefined, config, note);
   const queries = new Map<Space, QueryResults>();
@@ -128,7 +139,29 @@ async function evaluateBackbone(given: Given, { perQuery, json }: Options): Prom
   meter.say(recallText([{ name: spaceNames.body, recall }]));
 }
 
-async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: Options): Promise<void> {
+/** Opens the images of an evaluation, and says how many of the classes they have: a folder is divided by classes. */
+async function openSplit(
+  config: RunConfig,
+  name: EvaluatedSplit,
+  say: (text: string) => void = () => {},
+): Promise<TestSet> {
+  const { gallery, ...dataset } = await openDataset(config.ds, config.path);
+  const whole = gallery === undefined ? dataset : { ...dataset, gallery };
+  const all = splitOf(whole, 'all');
+  const chosen = name === 'test' ? whole : { ...dataset, test: name === 'all' ? all : dataset.train };
+  const test = testSetOf(chosen, config);
+  const { samples } = test.split;
+  const [some, total] = [samples, all.samples].map((each) => new Set(each.map(({ label }) => label)).size);
+  const classes = some === total ? `${total}` : `${some} of ${total}`;
+  say(`${name}: ${samples.length} images of ${classes} classes`);
+  return test;
+}
+
+async function evaluateRun(
+  run: string,
+  given: Given,
+  { fuse, perQuery, split, json }: Options,
+): Promise<void> {
   using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));
   const { signal } = interrupt;
@@ -138,7 +171,7 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
   // A run in progress writes the same files, and could replace its weights during the evaluation.
   const { folder } = await runPathOf(run);
   await using _ = given.save_emb ? await lockRun(folder, '[eval] save_emb') : null;
-  const test = await openTestSet(config);
+  const test = await openSplit(config, split, (text) => meter.say(text));
   for (const warning of test.warnings) note(warning);
   using embedder = await networkOf(run, config);
   const queries = new Map<Space, QueryResults>();
@@ -147,7 +180,7 @@ async function evaluateRun(run: string, given: Given, { fuse, perQuery, json }: 
   const hooks = { signal, onProgress, onSkipped, note };
   const how = { ...evaluationOf(config, test), signal, onProgress, onQueries };
   const { evaluation, embedded } = await evaluate(embedder, test.split, test.loader, how);
-  const both = fuse === undefined ? null : await fused(config, test, embedded, fuse, hooks);
+  const both = fuse === undefined ? null : await fused(config, test, embedded, { run: fuse, split }, hooks);
   meter.end();
   for (const image of test.loader.skipped) onSkipped(image);
   if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));
@@ -166,13 +199,13 @@ async function fused(
   config: RunConfig,
   test: TestSet,
   { euclidean, width, labels, indices }: Embedded,
-  run: string,
+  { run, split }: { run: string; split: EvaluatedSplit },
   { onSkipped, note, ...hooks }: Required<EmbedHooks> & { signal: AbortSignal; note: (text: string) => void },
 ): Promise<{ fusedRuns: Recall }> {
   const { ds, path, t_e: tauE, t_h: tauH, lam: lambda, compat } = config;
   const other = await configOf('eval', run, { ds, path }, note);
   using embedder = await networkOf(run, other);
-  const set = await openTestSet(other);
+  const set = await openSplit(other, split);
   const { embedded } = await evaluate(embedder, set.split, set.loader, { ks: [1], ...hooks });
   for (const image of set.loader.skipped) onSkipped?.(image);
   const [e, h] = [matrix(euclidean, labels.length, width), embedded];
