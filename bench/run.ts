@@ -124,7 +124,7 @@ async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>):
     usageError(`--only ${values.only}: no suite has this in its name: ${names}`);
   }
   const begin = performance.now();
-  using meter = new Meter(process.stderr, { tick: false }); // a timer would run during a measurement
+  using meter = new Meter(process.stderr, { tickMs: null }); // a timer would run during a measurement
   for (const [done, { name, measure }] of steps.entries()) {
     if (stop.signal.aborted) return;
     const seconds = ((performance.now() - begin) / 1000).toFixed(0).padStart(4);

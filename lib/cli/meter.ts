@@ -10,6 +10,7 @@ export interface Output {
 const frameMs = 100;
 const plainMs = 15_000;
 const tickMs = 1000;
+const plainTickMs = 30_000;
 const barWidths = [24, 12];
 
 /** Options of a {@link Meter}. */
@@ -18,8 +19,11 @@ export interface MeterOptions {
   windowMs?: number;
   /** The current time in milliseconds; default `performance.now`. */
   now?: () => number;
-  /** Whether a terminal shows the elapsed time of {@link Meter.steps} every second; default true. */
-  tick?: boolean;
+  /**
+   * Interval in milliseconds at which the elapsed time of {@link Meter.steps} is shown without new steps; null: never.
+   * Default: every second on a terminal, every 30 seconds elsewhere.
+   */
+  tickMs?: number | null;
 }
 
 /**
@@ -31,7 +35,7 @@ export class Meter implements Disposable {
   readonly #interactive: boolean;
   readonly #pace: Pace;
   readonly #now: () => number;
-  readonly #ticks: boolean;
+  readonly #tickMs: number | null;
   #began: { label: string; ms: number } | null = null;
   #timer: NodeJS.Timeout | undefined;
   #drawnAt = Number.NEGATIVE_INFINITY;
@@ -39,12 +43,12 @@ export class Meter implements Disposable {
   #plain = '';
 
   /** @param output - stderr by default */
-  constructor(output: Output = process.stderr, { windowMs = 30_000, now, tick = true }: MeterOptions = {}) {
+  constructor(output: Output = process.stderr, { windowMs = 30_000, now, tickMs: every }: MeterOptions = {}) {
     this.#output = output;
     this.#interactive = output.isTTY === true && process.env['TERM'] !== 'dumb';
     this.#pace = new Pace(windowMs);
     this.#now = now ?? (() => performance.now());
-    this.#ticks = this.#interactive && tick;
+    this.#tickMs = every === undefined ? (this.#interactive ? tickMs : plainTickMs) : every;
   }
 
   /**
@@ -89,7 +93,7 @@ export class Meter implements Disposable {
       this.#show(done, total, fields(), `elapsed ${clock((this.#now() - began.ms) / 1000)}`);
     if (this.#due(done, total)) draw();
     clearInterval(this.#timer);
-    if (this.#ticks && done < total) this.#timer = setInterval(draw, tickMs).unref();
+    if (this.#tickMs !== null && done < total) this.#timer = setInterval(draw, this.#tickMs).unref();
   }
 
   #update(done: number, total: number | null, fields: () => readonly string[], more = 0): void {

@@ -21,7 +21,7 @@ class Screen {
 /** A meter whose clock advances only when a test sets it. */
 function metered(screen: Screen): { meter: Meter; pass: (seconds: number) => void } {
   let ms = 0;
-  const meter = new Meter(screen, { now: () => ms, tick: false });
+  const meter = new Meter(screen, { now: () => ms, tickMs: null });
   const pass = (seconds: number): void => {
     ms += 1000 * seconds;
   };
@@ -109,6 +109,18 @@ test('the elapsed time of a long step keeps advancing', async (t) => {
   while (!screen.line.endsWith('elapsed 00:03')) await new Promise((done) => setTimeout(done, 20));
   meter.end();
   t.true(screen.text.endsWith('\r\x1b[2K'));
+});
+
+test('the elapsed time of a long step is printed again without a terminal', async (t) => {
+  const log = new Screen(false);
+  let ms = 0;
+  using meter = new Meter(log, { now: () => ms, tickMs: 5 });
+  meter.steps('building', 0, 9);
+  for (ms = 30_000; !log.text.includes('elapsed 00:30\n'); ) await new Promise((done) => setTimeout(done, 5));
+  ms = 60_000;
+  while (!log.text.includes('elapsed 01:00\n')) await new Promise((done) => setTimeout(done, 5));
+  meter.end();
+  t.is(log.text, ['00:00', '00:30', '01:00'].map((time) => `building  0%  elapsed ${time}\n`).join(''));
 });
 
 test('the line is removed if the work throws', (t) => {
