@@ -6,7 +6,7 @@ import { colorsOf } from '../charts/color.ts';
 import { diskFigure } from '../charts/disk.ts';
 import { type Html, html, type Part } from '../html.ts';
 import { type RecallLine, recallTable, spaceNames } from '../tables.ts';
-import { profileTable } from './negatives.ts';
+import { negativesUse, profileTable } from './negatives.ts';
 import { neighborsSection } from './neighbors.ts';
 import { page, zoomHint } from './page.ts';
 
@@ -125,7 +125,7 @@ function negativesComparison(records: readonly RunRecord[]): Part {
     return trained ? [{ name, profile: trained }] : [];
   });
   if (rows.length === 0) return null;
-  return html`<section><h2>Weight of the negatives</h2><p>How the loss of each run distributes its weight over the negatives, in a batch
+  return html`<section><h2>Weight of the negatives</h2><p>${negativesUse}</p><p>How the loss of each run distributes its weight over the negatives, in a batch
 of test images. The report of each run has more details.</p>${profileTable(rows)}</section>`;
 }
 

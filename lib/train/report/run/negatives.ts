@@ -4,6 +4,9 @@ import { geometryColors } from '../charts/color.ts';
 import { type Html, html, type Part } from '../html.ts';
 import { fixed, percent } from '../tables.ts';
 
+/** What to do with the section, as its first sentence. */
+export const negativesUse: Html = html`Use this section to choose the temperature and the geometry: a lower <code>--t_e</code> or <code>--t_h</code> concentrates the weight on hard negatives, and a higher one spreads it over more of them.`;
+
 /** Shows which negatives contribute to the gradient, and how strongly, at the last evaluation. */
 export function negativesSection(
   found: NegativeProfiles,
@@ -12,6 +15,7 @@ export function negativesSection(
 ): Html {
   const { own: trained, views, classes, profiles } = found;
   return html`<section><h2>Weight of the negatives</h2>
+<p>${negativesUse}</p>
 <p>The loss pushes every image away from its negatives, the images of other classes, and gives some of them more weight than
 others. This section shows the distribution of that weight in a batch of ${classes} unseen classes with ${views} images each: for the
 loss of this run (<b>${trained}</b>) and for the other geometries at the same temperatures, on the same embeddings.

@@ -6,6 +6,7 @@ import { embedded, options } from '../../measure/profiled.ts';
 test('the section names the geometry of the run, shows all others, and prints no NaN', async (t) => {
   const page = negativesSection((await measureNegatives(embedded([4, 4, 5, 4]), options))!.profiles).text;
   t.regex(page, /<b>hybrid<\/b>/);
+  t.regex(page, /<h2>Weight of the negatives<\/h2>\n<p>Use this section to choose the temperature/);
   t.regex(page, /the 25% of the negatives with the same view carry \d+\.\d% of the weight/);
   t.is([...page.matchAll(/<svg [^>]*data-chart/g)].length, 2);
   t.notRegex(page, /NaN|undefined|Infinity/);
