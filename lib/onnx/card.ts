@@ -10,7 +10,8 @@ const storageTexts: Readonly<Record<Storage, string>> = {
 /** Returns the README.md of an exported folder, a model card in Hugging Face's format. */
 export function modelCard(source: OnnxSource, present: readonly Storage[]): string {
   const { name, network, serving } = source;
-  const { size, resize, dim, c } = serving;
+  const { size, resize, background, dim, c } = serving;
+  const [mean, std] = [serving.mean, serving.std].map((values) => `[${values.join(', ')}]`);
   const { embedDim, depth, numHeads, patchSize } = network.model;
   const head = 'head' in network;
   const outputs = [
@@ -45,8 +46,9 @@ ${outputs.join('\n')}
 | --- | --- | --- |
 ${files.join('\n')}
 
-The input \`pixel_values\` is N x 3 x ${size} x ${size}: RGB from 0 to 1, minus the mean, divided by the standard deviation. Images are resized to ${resize}
-pixels on the shorter side (bicubic, antialiased, as PIL does) and cropped at the center.
+The input \`pixel_values\` is N x 3 x ${size} x ${size}: RGB from 0 to 1, minus the mean \`${mean}\`, divided by the
+standard deviation \`${std}\`. Images are resized to ${resize} pixels on the shorter side (bicubic, antialiased, as PIL does) and
+cropped at the center.${background === 'drop' ? '' : ` Transparent pixels are blended with ${background} first.`}
 
 ## Use with horoball
 
@@ -58,6 +60,21 @@ const embedder = await loadEmbedder('.'); // the path of this folder
 const points = await embedder.embed(['1.jpg', '2.jpg', '3.jpg'], { space: '${space}' });
 const { indices, distances } = await topK(points, points, { k: 2, ${distance} });
 await embedder.dispose();
+\`\`\`
+
+## Use with Python
+
+\`\`\`python
+import numpy as np, onnxruntime as ort
+from PIL import Image
+
+image = Image.open("1.jpg").convert("RGB")
+width, height = (${resize} * side // min(image.size) for side in image.size)
+left, top = round((width - ${size}) / 2), round((height - ${size}) / 2)
+image = image.resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + ${size}, top + ${size}))
+pixels = (np.asarray(image, np.float32) / 255 - np.float32(${mean})) / np.float32(${std})
+session = ort.InferenceSession("${onnxFiles[present[0] ?? 'fp32']}", providers=["CPUExecutionProvider"])
+(embeds,) = session.run(["image_embeds"], {"pixel_values": pixels.transpose(2, 0, 1)[None]})  # unit vectors
 \`\`\`
 
 ## Use with transformers.js

@@ -3,10 +3,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import sharp from 'sharp';
 import { loadEmbedder } from '../../lib/embed/index.ts';
 import { exportOnnxFolder } from '../../lib/onnx/folder.ts';
 import { dtypes, storages } from '../../lib/onnx/storage.ts';
 import { random } from '../../lib/random.ts';
+import { python } from '../python.ts';
 import { networkError } from '../tolerances.ts';
 import { relativeError } from '../train/helpers.ts';
 import { temporary } from '../train/tiny-data.ts';
@@ -133,9 +135,32 @@ test('an exported folder has a description; a second export adds to it; a run fo
   for (const name of ['onnx/model.onnx', 'onnx/model_quantized.onnx', 'image_embeds', 'curvature -0.5']) {
     t.true(card.includes(name), name);
   }
+  t.regex(card, /mean `\[0\.5, 0\.4, 0\.3\]`, divided by the\nstandard deviation `\[0\.2, 0\.3, 0\.4\]`/);
+  t.regex(card, /Transparent pixels are blended with black first\./);
   const before = await readFile(join(run, 'config.json'), 'utf8');
   const error = await t.throwsAsync<Error & { code: string }>(exportOnnxFolder(run, run));
   t.is(error.code, 'ERR_HOROBALL_OPTION');
   t.is(await readFile(join(run, 'config.json'), 'utf8'), before);
   await remove();
+});
+
+test('the Python program of the description gives the embedding of horoball', async (t) => {
+  const { path: root, remove } = await temporary();
+  t.teardown(remove);
+  const [run, folder] = [join(root, 'run'), join(root, 'out')];
+  await writeRun(run);
+  await exportOnnxFolder(run, folder);
+  const next = random(8);
+  const [width, height] = [61, 34];
+  const pixels = Uint8Array.from({ length: 3 * width * height }, () => 256 * next());
+  const file = join(folder, '1.jpg');
+  await sharp(pixels, { raw: { width, height, channels: 3 } })
+    .jpeg()
+    .toFile(file);
+  const printed = python(t, 'onnxruntime', 'run_card.py', folder);
+  if (printed === null) return;
+  const embedder = await loadEmbedder(folder);
+  const { data } = await embedder.embed([file], { space: 'unit' });
+  t.true(relativeError(JSON.parse(printed) as number[], data) < networkError.network);
+  await embedder.dispose();
 });
