@@ -29,6 +29,10 @@ function resolvers(): string {
     (abi) =>
       `  join(__dirname, \`../../../../onnxruntime-node/bin/${abi}/\${process.platform}/\${process.arch}/libonnxruntime.so.1\`),`,
   );
+  const web = ['mjs', 'wasm'].map(
+    (extension) =>
+      `  () => {\n    try { return require.resolve('onnxruntime-web/ort-wasm-simd-threaded.${extension}'); } catch {}\n  },`,
+  );
   return `'use strict';
 const { join } = require('node:path');
 // The optional ONNX runtimes, as literals in \`try\`, so that file tracers find an installed one and bundlers do not fail
@@ -39,6 +43,10 @@ ${cases.join('\n')}
 // The library next to the binding of onnxruntime-node, which loads it. Turbopack copies it only if a path names it.
 exports.libraries = [
 ${libraries.join('\n')}
+];
+// The files that onnxruntime-web loads by computed names.
+exports.web = [
+${web.join('\n')}
 ];
 `;
 }
