@@ -1,7 +1,7 @@
 // Bundles the packages that only a few modules import, to dist/lib/vendor/ of a package, and changes the imports: zod alone
 // would add 8 MB to an installation. In a checkout the imports stay as they are, because tsc would restore them in
 // each module that it recompiles. Also copies the Node-API headers, with which `horoball setup` compiles.
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
@@ -121,6 +121,9 @@ async function licenseOf(name: string): Promise<string> {
   return await readFile(join(folder, file), 'utf8');
 }
 
+/** Removes lines that are comments only, except in macros of several lines. */
+const withoutComments = (text: string): string => text.replaceAll(/(?<!\\\n)^[ \t]*\/\/.*(?<!\\)\n/gm, '');
+
 /** Copies the headers of node-addon-api and node-api-headers, whose packages also contain tools and tests. */
 export async function copyHeaders(to: string): Promise<void> {
   await rm(to, { recursive: true, force: true });
@@ -131,7 +134,8 @@ export async function copyHeaders(to: string): Promise<void> {
   ] as const) {
     const folder = join(installed, name, from);
     for (const file of await readdir(folder))
-      if (file.endsWith('.h')) await cp(join(folder, file), join(to, file));
+      if (file.endsWith('.h'))
+        await writeFile(join(to, file), withoutComments(await readFile(join(folder, file), 'utf8')));
     await writeFile(join(to, `${name}.LICENSE`), await licenseOf(name));
   }
 }
