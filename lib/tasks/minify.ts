@@ -4,14 +4,32 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse, type Token } from 'acorn';
 import { transform } from 'esbuild';
 import { vendor } from './vendor.ts';
 
 /**
- * A backslash at the end of a line, with which `lineLimit` divides string literals. Bundlers find `new URL('...',
+ * A backslash at the end of a line, with which esbuild's `lineLimit` divides string literals. Bundlers find `new URL('...',
  * import.meta.url)` and file tracers find paths only if the literal is on one line.
  */
-export const continuation: RegExp = /(?<!\\)((?:\\\\)*)\\\r?\n/g;
+export const continuation: RegExp = /(?<!\\)(?:\\\\)*\\\r?\n/;
+
+const lineLength = 110;
+/** Tokens that a line break may follow without a change of meaning. */
+const breakable: ReadonlySet<string> = new Set([',', ';', '{']);
+
+/** Divides lines between tokens. */
+export function wrapLines(code: string): string {
+  const lines: string[] = [];
+  let begin = 0;
+  const onToken = ({ type, end }: Token): void => {
+    if (end - begin < lineLength || !breakable.has(type.label)) return;
+    lines.push(code.slice(begin, end));
+    begin = end;
+  };
+  parse(code, { ecmaVersion: 'latest', sourceType: 'module', onToken });
+  return [...lines, code.slice(begin)].join('\n');
+}
 
 /**
  * Modules whose `const require = createRequire(import.meta.url)` must stay a variable: file tracers do not follow the
@@ -31,12 +49,11 @@ export async function minify(folder: string): Promise<void> {
       const { code } = await transform(text, {
         minifyWhitespace: true,
         minifySyntax: !traced.test(`/${file}`),
-        lineLimit: 120,
         legalComments: 'none',
         target: 'node20',
         logLevel: 'error',
       });
-      writeFileSync(join(at, file), code.replaceAll(continuation, '$1'));
+      writeFileSync(join(at, file), wrapLines(code));
     }
   }
   removeDeclarations(join(folder, 'dist/lib'));

@@ -78,6 +78,11 @@ test('string literals are not divided, so bundlers find the files that modules r
   for (const name of files.filter((each) => /^dist\/.*\.c?js$/.test(each))) {
     const text = await readFile(join(packaged, name), 'utf8');
     if (/(?<!\\)(?:\\\\)*\\\n/.test(text)) divided.push(name);
+    if (name === 'dist/lib/errors.js')
+      t.true(
+        Math.max(...text.split('\n').map(({ length }) => length)) < 300,
+        'Node prints the line of an error',
+      );
     // The expression with which Vite finds assets and workers.
     const urls = text.matchAll(/\bnew\s+URL\s*\(\s*(['"`])([^'"`]+)\1\s*,\s*import\.meta\.url\s*\)/g);
     targets.set(
