@@ -10,18 +10,17 @@ import { classNames, temporary, tinyRun, writeImages } from './tiny-data.ts';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const pages = ['README.md', ...readdirSync(join(root, 'lib/guide')).map((name) => join('lib/guide', name))];
 const examples = pages.flatMap((page) =>
-  Array.from(readFileSync(join(root, page), 'utf8').matchAll(/^```js\n(.*?)^```/gms), ([, code]) => ({
-    page,
-    code: code!,
-  })).filter(({ code }) => code.includes("'horoball/train'")),
+  Array.from(readFileSync(join(root, page), 'utf8').matchAll(/^```js\n(.*?)^```/gms), ([, code]) => code!)
+    .filter((code) => code.includes("'horoball/train'"))
+    .map((code, i) => ({ name: `${page}: training example ${i + 1}`, code })),
 );
 
 const AsyncFunction = (async () => {}).constructor as new (
   ...source: string[]
 ) => (...values: unknown[]) => Promise<void>;
 
-for (const { page, code } of examples) {
-  test(`${page}: the training example runs`, async (t) => {
+for (const { name, code } of examples) {
+  test(`${name} runs`, async (t) => {
     const { path, remove } = await temporary();
     await writeImages(path, classNames(32), 5);
     const small = { ...tinyRun, path, ep: 2, eval_ep: '[2]', runs: null };
