@@ -35,7 +35,11 @@ const cases: Case[] = [
   ],
   [`train ${small} --weights ROOT/folder`, 1, /ROOT\/folder: it is a folder, not a file\. Specify a file\.$/],
   ['train --ds shapes --path SEALED/x', 1, /SEALED\/x: .*\. Choose another location\.$/],
-  ['train --config none.json', 2, /config: expected .*none\.json \(no such file or folder\)$/],
+  [
+    'train --config none.json',
+    2,
+    /config: expected .*none\.json \(no such file or folder\)\. Pass a file such as/,
+  ],
   ['train --model none.json', 2, /model: expected .*none\.json \(no such file or folder\)$/],
   ['train --ds csv --path ROOT/folder', 1, /got ROOT\/folder \(it is a folder, not a file\)/],
   ['sweep --out SEALED/x', 1, /SEALED\/x: .*\. Choose another location\.$/],
