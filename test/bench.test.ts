@@ -40,7 +40,7 @@ test('quantiles interpolate between order statistics', (t) => {
 test('figure returns the median, and half of the relative 10-90 percentile range, widened for few values', (t) => {
   const { median, spread } = figure([undefined, 8, 10, undefined, 12]);
   t.is(median, 10);
-  // Student's 99.5% quantile for three values is 9.92, the normal 97.5% quantile 1.96; their ratio is 5.06.
+  // 0.16 is widened by Student's 99.5% quantile for three values, 9.92, over the normal 97.5% quantile, 1.96: see `widening`.
   t.true(Math.abs(spread / 0.16 - 5.06) < statedError.arithmetic);
 });
 

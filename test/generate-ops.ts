@@ -19,8 +19,8 @@ const head = `// Generated from the cards in native/ops/row/ by \`npm run ops\`:
 //
 // Every operation throws a TypeError or RangeError with a code \`ERR_HOROBALL_...\` for an invalid argument (an
 // asynchronous call rejects with it). NaN in a row makes the result of that row NaN. A point on or outside the rim is
-// treated as one with 1 - c|x|^2 = 1e-30, and its radius has no gradient; distances from it are infinite. With
-// compat: 'hypmix' the published formulas also apply outside the ball.
+// treated as one with 1 - c|x|^2 = 1e-30, and its radius has no gradient; distances from it are infinite.
+// compat: 'hypmix' uses the published guards, the clamps and epsilons of the code of HypMix, also outside the ball.
 import { type Curved, type Operation, operation } from './row/operation.ts';
 `;
 
@@ -329,7 +329,7 @@ interface Stated {
 /** The error bounds of a card; without `device` if no device has its kernels. */
 type CardErrors = Tolerances & { readonly device?: Tolerances };
 
-/** One row per distinct error bound of a quantity; only the row with the most cards does not name them. */
+/** One row per quantity and error bound. A row names its cards, except for the row with the most cards, the 'other' ones. */
 function accuracyTable(part: (accuracy: CardErrors) => Tolerances | undefined): string {
   const published = metricCards().flatMap(({ name, publishedTolerance }) =>
     publishedTolerance === null ? [] : [[`${name}\` with \`compat: 'hypmix'`, publishedTolerance] as const],

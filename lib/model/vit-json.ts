@@ -203,7 +203,7 @@ function vitOnly({ pos_embed, fc_norm, final_norm, mlp_layer, act_layer }: Argum
     posEmbed: pos_embed === undefined ? undefined : pos_embed === 'learn',
     ...norms,
     ...(final_norm === false && { fcNorm: false, finalNorm: false }),
-    // timm's gated layers use GELU, as its other models do, unless `act_layer` is given.
+    // timm's VisionTransformer uses GELU in gated layers too; the default here is SiLU.
     actLayer: act_layer ?? (mlp_layer === undefined ? undefined : 'gelu'),
   });
 }

@@ -121,8 +121,8 @@ gpu('hybridContrastiveLoss: agrees for a point outside the ball', (t) => {
   close(t, got.gradHyperbolic!.data, want.gradHyperbolic!.data, float32, 'gradient');
 });
 
-// At these temperatures the losses range from 0.07 to 1e-53, and some underflow to 0 in float32. The absolute
-// rounding error of a logit is a relative error of the loss.
+// At these temperatures the losses range from 0.07 to 1e-53, and some underflow to 0 in float32. Such a loss is about the
+// exponential of a difference of logits, so the absolute rounding error of a logit becomes a relative error of the loss.
 for (const cold of [0.23, 0.1, 0.0285]) {
   gpu(`hybridContrastiveLoss: well separated classes at ${cold} of the temperature`, (t) => {
     for (const type of types) {

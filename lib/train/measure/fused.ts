@@ -82,7 +82,7 @@ function fusedSearch(
   };
 }
 
-/** Computes 1 / tauE minus the score of each query (row) and gallery image (column). */
+/** Computes a distance of each query (row) and gallery image (column) that ranks like the hybrid logit: 1 / tauE minus it. */
 function* fusedDistances(
   euclidean: Floats,
   hyperbolic: Floats,

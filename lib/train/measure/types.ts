@@ -170,7 +170,7 @@ export interface HierarchyFit {
   recall: Record<string, number[]>;
   /**
    * Normalized discounted cumulative gain (Järvelin and Kekäläinen 2002), averaged over anchors: the gain of an image is
-   * its number of ancestors in common with the anchor. From 0 to 1.
+   * the number of classes and groups below the root that contain both it and the anchor. From 0 to 1.
    */
   ndcg: number;
   /** Spearman correlation between distances and LCA heights, averaged over anchors; from -1 to 1. */

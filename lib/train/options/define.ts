@@ -47,7 +47,7 @@ export interface Facts<T> {
   /** Names of the option in other tools; the command line accepts them and prints a note. */
   readonly aliases?: readonly string[];
   readonly unit?: 'pixels' | 'seconds';
-  /** Default of the published code, or of horoball if the published code has no such option. */
+  /** Default of the published code. Of horoball if the published code has no such option, or if `compat` has its default. */
   readonly default: T;
   /** Defaults by data set, for the data sets of horoball. */
   readonly datasets?: Readonly<Record<string, T>>;
