@@ -163,24 +163,20 @@ function recallAtOne(data: Float32Array, cols: number, labels: Int32Array): numb
   return hits.length / labels.length;
 }
 
+/** A UUID of one digit. */
+const uuid = (digit: number): string => crypto.randomUUID().replace(/[\da-f]/g, String(digit));
+
 test('removes leftovers of killed calls, and keeps the folder of a running call', async (t) => {
   const folder = await temporary(t);
   const at = path.join(folder, 'shapes');
-  await writeTree(folder, {
-    'shapes.partial-1/x.jpg': '',
-    'shapes.partial-2/x.jpg': '',
-    'other.partial-1/x.jpg': '',
-  });
-  await writeFile(`${at}.partial-1.lock`, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname() }));
-  await using _ = await Lock.take(`${at}.partial-3.lock`, () => new Error('taken'));
-  await mkdir(`${at}.partial-3`);
+  const [first, second, running] = [1, 2, 3].map((digit) => `shapes.partial-${uuid(digit)}`);
+  const other = `other.partial-${uuid(1)}`;
+  await writeTree(folder, { [`${first}/x.jpg`]: '', [`${second}/x.jpg`]: '', [`${other}/x.jpg`]: '' });
+  await writeFile(path.join(folder, `${first}.lock`), JSON.stringify({ pid: 2 ** 22 + 1, host: hostname() }));
+  await using _ = await Lock.take(path.join(folder, `${running}.lock`), () => new Error('taken'));
+  await mkdir(path.join(folder, running!));
   await makeShapes(at, tiny);
-  t.deepEqual((await readdir(folder)).sort(), [
-    'other.partial-1',
-    'shapes',
-    'shapes.partial-3',
-    'shapes.partial-3.lock',
-  ]);
+  t.deepEqual((await readdir(folder)).sort(), [other, 'shapes', running!, `${running}.lock`]);
 });
 
 test('a folder whose manifest is not a JSON object counts as other contents', async (t) => {
