@@ -123,7 +123,7 @@ test('options out of range are rejected before anything is created', async (t) =
   await t.throwsAsync(tinyEmbedder({ dim: 0 }), range);
   await t.throwsAsync(tinyEmbedder({ clipR: -1 }), range);
   await t.throwsAsync(tinyEmbedder({ freezeBlocks: 3 }), range);
-  await t.throwsAsync(tinyEmbedder({ model: 'resnet50' }), { ...range, message: /vit_small_patch16_224/ });
+  await t.throwsAsync(tinyEmbedder({ model: 'resnet50' }), { ...range, message: /vision transformer/ });
   await t.throwsAsync(tinyEmbedder({ model: { ...tinyViT, imgSize: 17 } }), range);
   await t.throwsAsync(tinyEmbedder({ model: { ...tinyViT, numHeads: 5 } }), range);
   using model = await tinyEmbedder();
