@@ -99,7 +99,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
     'onnx/serving',
   ],
   'embed/transformers.test': ['onnx/card', 'onnx/folder'],
-  'gallery/gallery.test': ['gallery/store'],
+  'gallery/gallery.test': ['gallery/file', 'gallery/store'],
   'image/decode.test': [
     'image/bmp',
     'image/each-row',

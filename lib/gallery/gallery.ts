@@ -2,18 +2,15 @@ import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps
 import { inSlices } from '../call/slices.ts';
 import type { Metric } from '../cards.ts';
 import { callNames, checkCallback, checkOptions, integer, metricNames } from '../check.ts';
-import { type Coded, coded, rangeError, shapeError } from '../errors.ts';
+import { coded, rangeError, shapeError } from '../errors.ts';
 import { int32, integerList } from '../integers.ts';
-import { boundedJson } from '../io/json.ts';
-import { readSafetensors, type SafeTensor, writeSafetensors } from '../io/safetensors.ts';
-import { asMatrix, isReals, type Matrix, type Reals, type Rows } from '../matrix.ts';
+import { asMatrix, type Matrix, type Reals, type Rows } from '../matrix.ts';
 import { type AnyMetricOptions, checkPair, type MetricOptions, metricNumbers } from '../pairwise.ts';
 import { type SearchParameters, topKSteps } from '../topk.ts';
+import { readStore, writeStore } from './file.ts';
 import {
   buildIndex,
   buildOptions,
-  encodeIndex,
-  type GalleryIndex,
   type IndexBuildOptions,
   type IndexSize,
   indexSize,
@@ -30,7 +27,6 @@ import {
   labelSet,
   moved,
   movedIndex,
-  remainingLists,
   rowsOf,
   rowsOfStore,
   type Store,
@@ -58,8 +54,6 @@ export interface GallerySearch<T extends Reals = Reals> {
   sync<Q extends T>(queries: Rows<Q>, options: SearchOptions): ProvenNeighbors<Q>;
 }
 
-/** Maximum number of JSON values in the metadata of a file; `save` writes about five. */
-const maxMetadataValues = 100;
 const known: ReadonlySet<string> = new Set(metricNames);
 const knownSearch: ReadonlySet<string> = new Set([...callNames, 'k', 'labels', 'exclude', 'probes']);
 const knownBuild: ReadonlySet<string> = new Set([...callNames, 'lists', 'seed', 'onProgress']);
@@ -91,10 +85,9 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
    * @throws TypeError or RangeError with a code `ERR_HOROBALL_...`
    */
   constructor(options: MetricOptions) {
-    const { metric = 'poincare', c, compat } = checkOptions('Gallery', options, 'options', known);
-    metricNumbers('Gallery', { metric, c, compat });
-    this.metric = metric;
-    this.#options = { metric, c, compat };
+    const checked = checkedMetric(options);
+    this.metric = checked.metric;
+    this.#options = checked;
   }
 
   /** Number of rows. */
@@ -296,22 +289,7 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
     return this.#exclusive('Gallery.save', async (operation) => {
       const store = this.#store;
       if (store === undefined) throw shapeError(operation, 'gallery', 'at least one row', 'none');
-      const { data, cols, used, numbers, labels } = await runSteps(operation, undefined, () =>
-        moved(operation, store, store.size),
-      );
-      const { index } = store;
-      const lists = await runSteps(operation, undefined, () => remainingLists(store));
-      const tensors = {
-        rows: { shape: [used, cols], data: data.subarray(0, used * cols) },
-        numbers: { shape: [used], data: numbers.subarray(0, used) },
-        labels: { shape: [used], data: labels.subarray(0, used) },
-        ...(lists.length > 0 && {
-          centers: { shape: [index!.centers.rows, cols], data: index!.centers.data },
-          lists: { shape: [lists.length], data: lists },
-        }),
-      };
-      const about = JSON.stringify({ ...this.#options, next: this.#next });
-      await writeSafetensors(path, tensors, { metadata: { horoball_gallery: about }, checksums: true });
+      await writeStore(operation, path, store, { ...this.#options, next: this.#next });
     });
   }
 
@@ -322,38 +300,10 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
    * @throws Error `ERR_HOROBALL_FORMAT` if the file is not a gallery; file system errors
    */
   static async load(path: string): Promise<Gallery<Reals>> {
-    const { tensors, metadata } = await readSafetensors(path);
-    const rows = tensors.get('rows');
-    const numbers = tensors.get('numbers')?.data;
-    const labels = tensors.get('labels')?.data;
-    const { gallery, next } = emptyOf(path, metadata['horoball_gallery']);
-    const isValid =
-      rows !== undefined &&
-      (await runSteps('Gallery.load', undefined, () => areValidRows(rows, numbers, labels, next)));
-    if (!isValid) throw notAGallery(path);
-    const [used = 0, cols = 1] = rows.shape;
-    const alive = new Uint8Array(used).fill(1);
-    gallery.#store = {
-      data: rows.data as Reals,
-      cols,
-      used,
-      numbers: numbers as Int32Array,
-      labels: labels as Int32Array,
-      alive,
-      size: used,
-    };
+    const { metric, next, store } = await readStore(path, checkedMetric);
+    const gallery = new Gallery<Reals>(metric);
     gallery.#next = next;
-    const index = indexIn(path, tensors, gallery.#store);
-    if (index !== undefined) {
-      const { centers, lists } = index;
-      const covered = rowsOfStore(gallery.#store);
-      const encode = () => encodeIndex('Gallery.load', covered, centers, lists, gallery.#options);
-      const whole = await runSteps('Gallery.load', undefined, encode).catch((error: unknown) => {
-        // The core refuses centers that are not finite.
-        throw (error as Coded).code === 'ERR_HOROBALL_SHAPE' ? notAGallery(path) : error;
-      });
-      gallery.#store = { ...gallery.#store, index: whole };
-    }
+    gallery.#store = store;
     return gallery;
   }
 
@@ -392,44 +342,11 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
   }
 }
 
-/** Returns an empty gallery with the metric in the file's metadata, and the next row number. */
-function emptyOf(path: string, text: string | undefined): { gallery: Gallery<Reals>; next: number } {
-  try {
-    const about = boundedJson(text ?? '', maxMetadataValues, () => notAGallery(path));
-    const { next, ...distance } = about as MetricOptions & { next: number };
-    if (Number.isInteger(next)) return { gallery: new Gallery<Reals>(distance), next };
-  } catch {}
-  throw notAGallery(path);
-}
-
-/** Returns the centers and lists of an index in a file; undefined without an index. */
-function indexIn(
-  path: string,
-  tensors: ReadonlyMap<string, SafeTensor>,
-  { data, cols, used }: Store<Reals>,
-): Pick<GalleryIndex<Reals>, 'centers' | 'lists'> | undefined {
-  const [centers, lists] = [tensors.get('centers'), tensors.get('lists')?.data];
-  if (centers === undefined && lists === undefined) return undefined;
-  const [rows = 0, width] = centers?.shape ?? [];
-  if (!(centers?.shape.length === 2 && width === cols && rows > 0 && rows <= mostLists))
-    throw notAGallery(path);
-  if (!(isReals(centers.data) && centers.data[Symbol.toStringTag] === data[Symbol.toStringTag]))
-    throw notAGallery(path);
-  if (!(lists instanceof Int32Array && lists.length > 0 && lists.length <= used)) throw notAGallery(path);
-  return { centers: { data: centers.data, rows, cols }, lists };
-}
-
-function* areValidRows(rows: SafeTensor, numbers: unknown, labels: unknown, next: number): Steps<boolean> {
-  if (!(numbers instanceof Int32Array && labels instanceof Int32Array && isReals(rows.data))) return false;
-  const { shape } = rows;
-  if (!(next >= 0 && next <= 2 ** 31 && shape.length === 2 && shape[1]! > 0)) return false;
-  if (numbers.length !== shape[0] || labels.length !== numbers.length) return false;
-  let isAscending = true;
-  yield* inSlices(numbers.length, (begin, end) => {
-    for (let i = begin; i < end && isAscending; ++i)
-      isAscending = numbers[i]! > (i === 0 ? -1 : numbers[i - 1]!) && numbers[i]! < next;
-  });
-  return isAscending;
+/** Returns the metric of a gallery, with its defaults. */
+function checkedMetric(options: MetricOptions): AnyMetricOptions & { readonly metric: Metric } {
+  const { metric = 'poincare', c, compat } = checkOptions('Gallery', options, 'options', known);
+  metricNumbers('Gallery', { metric, c, compat });
+  return { metric, c, compat };
 }
 
 /** Searches all rows exactly, without an index. */
@@ -442,11 +359,4 @@ function* searchAll<T extends Reals>(
   const found = yield* topKSteps(operation, queries, rows, options);
   const proven = new Uint8Array(found.indices.length / options.k).fill(1);
   return { ...found, proven };
-}
-
-function notAGallery(path: string): Coded {
-  return coded(
-    'ERR_HOROBALL_FORMAT',
-    `[Gallery.load] path: expected a file that Gallery.save wrote, got ${path}. Save the gallery again.`,
-  );
 }
