@@ -2,7 +2,7 @@
 // node dist/bench/search-scale.js [--rows 1e6] [--sets uniform,clustered,rim,tree]
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,8 +25,9 @@ time to rerank those is not counted. Sides: exact, index (all lists), index with
   --k <number>         neighbors (default 10)
   --recall <number>    recall that each side must reach (default 0.99)
   --threads <number>   (default 2)
-  --only-own           without usearch and faiss
-  --out <folder>       writes MACHINE-COMMIT-search-scale.csv there
+  --peers <names>      sets to measure with usearch and faiss too, or none (default all; their graphs of 1e6 rows take
+                       minutes per set)
+  --out <folder>       writes MACHINE-COMMIT-search-scale.csv there, after each row
   --help
 `;
 
@@ -229,7 +230,7 @@ async function main(): Promise<void> {
       recall: string,
       threads: string,
       out: string,
-      'only-own': { type: 'boolean' },
+      peers: string,
       help: { type: 'boolean' },
     },
   });
@@ -244,34 +245,39 @@ async function main(): Promise<void> {
     Number(values.queries ?? 500),
     Number(values.dim ?? 128),
   ];
-  const table: Row[] = [];
+  const save = await writer(values.out, { rows: count, dim, queries, ...options });
+  const peers = values.peers?.split(',') ?? searchSetNames;
   say(columns.map((name) => name.padEnd(name === 'setting' ? 28 : 14)).join(''));
   for (const set of (values.sets?.split(',') ?? searchSetNames) as SearchSetName[]) {
     const points = searchSet(set, count, queries, dim);
     const truth = await topK(points.queries, points.rows, { k: options.k, c: 1, threads: options.threads });
-    const add = (rows: readonly (Row | undefined)[]): void => {
+    const add = async (rows: readonly (Row | undefined)[]): Promise<void> => {
       for (const row of rows) {
         if (row === undefined) continue;
-        table.push(row);
         print(row);
+        await save(row);
       }
     };
-    add(await ownRows(set, points, truth, options));
-    if (values['only-own']) continue;
-    add([usearchRow(set, points, truth, options)]);
-    add(await faissRows(set, points, truth, options));
+    await add(await ownRows(set, points, truth, options));
+    if (!peers.includes(set)) continue;
+    await add([usearchRow(set, points, truth, options)]);
+    await add(await faissRows(set, points, truth, options));
   }
-  if (values.out === undefined) return;
+}
+
+/** Writes the file's head, and returns a function that appends a row. Does nothing without a folder. */
+async function writer(
+  folder: string | undefined,
+  settings: Readonly<Record<string, number>>,
+): Promise<(row: Row) => Promise<void>> {
+  if (folder === undefined) return async () => {};
   const { name, commit, date, node } = machine();
-  const about = { machine: name, commit, date, node, rows: count, dim, queries, ...options };
+  const about = { machine: name, commit, date, node, ...settings };
   const head = Object.entries(about).map(([key, value]) => `# ${key}: ${value}`);
-  await mkdir(values.out, { recursive: true });
-  const lines = [
-    ...head,
-    columns.join(','),
-    ...table.map((row) => columns.map((key) => csv(text(row[key]))).join(',')),
-  ];
-  await writeFile(join(values.out, `${name}-${commit}-search-scale.csv`), `${lines.join('\n')}\n`);
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, `${name}-${commit}-search-scale.csv`);
+  await writeFile(path, `${[...head, columns.join(',')].join('\n')}\n`);
+  return (row) => appendFile(path, `${columns.map((key) => csv(text(row[key]))).join(',')}\n`);
 }
 
 const csv = (cell: string): string => (/[",]/.test(cell) ? JSON.stringify(cell) : cell);
