@@ -4,6 +4,8 @@ import { learnable } from '../options/options.ts';
 import { baselinesSchema } from './run-schema.ts';
 
 const count = z.int().min(0);
+const crc32 = count.max(2 ** 32 - 1);
+const size = z.looseObject({ images: count, classes: count });
 const share = z.number().min(0).max(1);
 
 const position = z
@@ -11,7 +13,16 @@ const position = z
     step: count,
     seconds: z.number().min(0),
     metricsBytes: count,
-    metricsCrc32: count.max(2 ** 32 - 1).exactOptional(),
+    metricsCrc32: crc32.exactOptional(),
+    data: z
+      .looseObject({
+        fingerprint: crc32,
+        train: size.exactOptional(),
+        test: size.exactOptional(),
+        gallery: size.exactOptional(),
+      })
+      .nullable()
+      .exactOptional(),
     best: z.looseObject({ step: count, epoch: count, recall: share }).nullable(),
     baselines: baselinesSchema,
     complete: z.boolean(),

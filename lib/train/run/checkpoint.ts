@@ -7,6 +7,7 @@ import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
 import { checkpointKey, networkKey } from '../../io/run-path.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
+import type { DataIdentity } from '../data/fingerprint.ts';
 import { ViT } from '../lane/backbone.ts';
 import { Embedder } from '../lane/embedder.ts';
 import { randomState, setRandomState, torchInfo } from '../lane/native.ts';
@@ -89,6 +90,8 @@ export interface Position {
   metricsBytes: number;
   /** CRC-32 of these bytes; absent in checkpoints of earlier versions. */
   metricsCrc32?: number;
+  /** The data set; null for batches from an iterable, absent in checkpoints of earlier versions. */
+  data?: DataIdentity | null;
   best: Best | null;
   baselines: Baseline[];
   /** Whether the run has finished and written all its files. */

@@ -1,10 +1,11 @@
 import { needsProxies } from '../../batch-loss.ts';
 import { coded } from '../../errors.ts';
 import type { Lock } from '../../io/lock.ts';
+import type { DataIdentity } from '../data/fingerprint.ts';
 import { fromFirst, type RankGroup } from '../lane/group.ts';
 import { manualSeed, setThreads } from '../lane/native.ts';
 import type { RunConfig } from '../options/options.ts';
-import type { Checkpoint } from './checkpoint.ts';
+import { type Checkpoint, lastName } from './checkpoint.ts';
 import type { Listeners, RunControls } from './hooks.ts';
 import { Learner } from './learner.ts';
 import { lockRun } from './lock.ts';
@@ -51,6 +52,7 @@ export async function withRun<T>(
   await using lock = folder !== null && group.rank === 0 ? await lockRun(folder) : null;
   const checkpoint = folder === null ? null : await readChecked(folder, config, group);
   const source = await sourceOf(config, group, data, listeners.warn);
+  await checkData(checkpoint, source, config, group);
   checkSteps(checkpoint, source.steps);
   if (config.threads > 0) setThreads(config.threads);
   manualSeed(config.seed);
@@ -105,6 +107,38 @@ async function sourceOf(
   const message =
     '[train] data: expected a data set for a group of ranks, got batches. Write a custom training loop, as in "More than one machine" in the guide.';
   throw coded('ERR_HOROBALL_OPTION', message);
+}
+
+/**
+ * Checks that all ranks have the same data set, with which the checkpoint was trained: with other images or another order,
+ * the run would silently continue with other batches.
+ */
+async function checkData(
+  checkpoint: Checkpoint | null,
+  { identity }: Source,
+  { path }: RunConfig,
+  group: RankGroup,
+): Promise<void> {
+  const saved = checkpoint?.position.data;
+  const got = identityText(identity);
+  if (saved !== undefined && saved?.fingerprint !== identity?.fingerprint) {
+    const wanted = identityText(saved);
+    const detail = wanted === got ? ', but with other files or in another order' : '';
+    const message = `[train] path: expected the data with which the run began (${wanted}), got ${path} (${got}${detail}). Restore the data, or start a new run with --weights ${lastName}.`;
+    throw coded('ERR_HOROBALL_CHECKPOINT', message);
+  }
+  const fingerprint = identity?.fingerprint ?? null;
+  if ((await fromFirst(group, () => fingerprint)) === fingerprint) return;
+  const message = `[train] path: expected the data set of rank 0, got ${path} (${got}) on rank ${group.rank}, with other images or in another order. Use the same data set on every machine.`;
+  throw coded('ERR_HOROBALL_CONFIG', message);
+}
+
+function identityText(identity: DataIdentity | null): string {
+  if (identity === null) return 'batches from an iterable';
+  const { train, test, gallery } = identity;
+  return Object.entries({ train, test, gallery })
+    .flatMap(([split, size]) => (size ? [`${split}: ${size.images} images in ${size.classes} classes`] : []))
+    .join(', ');
 }
 
 /** Rejects an `ep` that amounts to fewer steps than were already taken: the run would finish immediately. */

@@ -9,11 +9,11 @@ import { warnOfSkipped } from './warnings.ts';
 
 /** @param complete - whether the run has finished */
 export async function saveCheckpoint(run: Run, complete: boolean = false): Promise<void> {
-  const { config, learner, store, state, listeners } = run;
+  const { config, source, learner, store, state, listeners } = run;
   if (state.step === 0) return; // a resumed run repeats everything before the first step
   await listeners.notify('onCheckpoint');
   await store.checkpoint((log) => {
-    const position = positionOf(state, { ...log, complete });
+    const position = positionOf(state, { ...log, data: source.identity, complete });
     return Checkpoint.capture(learner, config, position);
   });
   state.savedAt = performance.now();

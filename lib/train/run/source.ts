@@ -4,6 +4,7 @@ import { resolveViT } from '../../model/vit.ts';
 import { random, shuffle } from '../../random.ts';
 import { alphaIn } from '../data/alpha.ts';
 import { ClassTree } from '../data/class-tree.ts';
+import { type DataIdentity, fingerprintOf } from '../data/fingerprint.ts';
 import { alphaTreatment, imageNotes } from '../data/image-notes.ts';
 import { ImageLoader, type ImageLoaderOptions } from '../data/loader.ts';
 import { countOf } from '../data/published.ts';
@@ -35,6 +36,8 @@ export interface Source {
   readonly tree: ClassTree | null;
   /** Images and classes of each split; null for an iterable. */
   readonly sizes: Counts | null;
+  /** Identifies the data set in checkpoints; null for an iterable. */
+  readonly identity: DataIdentity | null;
   /** Whether the next batch can be prefetched, because reading it does not overwrite the current one. */
   readonly prefetch: boolean;
   readonly warnings: readonly string[];
@@ -62,6 +65,7 @@ export async function openSource(config: RunConfig, place: RankPlace = singlePro
     augmentation: augmentationOf(config),
   });
   const test = testSetOf(dataset, config);
+  const sizes = sizesOf(dataset);
   function* indices(done: number): Generator<Int32Array> {
     const first = Math.floor(done / sampler.steps) + 1;
     for (let epoch = first; epoch <= config.ep; epoch++) {
@@ -77,7 +81,8 @@ export async function openSource(config: RunConfig, place: RankPlace = singlePro
     test,
     labels: labelsOf(train),
     tree: ClassTree.of(train),
-    sizes: sizesOf(dataset),
+    sizes,
+    identity: { ...sizes, fingerprint: await fingerprintOf(dataset) },
     prefetch: true,
     warnings: [...dataset.warnings, ...alpha, ...publishedWarnings(config), ...epochWarnings(config)],
     skipped: () => [...loader.skipped, ...test.loader.skipped],
@@ -202,6 +207,7 @@ export function iterableSource(batches: AsyncIterable<LabeledBatch>, warn: Warn 
     labels: null,
     tree: null,
     sizes: null,
+    identity: null,
     prefetch: false,
     warnings: [],
     skipped: () => [],

@@ -73,10 +73,10 @@ export function hasStalled({ best, evaluations }: RunState, patience: number | n
 /** Returns the position that a checkpoint stores. */
 export function positionOf(
   state: RunState,
-  log: Pick<Position, 'metricsBytes' | 'metricsCrc32' | 'complete'>,
+  others: Pick<Position, 'metricsBytes' | 'metricsCrc32' | 'data' | 'complete'>,
 ): Position {
   const { step, best, baselines } = state;
-  return { step, seconds: secondsOf(state), best, baselines, ...log };
+  return { step, seconds: secondsOf(state), best, baselines, ...others };
 }
 
 /** Results and measurements of a training step. */

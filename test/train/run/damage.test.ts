@@ -1,6 +1,6 @@
 // Resumes runs whose files were damaged, truncated or replaced by links.
 import { execFile } from 'node:child_process';
-import { copyFile, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, cp, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import ava, { type TestFn } from 'ava';
@@ -117,6 +117,46 @@ test.serial('a modified config.json is rejected', async (t) => {
   }
   await writeFile(file, JSON.stringify(config));
   t.is((await resume(folder)).steps, 4);
+});
+
+test.serial('a run resumes with a moved data set, but not with a changed one', async (t) => {
+  const moved = `${t.context.images}-moved`;
+  await cp(t.context.images, moved, { recursive: true });
+  const resumeWith = async (path: string) => train({ path }, { resume: await t.context.copy() });
+  t.is((await resumeWith(moved)).steps, 4);
+  const [first, last] = [join(moved, 'class-00'), join(moved, 'class-31')];
+  const added = 'train: 65 images in 16 classes, test: 64 images in 16 classes';
+  for (const [change, undo, got] of [
+    [() => cp(join(first, '0.jpg'), join(first, '4.jpg')), () => rm(join(first, '4.jpg')), added],
+    [
+      () => rename(join(first, '0.jpg'), join(first, '9.jpg')),
+      () => rename(join(first, '9.jpg'), join(first, '0.jpg')),
+      'other files or',
+    ],
+    [() => rename(first, `${moved}/class-00x`), () => rename(`${moved}/class-00x`, first), 'other files or'],
+    [
+      () => rename(join(last, '3.jpg'), `${moved}-3.jpg`),
+      () => rename(`${moved}-3.jpg`, join(last, '3.jpg')),
+      'test: 63 images',
+    ],
+  ] as const) {
+    await change();
+    await t.throwsAsync(resumeWith(moved), {
+      code: 'ERR_HOROBALL_CHECKPOINT',
+      message: new RegExp(`\\[train\\] path: expected the data .*train: 64 images in 16 classes.*${got}`),
+    });
+    await undo();
+  }
+  t.is((await resumeWith(moved)).steps, 4);
+  const data = (async function* () {})();
+  await t.throwsAsync(train({}, { resume: await t.context.copy(), data }), {
+    code: 'ERR_HOROBALL_CHECKPOINT',
+    message: /got .* \(batches from an iterable\)/,
+  });
+  const earlier = await t.context.copy();
+  await forge(earlier, ({ contents }) => delete contents.position.data);
+  await rm(join(last, '3.jpg'));
+  t.is((await train({ path: moved }, { resume: earlier })).steps, 4, 'a checkpoint of an earlier version');
 });
 
 test.serial('a command for a run notes that config.json was changed', async (t) => {

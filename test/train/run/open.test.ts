@@ -93,4 +93,8 @@ test.serial('rejects runs that a group of ranks cannot train', async (t) => {
     message: /expected the checkpoint of step 7 in .*begun, as on rank 0, got step 3 on rank 1/,
   });
   t.false((await readdir(join(runs, 'begun'))).includes('.training'));
+  await t.throwsAsync(open({}, { ...twoRanks, rank: 1, share: async () => '7' }), {
+    code: 'ERR_HOROBALL_CONFIG',
+    message: /path: expected the data set of rank 0, got .* on rank 1, with other images or in another order/,
+  });
 });

@@ -1,0 +1,67 @@
+import { stat } from 'node:fs/promises';
+import { sep } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { runSteps, type Steps } from '../../call/run.ts';
+import { forEach } from '../../call/slices.ts';
+import type { Counts, Dataset, Split } from './types.ts';
+
+type Splits = Pick<Dataset, 'train' | 'test' | 'gallery'>;
+
+/** Identifies a data set: the sizes of its splits, and the result of {@link fingerprintOf}. */
+export type DataIdentity = Counts & { fingerprint: number };
+
+/** Maximum number of files per split whose size is read: enough to recognize images that were generated anew. */
+const maxSizes = 256;
+
+/**
+ * Returns a CRC-32 of the names, classes and order of all images and of the sizes of some files, from which a resumed run
+ * recognizes its data set. Paths count from the folder that contains all images, so a data set that was moved as a whole
+ * keeps its value.
+ */
+export async function fingerprintOf({ train, test, gallery }: Splits): Promise<number> {
+  const splits = gallery === undefined ? [train, test] : [train, test, gallery];
+  const listed = await runSteps('data', undefined, () => crcOfLists(splits));
+  const sizes = await Promise.all(splits.map(({ samples }) => sizesOfSome(samples)));
+  return crc32(JSON.stringify(sizes), listed);
+}
+
+function* crcOfLists(splits: readonly Split[]): Steps<number> {
+  const { length } = yield* commonFolder(splits);
+  let crc = 0;
+  const add = (value: unknown): void => {
+    crc = crc32(`${JSON.stringify(value)}\n`, crc);
+  };
+  for (const { classes, samples, parents } of splits) {
+    add([classes.length, samples.length]);
+    yield* forEach(classes, (name, label) => add([name, parents?.[label] ?? []]));
+    yield* forEach(samples, ({ path, label }) => add([path.slice(length).split(sep).join('/'), label]));
+  }
+  return crc;
+}
+
+/** Returns the deepest folder that contains all images, with a separator at the end. */
+function* commonFolder(splits: readonly Split[]): Steps<string> {
+  let folder: string | undefined;
+  for (const { samples } of splits)
+    yield* forEach(samples, ({ path }) => {
+      folder ??= folderOf(path);
+      while (!path.startsWith(folder)) folder = folderOf(folder.slice(0, -1));
+    });
+  return folder ?? '';
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf(sep) + 1);
+}
+
+/** Returns the sizes of evenly spaced files; null for a file that cannot be read. */
+async function sizesOfSome(samples: Split['samples']): Promise<(number | null)[]> {
+  const every = Math.ceil(samples.length / maxSizes);
+  const chosen = samples.filter((_, i) => i % every === 0);
+  const sizeOf = ({ path }: Split['samples'][0]) =>
+    stat(path).then(
+      ({ size }) => size,
+      () => null,
+    );
+  return await Promise.all(chosen.map(sizeOf));
+}
