@@ -16,7 +16,7 @@ import type { NamedTensor, Parameter, ViTConfig, WaitOptions } from '../lane/typ
 import { hasLeadingOnes, type Recipe, recipeOf, withLeadingOnes } from './assemble.ts';
 import { resamplePositions } from './interpolate.ts';
 import { findStateDict, isBackbonePart, isHeadPart, listed, plainNames } from './names.ts';
-import { findPulled } from './pull.ts';
+import { verifiedPath } from './pull.ts';
 
 /** The result of loading weights. */
 export interface WeightsReport extends LoadReport {
@@ -216,8 +216,8 @@ function checkWhole(
  * @param source - a file, the folder of a run (its `model.safetensors`), or the name or URL of weights downloaded by
  * `pullWeights`
  * @param cache - the cache folder, as in `pullWeights`
- * @throws `ERR_HOROBALL_WEIGHTS` if the run has no weights yet or the weights have not been downloaded; RangeError
- * `ERR_HOROBALL_OPTION` for an unknown name
+ * @throws `ERR_HOROBALL_WEIGHTS` if the run has no weights yet or the weights have not been downloaded;
+ * `ERR_HOROBALL_HASH` if they were changed after the download; RangeError `ERR_HOROBALL_OPTION` for an unknown name
  */
 export async function findWeights(source: string, cache?: string): Promise<string> {
   filePath('findWeights', 'source', source);
@@ -240,8 +240,8 @@ export async function weightsFile(
     throw coded('ERR_HOROBALL_WEIGHTS', message);
   }
   if (existsSync(source)) return source;
-  const pulled = await findPulled(source, cache, at);
-  if (pulled !== null) return pulled.path;
+  const pulled = await verifiedPath(source, cache, at);
+  if (pulled !== null) return pulled;
   const message = `${at}: expected a file, a run or downloaded weights, got '${source}'. Run npx horoball weights pull ${source}.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }

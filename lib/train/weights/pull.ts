@@ -12,6 +12,7 @@ import { ensureFolder } from '../../io/folder.ts';
 import { Lock } from '../../io/lock.ts';
 import { readRecordFile } from '../../io/record-file.ts';
 import { holesOf } from '../../io/regular.ts';
+import { shellWord } from '../../io/shell.ts';
 import { nearestNames } from '../../nearest-names.ts';
 import { cacheFolder } from '../../setup/paths.ts';
 import { type DownloadOptions, download } from './download.ts';
@@ -101,6 +102,23 @@ export async function findPulled(source: string, cache?: string, at?: string): P
   const path = cachedPath(url, cache);
   const record = await readRecord(path, url);
   return record !== null && (await isWhole(path, record)) ? { path, ...record } : null;
+}
+
+/**
+ * Returns the path of a cached file after verifying its hash: most weight files have no checksums, and damaged weights
+ * would train without an error.
+ *
+ * @returns null if the file was not downloaded
+ * @throws `ERR_HOROBALL_HASH` if it was changed after the download; otherwise as {@link findPulled}
+ */
+export async function verifiedPath(source: string, cache?: string, at?: string): Promise<string | null> {
+  const pulled = await findPulled(source, cache, at);
+  if (pulled === null) return null;
+  const { path, sha256: wanted } = pulled;
+  const got = await sha256Of(path);
+  if (got === wanted) return path;
+  const message = `${at ?? '[weights] source'}: expected ${path} as it was downloaded, with SHA-256 ${wanted}, got ${got}. Download it again with: npx horoball weights pull ${shellWord(source)}`;
+  throw coded('ERR_HOROBALL_HASH', message);
 }
 
 const pullNames = [

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import ava from 'ava';
+import { findWeights } from '../../../lib/train/weights/load.ts';
 import { findPulled, pullWeights } from '../../../lib/train/weights/pull.ts';
 import { hash, host, quick, send, sha256, weights } from './host.ts';
 
@@ -294,4 +295,21 @@ test('does not accept a file that replaced the partial download', async (t) => {
     await t.throwsAsync(pulled, { code, message: /another program replaced/ });
     t.is(await findPulled(url, at.cache), null);
   }
+});
+
+test('does not load a cached file that was changed after the download', async (t) => {
+  await using at = await host((request, response) => send(request, response, {}));
+  const url = `${at.url}/a.safetensors`;
+  const { path } = await pullWeights(url, { cache: at.cache, ...quick });
+  t.is(await findWeights(url, at.cache), path);
+  const flipped = Buffer.from(weights);
+  flipped[200_000]! ^= 4;
+  await writeFile(path, flipped);
+  await t.throwsAsync(findWeights(url, at.cache), {
+    code: 'ERR_HOROBALL_HASH',
+    message:
+      /\[weights\] source: expected .*a\.safetensors as it was downloaded.* got .*weights pull .*a\.safetensors/,
+  });
+  t.true((await pullWeights(url, { cache: at.cache, ...quick })).fresh);
+  t.is(await findWeights(url, at.cache), path);
 });
