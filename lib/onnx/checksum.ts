@@ -57,6 +57,18 @@ export async function checkOnnx(path: string): Promise<void> {
   });
 }
 
+/** Whether a file is what {@link writeOnnx} writes for a model, by its size and its checksum. */
+export async function isOnnxOf(path: string, model: Uint8Array): Promise<boolean> {
+  const entry = entryOf(await crcOf(model));
+  return await reading(path, 'export', async (file) => {
+    const { size } = await file.stat();
+    if (size !== model.length + entry.length) return false;
+    const tail = Buffer.alloc(entry.length);
+    await readAll(file, tail, model.length);
+    return tail.equals(entry);
+  });
+}
+
 function entryOf(sum: string): Buffer {
   return messageField(metadataField, bytesField(1, key), bytesField(2, sum));
 }

@@ -1,4 +1,5 @@
 // The folder layout of Hugging Face's model repositories, which transformers.js loads.
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { coded } from '../errors.ts';
 import { removeAbandoned } from '../io/atomic.ts';
@@ -7,14 +8,14 @@ import { readInside } from '../io/inside.ts';
 import { parsedJson } from '../io/json.ts';
 import { writeText } from '../io/text.ts';
 import { modelCard } from './card.ts';
-import { writeOnnx } from './checksum.ts';
+import { isOnnxOf, writeOnnx } from './checksum.ts';
 import { presentStorages } from './present.ts';
 import { type BackboneSource, type OnnxSource, onnxOf, openSource } from './source.ts';
 import { dtypes, onnxFiles, type Storage, storages } from './storage.ts';
 
 /** Options of {@link exportOnnxFolder}. */
 export interface ExportFolderOptions {
-  /** The files to write; default `['fp32']`. Files of an earlier export to the same folder remain. */
+  /** The files to write; default `['fp32']`. Files of an earlier export of the same network remain. */
   storages?: readonly Storage[] | undefined;
 }
 
@@ -37,7 +38,8 @@ export interface ExportedFolder {
  * and outputs.
  *
  * @param folder - created if missing; a folder with another model is rejected
- * @throws Error `ERR_HOROBALL_OPTION` if the folder contains another model; the errors of `exportOnnx`
+ * @throws Error `ERR_HOROBALL_OPTION` if the folder contains another model, or a file of another network that would
+ * remain; the errors of `exportOnnx`
  */
 export async function exportOnnxFolder(
   source: string | BackboneSource,
@@ -46,7 +48,10 @@ export async function exportOnnxFolder(
 ): Promise<ExportedFolder> {
   const opened = await openSource(source);
   await checkFree(folder);
+  await checkOthers(folder, opened, wanted);
   await ensureFolder(join(folder, 'onnx'));
+  // Written last: without it, programs do not load a folder whose export was interrupted.
+  await rm(join(folder, 'config.json'), { force: true });
   const files: ExportedFolder['files'] = [];
   for (const storage of storages.filter((each) => wanted.includes(each))) {
     const name = onnxFiles[storage];
@@ -75,6 +80,16 @@ async function checkFree(folder: string): Promise<void> {
     return;
   const message = `[export] onnx: expected a new folder or an earlier export, got ${folder}, which has another config.json. Choose another folder.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+/** Rejects a folder that would contain files of two networks, of which a program could load either. */
+async function checkOthers(folder: string, opened: OnnxSource, wanted: readonly Storage[]): Promise<void> {
+  for (const storage of await presentStorages(folder)) {
+    const name = onnxFiles[storage];
+    if (wanted.includes(storage) || (await isOnnxOf(join(folder, name), onnxOf(opened, storage)))) continue;
+    const message = `[export] onnx: expected a new folder or an earlier export of the same network, got ${folder}, whose ${name} differs. Choose another folder, or replace that file, too (--${storage}).`;
+    throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+  }
 }
 
 /** Returns the config.json: the network in transformers' terms and, under the key `horoball`, how to serve it. */

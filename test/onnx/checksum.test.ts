@@ -1,8 +1,9 @@
-import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, rmdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { checkOnnx, writeOnnx } from '../../lib/onnx/checksum.ts';
 import { exportOnnx } from '../../lib/onnx/export.ts';
+import { exportOnnxFolder } from '../../lib/onnx/folder.ts';
 import { backbone } from '../embed/network.ts';
 import { temporary } from '../train/tiny-data.ts';
 
@@ -21,6 +22,46 @@ test('a changed bit in any part of an exported file is detected', async (t) => {
     await writeFile(file, flipped);
     await t.throwsAsync(checkOnnx(file), { code: 'ERR_HOROBALL_FORMAT', message: /its checksum is wrong/ });
   }
+});
+
+test('an exported folder contains files of one network', async (t) => {
+  const { path: folder, remove } = await temporary();
+  t.teardown(remove);
+  const own = backbone();
+  const parameter = 'norm.bias';
+  const { shape, data } = own.weights.get(parameter)!;
+  const changed = Float32Array.from(data, (value, i) => (i === 0 ? value + 1 : value));
+  const other = { ...own, weights: new Map([...own.weights, [parameter, { shape, data: changed }]]) };
+  await exportOnnxFolder(own, folder);
+  const read = async () =>
+    await Promise.all(
+      ['config.json', 'README.md', 'onnx/model.onnx'].map((name) => readFile(join(folder, name))),
+    );
+  const before = await read();
+  const message =
+    /expected .* earlier export of the same network, got .*, whose onnx\/model\.onnx differs\. .*\(--fp32\)/;
+  for (const network of [other, { ...own, resize: 20 }])
+    await t.throwsAsync(exportOnnxFolder(network, folder, { storages: ['int8'] }), {
+      code: 'ERR_HOROBALL_OPTION',
+      message,
+    });
+  t.deepEqual(await read(), before);
+  await exportOnnxFolder(own, folder, { storages: ['int8'] });
+  await exportOnnxFolder(other, folder, { storages: ['int8', 'fp32'] });
+  t.notDeepEqual(await read(), before);
+});
+
+test('a folder whose export was interrupted has no config.json', async (t) => {
+  const { path: folder, remove } = await temporary();
+  t.teardown(remove);
+  await exportOnnxFolder(backbone(), folder);
+  await rm(join(folder, 'README.md'));
+  await mkdir(join(folder, 'README.md')); // cannot be replaced
+  await t.throwsAsync(exportOnnxFolder(backbone(), folder));
+  t.false((await readdir(folder)).includes('config.json'));
+  await rmdir(join(folder, 'README.md'));
+  await exportOnnxFolder(backbone(), folder);
+  t.true((await readdir(folder)).includes('config.json'));
 });
 
 test('a file without a checksum is not checked', async (t) => {
