@@ -22,7 +22,7 @@ import { type OptionName, optionNames } from '../options/options.ts';
 import type { InvalidLines } from '../run/record.ts';
 import { maxInvalid, parseLines, problemOf } from '../run/run-schema.ts';
 import type { StudyPlan } from './plan.ts';
-import { planSchema, type Result, resultSchema, type Study } from './results.ts';
+import { planSchema, type Result, resultSchema, runName, type Study } from './results.ts';
 
 /**
  * The folder of a study: sweep.json (the plan), results.jsonl (one line per run), results.csv, report.html and the run
@@ -187,15 +187,31 @@ async function readFiles(path: string): Promise<Files> {
       'ERR_HOROBALL_SWEEP',
       `[sweep] path: expected a study, got ${path}, which has no sweep.json. Pass a folder that horoball sweep wrote.`,
     );
+  const { known, ...parsed } = parsePlan(plan, file);
   const lines = (await readInside(resultsOf(path))) ?? '';
   const name = resolve(path).split(/[\\/]/).at(-1)!;
   const { rows: results, invalid } = await runSteps('sweep', undefined, () =>
-    parseLines<Result>(lines, resultSchema),
+    parseLines<Result>(lines, resultOf(parsed.plan)),
   );
   if ((invalid?.count ?? 0) > maxInvalid)
     throw damaged(resultsOf(path), `it has more than ${maxInvalid} invalid lines (${invalid!.first})`);
-  const { known, ...parsed } = parsePlan(plan, file);
   return { study: { name, ...parsed, results, ...(invalid && { invalid }) }, known };
+}
+
+/**
+ * Schema of the first result of each planned run. Results of other runs, or of one run for the second time, come from files
+ * that were merged, and would change means and the number of remaining runs.
+ */
+function resultOf({ cells, seeds }: StudyPlan): z.ZodType<Result> {
+  const ids = new Set(cells.map(({ id }) => id));
+  const planned = new Set(seeds);
+  const seen = new Set<string>();
+  return resultSchema.superRefine(({ cell, seed }, context) => {
+    const run = runName({ id: cell }, seed);
+    if (!ids.has(cell) || !planned.has(seed)) context.addIssue(`the plan has no run ${run}`);
+    else if (seen.has(run)) context.addIssue(`it repeats the result of ${run}`);
+    seen.add(run);
+  });
 }
 
 /**

@@ -99,7 +99,7 @@ export function scoresOf(cell: Cell, results: readonly Result[], k = '1'): Map<n
 }
 
 /** Returns the name of a cell's run with this seed. */
-export function runName(cell: Cell, seed: number): string {
+export function runName(cell: Pick<Cell, 'id'>, seed: number): string {
   return `${cell.id}-s${seed}`;
 }
 

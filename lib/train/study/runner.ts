@@ -35,7 +35,8 @@ export async function sweep(folder: StudyFolder, given: SweepHooks): Promise<boo
   await hooks.prepare?.();
   const { plan, invalid } = folder;
   const skipped = invalidLinesText(invalid === null ? {} : { invalid }, 'results.jsonl');
-  if (skipped !== null) await hooks.onWarning?.(`${skipped.slice(0, -1)}, so its run is repeated`);
+  if (skipped !== null)
+    await hooks.onWarning?.(`${skipped.slice(0, -1)}; runs without a valid result are repeated`);
   const total = plan.cells.length * plan.seeds.length;
   for (const { cell, seed } of remaining(plan, folder.results)) {
     await folder.checkHeld(); // the preparation, the previous run and its report may have taken hours

@@ -1,10 +1,11 @@
-import { appendFile, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { coded } from '../../../lib/errors.ts';
 import type { RunConfig } from '../../../lib/train/options/options.ts';
 import type { RunResult, TrainHooks } from '../../../lib/train/run/hooks.ts';
 import { readStudy, StudyFolder } from '../../../lib/train/study/folder.ts';
+import type { Result } from '../../../lib/train/study/results.ts';
 import { sweep } from '../../../lib/train/study/runner.ts';
 import { temporary } from '../tiny-data.ts';
 import { plan, quick } from './synthetic-study.ts';
@@ -41,6 +42,39 @@ test('performs every run of a study once, and resumes after any interruption', a
   const study = await readStudy(out);
   t.is(study.results.length, 45);
   t.deepEqual((await readdir(out)).sort(), ['results.jsonl', 'runs', 'sweep.json']);
+});
+
+test('results of other studies, and repeated ones, do not count', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  const two = { ...plan(), seeds: [1, 2] };
+  const total = 2 * two.cells.length;
+  const id = two.cells[0]!.id;
+  const folder = await StudyFolder.open(path, two);
+  const file = join(path, 'results.jsonl');
+  await sweep(folder, { run: quick });
+  const lines = (await readFile(file, 'utf8')).trimEnd().split('\n');
+  const first = JSON.parse(lines[0]!) as Result & { crc32?: string };
+  delete first.crc32;
+  const others = [{ ...first, seed: 7 }, { ...first, cell: 'other' }, first].map((each) =>
+    JSON.stringify(each),
+  );
+  await writeFile(file, [...lines.slice(0, 1), ...others, ...lines.slice(1, -3), ''].join('\n'));
+  t.like(await readStudy(path), { invalid: { count: 3, first: `line 2: the plan has no run ${id}-s7` } });
+  const warnings: string[] = [];
+  const stopped = await sweep(folder, {
+    run: async (config) => ({ ...(await quick(config)), interrupted: true }),
+    onWarning: (text) => void warnings.push(text),
+  });
+  t.false(stopped, 'as many lines as runs, but three runs without a result');
+  t.regex(
+    warnings[0]!,
+    /^3 lines of results\.jsonl are invalid .*; runs without a valid result are repeated$/,
+  );
+  const done: number[] = [];
+  t.true(await sweep(folder, { run: quick, onRun: (run) => void done.push(run.done) }));
+  t.deepEqual(done, [total - 3, total - 2, total - 1]);
+  t.is((await readStudy(path)).results.length, total);
 });
 
 test('reports a warning about the data of all runs once', async (t) => {
