@@ -24,6 +24,7 @@ const position = z
       .nullable()
       .exactOptional(),
     best: z.looseObject({ step: count, epoch: count, recall: share }).nullable(),
+    evaluated: z.array(count).exactOptional(),
     baselines: baselinesSchema,
     complete: z.boolean(),
   })

@@ -93,6 +93,8 @@ export interface Position {
   /** The data set; null for batches from an iterable, absent in checkpoints of earlier versions. */
   data?: DataIdentity | null;
   best: Best | null;
+  /** The steps of the evaluations so far; absent in checkpoints of earlier versions. */
+  evaluated?: number[];
   baselines: Baseline[];
   /** Whether the run has finished and written all its files. */
   complete: boolean;

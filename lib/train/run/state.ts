@@ -17,6 +17,8 @@ export interface RunState {
   startedAt: number;
   savedAt: number;
   evaluations: EvaluationRow[];
+  /** The steps of the evaluations, including any whose row in the log is damaged. */
+  evaluated: Set<number>;
   /** The step of the last evaluation in this session. */
   evaluatedAt: number | null;
   best: Best | null;
@@ -34,6 +36,7 @@ export function startState(position: Position | null, evaluations: EvaluationRow
     startedAt: now,
     savedAt: now,
     evaluations,
+    evaluated: new Set(position?.evaluated ?? evaluations.map(({ step }) => step)),
     evaluatedAt: null,
     best: position?.best ?? null,
     baselines: position?.baselines ?? [],
@@ -53,21 +56,22 @@ export function epochOf(step: number, epochSteps: number | null): number {
 
 /**
  * Adds an evaluation and updates the best one: the highest Recall@1 in the space that the geometry trains, not counting
- * epoch 0. Checkpoints store the best one, because a resumed run reads its evaluations from the log, which a user may have
- * edited.
+ * epoch 0. Checkpoints store the best one and the steps of all, because a resumed run reads its evaluations from the log,
+ * which may be damaged or edited.
  */
 export function addEvaluation(state: RunState, row: EvaluationRow, geometry: TrainedGeometry): void {
   state.evaluations.push(row);
   const { step, epoch, spaces } = row;
+  state.evaluated.add(step);
   const recall = spaces[trainedSpace(geometry)].at['1'] ?? 0;
   if (epoch > 0 && Number.isFinite(recall) && (state.best === null || recall > state.best.recall))
     state.best = { step, epoch, recall };
 }
 
 /** Whether at least `patience` evaluations have passed since the best one; false if `patience` is null. */
-export function hasStalled({ best, evaluations }: RunState, patience: number | null): boolean {
+export function hasStalled({ best, evaluated }: RunState, patience: number | null): boolean {
   if (patience === null || best === null) return false;
-  return evaluations.filter(({ step }) => step > best.step).length >= patience;
+  return [...evaluated].filter((step) => step > best.step).length >= patience;
 }
 
 /** Returns the position that a checkpoint stores. */
@@ -75,8 +79,8 @@ export function positionOf(
   state: RunState,
   others: Pick<Position, 'metricsBytes' | 'metricsCrc32' | 'data' | 'complete'>,
 ): Position {
-  const { step, best, baselines } = state;
-  return { step, seconds: secondsOf(state), best, baselines, ...others };
+  const { step, best, evaluated, baselines } = state;
+  return { step, seconds: secondsOf(state), best, evaluated: [...evaluated], baselines, ...others };
 }
 
 /** Results and measurements of a training step. */

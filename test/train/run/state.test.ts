@@ -56,6 +56,24 @@ test('a run has stalled after `patience` evaluations without a better one', (t) 
   t.false(stalled([0.1, 0.5, 0.4, 0.45], null));
 });
 
+test('a damaged or edited log does not change when a resumed run stops', (t) => {
+  const state = startState(null);
+  for (const [epoch, recall] of [0.1, 0.5, 0.4].entries())
+    addEvaluation(state, evaluationRow(epoch, recall), 'hybrid');
+  const made = positionOf(state, { metricsBytes: 120, metricsCrc32: 1, complete: false });
+  t.is(made.evaluated?.length, 3);
+  for (const rows of [[], state.evaluations, [...state.evaluations, evaluationRow(9, 0.1)]]) {
+    const resumed = startState(made, rows);
+    t.false(hasStalled(resumed, 2));
+    addEvaluation(resumed, evaluationRow(2, 0.4), 'hybrid'); // repeated, because its row was lost
+    t.false(hasStalled(resumed, 2));
+    addEvaluation(resumed, evaluationRow(3, 0.45), 'hybrid');
+    t.true(hasStalled(resumed, 2));
+  }
+  const { evaluated: _, ...earlier } = made;
+  t.true(hasStalled(startState(earlier, state.evaluations), 1));
+});
+
 test('the best evaluation is the first with the highest recall, without the untrained network', (t) => {
   const rows = [evaluationRow(0, 0.9), evaluationRow(1, 0.5), evaluationRow(2, 0.7), evaluationRow(3, 0.7)];
   t.deepEqual(bestOf(rows, 'hybrid'), { step: 2, epoch: 2, recall: 0.7 });
