@@ -57,7 +57,7 @@ async function readOfficial(root: string): Promise<{ root: string; train: Split;
 /** Reads lines of an id and a value, which may contain spaces; returns the values by id. */
 async function readTable(folder: string, file: string): Promise<Map<string, string>> {
   const rows = (await readLines(about, folder, file)).map((line) => {
-    const match = /^(\d+)\s+(\S.*?)\s*$/.exec(line);
+    const match = /^(\d+)\s+(\S.*)$/.exec(line.trimEnd());
     if (match === null) throw badLine(file, line, 'a number and a value');
     return [match[1]!, match[2]!] as const;
   });

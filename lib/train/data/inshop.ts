@@ -63,7 +63,7 @@ async function readRows(folder: string, file: string): Promise<Row[]> {
   const start = lines.findIndex((line) => line.startsWith('image_name')) + 1;
   if (start === 0) throw badLine(file, lines[0] ?? '', 'the header image_name item_id evaluation_status');
   return lines.slice(start).map((line) => {
-    const match = /^\s*(\S.*?)\s+(\S+)\s+(train|query|gallery)\s*$/.exec(line);
+    const match = /^(.*\S)\s+(\S+)\s+(train|query|gallery)$/.exec(line.trim());
     if (match === null) throw badLine(file, line, 'image_name item_id train|query|gallery');
     return { path: path.join(images, match[1]!), group: match[2]!, part: match[3] as Row['part'] };
   });

@@ -40,7 +40,8 @@ export async function firstOf(about: Published, root: string, paths: readonly st
 }
 
 /**
- * Reads the non-empty lines of a text file.
+ * Reads the non-empty lines of a text file. A pattern that is matched against a line should have no lazy quantifier before
+ * white space, because it would take quadratic time on long white space.
  *
  * @throws `ERR_HOROBALL_DATA_READ` or `ERR_HOROBALL_DATA_LAYOUT`
  */

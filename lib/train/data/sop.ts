@@ -32,7 +32,7 @@ async function readList(folder: string, file: string): Promise<Split> {
   if (!heading?.startsWith('image_id'))
     throw badLine(file, heading ?? '', 'the header image_id class_id ...');
   const images = lines.map((line) => {
-    const match = /^\s*\d+\s+(\d+)\s+\d+\s+(\S.*?)\s*$/.exec(line);
+    const match = /^\d+\s+(\d+)\s+\d+\s+(\S.*)$/.exec(line.trim());
     if (match === null) throw badLine(file, line, 'image_id class_id super_class_id path');
     return { path: path.join(folder, match[2]!), group: Number(match[1]) };
   });

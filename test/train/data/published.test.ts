@@ -61,3 +61,39 @@ test('an empty unpacked archive has no images', async (t) => {
   await mkdir(path.join(root, 'images'));
   await t.throwsAsync(openDataset('CUB', root), { code: 'ERR_HOROBALL_DATA_EMPTY' });
 });
+
+const gap = ' '.repeat(4000);
+const lines = (line: (i: number) => string): string =>
+  Array.from({ length: 4000 }, (_, i) => line(i)).join('\n');
+/** Lists of 16 MB in which every line is valid, with a long gap inside its path. */
+const gaps: Record<string, () => Record<string, string>> = {
+  'CUB-official': () => ({
+    'images/.keep': '',
+    'images.txt': lines((i) => `${i} a/${gap}b`),
+    'image_class_labels.txt': lines((i) => `${i} 1`),
+    'train_test_split.txt': lines((i) => `${i} ${i % 2}`),
+  }),
+  SOP: () => ({
+    'Ebay_train.txt': `image_id\n${lines((i) => `${i} 1 1 a${gap}b`)}`,
+    'Ebay_test.txt': 'image_id\n1 1 1 a',
+  }),
+  Inshop: () => ({
+    'img/.keep': '',
+    'Eval/list_eval_partition.txt': `image_name\n${lines(() => `a${gap}b id train`)}`,
+  }),
+};
+
+for (const [name, files] of Object.entries(gaps)) {
+  test.serial(`${name}: long white space takes linear time`, async (t) => {
+    const root = await temporary(t);
+    await writeTree(root, files());
+    const before = process.cpuUsage();
+    // The lines were accepted, so the first image is looked for.
+    await t.throwsAsync(openDataset(name, root), {
+      code: 'ERR_HOROBALL_DATA_READ',
+      message: /expected \S*a/,
+    });
+    const { user, system } = process.cpuUsage(before);
+    t.true(user + system < 1e6, `${(user + system) / 1000} ms`);
+  });
+}
