@@ -4,7 +4,7 @@ import { coded } from '../../errors.ts';
 import { readMat } from '../../io/mat.ts';
 import type { MatValue } from '../../io/mat-values.ts';
 import { locate, type Published, published } from './published.ts';
-import { regrouped } from './split.ts';
+import { distinct, groupOf, regrouped } from './split.ts';
 import type { DatasetRecord, Split } from './types.ts';
 
 const about: Published = {
@@ -59,8 +59,11 @@ function splitOf(
   ids: number[],
   names: readonly string[],
 ): Promise<Split> {
-  const images = annotations.map(({ file, id }) => ({ path: path.join(folder, file), group: id }));
-  return runSteps('data', undefined, () => regrouped(images, ids, (id) => names[id - 1] ?? `class ${id}`));
+  const images = annotations.map(({ file, id }) => ({ path: path.join(folder, file), group: groupOf(id) }));
+  const groups = ids.map(groupOf);
+  return runSteps('data', undefined, () =>
+    regrouped(images, groups, (group, label) => names[ids[label]! - 1] ?? group),
+  );
 }
 
 interface Annotations {
@@ -79,14 +82,14 @@ async function readAnnotations(root: string): Promise<Annotations> {
   if (table?.kind !== 'struct') throw unexpected(file, 'no struct named annotations');
   const annotations = table.elements.map((row) => ({
     file: text(file, row.get('relative_im_path')),
-    id: number(file, row.get('class')),
+    id: classNumber(file, row.get('class')),
     test: number(file, row.get('test')) !== 0,
   }));
   const names = variables.get('class_names');
   return {
     folder,
     annotations,
-    ids: [...new Set(annotations.map(({ id }) => id))].sort((a, b) => a - b),
+    ids: distinct(annotations.map(({ id }) => id)),
     names: names?.kind === 'cell' ? names.cells.map((name) => text(file, name)) : [],
   };
 }
@@ -101,6 +104,12 @@ function number(file: string, value: MatValue | undefined): number {
     throw unexpected(file, 'a value that is not a number');
   }
   return Number(value.real[0]);
+}
+
+function classNumber(file: string, value: MatValue | undefined): number {
+  const id = number(file, value);
+  if (!Number.isSafeInteger(id)) throw unexpected(file, `the class ${id}`);
+  return id;
 }
 
 function unexpected(file: string, what: string): Error {

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { runSteps } from '../../call/run.ts';
 import { badLine, locate, type Published, published, readLines } from './published.ts';
-import { regrouped } from './split.ts';
+import { distinct, groupOf, regrouped } from './split.ts';
 import type { DatasetRecord, Split } from './types.ts';
 
 const about: Published = {
@@ -34,8 +34,11 @@ async function readList(folder: string, file: string): Promise<Split> {
   const images = lines.map((line) => {
     const match = /^\d+\s+(\d+)\s+\d+\s+(\S.*)$/.exec(line.trim());
     if (match === null) throw badLine(file, line, 'image_id class_id super_class_id path');
-    return { path: path.join(folder, match[2]!), group: Number(match[1]) };
+    return { path: path.join(folder, match[2]!), id: Number(match[1]) };
   });
-  const ids = [...new Set(images.map(({ group }) => group))].sort((a, b) => a - b);
-  return await runSteps('data', undefined, () => regrouped(images, ids, String));
+  const ids = distinct(images.map(({ id }) => id));
+  const grouped = images.map(({ path, id }) => ({ path, group: groupOf(id) }));
+  return await runSteps('data', undefined, () =>
+    regrouped(grouped, ids.map(groupOf), (_, label) => String(ids[label])),
+  );
 }

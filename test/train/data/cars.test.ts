@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { openDataset } from '../../../lib/train/data/registry.ts';
+import { MatWriter } from '../../io/mat-writer.ts';
 import { imageNames, temporary } from './support.ts';
 import { makeCars } from './trees.ts';
 
@@ -14,6 +15,14 @@ test('Cars: classes follow the numbers in cars_annos.mat, and the official split
   t.deepEqual(imageNames(unseen).slice(0, 2), ['Geo Metro: 000001.jpg', 'Ram C/V Cargo Van: 000002.jpg']);
   const official = await openDataset('Cars-official', root);
   t.deepEqual([official.train.samples.length, official.test.samples.length], [8, 4]);
+  for (const wrong of [1.5, Number.NaN]) {
+    const annotations = [{ relative_im_path: 'a.jpg', class: wrong, test: 0 }];
+    await writeFile(path.join(root, 'cars_annos.mat'), new MatWriter().file({ annotations }));
+    await t.throwsAsync(openDataset('Cars', root), {
+      code: 'ERR_HOROBALL_DATA_LAYOUT',
+      message: new RegExp(`got the class ${wrong}`),
+    });
+  }
   await writeFile(path.join(root, 'cars_annos.mat'), 'not a MAT file');
   await t.throwsAsync(openDataset('Cars', root), { code: 'ERR_HOROBALL_FORMAT' });
 });

@@ -1,6 +1,12 @@
 import test from 'ava';
 import { runStepsSync } from '../../../lib/call/run.ts';
-import { classRange, groupsOf, regrouped, singleImageWarnings } from '../../../lib/train/data/split.ts';
+import {
+  classRange,
+  distinct,
+  groupsOf,
+  regrouped,
+  singleImageWarnings,
+} from '../../../lib/train/data/split.ts';
 
 const images = ['b10', 'b2', 'a', 'b2'].map((group, i) => ({ path: `${i}.jpg`, group }));
 
@@ -14,6 +20,20 @@ test('groups are in natural order, and regrouping assigns labels in the given or
     { path: '1.jpg', label: 1 },
     { path: '3.jpg', label: 1 },
   ]);
+});
+
+test('labels with thousands of combining marks are sorted in linear time', (t) => {
+  const long = `a${'\u0301\u0316'.repeat(50_000)}`;
+  const marked = [`${long}10`, 'e\u0301', `${long}2`, '\u00e8'].map((group) => ({ group }));
+  const before = process.cpuUsage();
+  t.deepEqual(runStepsSync('data', groupsOf(marked)), [`${long}2`, `${long}10`, 'e\u0301', '\u00e8']);
+  const { user, system } = process.cpuUsage(before);
+  t.true(user + system < 1e6, `${(user + system) / 1000} ms`);
+});
+
+test('distinct numbers are in ascending order', (t) => {
+  t.deepEqual(distinct([10, 2, 10, 1, 2]), [1, 2, 10]);
+  t.deepEqual(distinct([]), []);
 });
 
 test('a range of classes is relabeled from 0, with its ancestors', (t) => {
