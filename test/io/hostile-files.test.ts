@@ -272,6 +272,16 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     'ERR_HOROBALL_DATA_LAYOUT',
     /a path and a label in row 1/,
   ],
+  'ancestors with names of a megabyte': [
+    'csv',
+    () => {
+      const deep = Array.from({ length: 21 }, (_, i) => i).join('/');
+      const rows = Array.from({ length: 8 }, (_, i) => `${i},€${i},${'x'.repeat(2 ** 20)}${i}/${deep}`);
+      return Buffer.from(`path,label,tree\n${rows.join('\n')}`);
+    },
+    'ERR_HOROBALL_DATA_LAYOUT',
+    /shorter names in the trees/,
+  ],
   'a header of brackets': ['npy', () => npyHeader('('.repeat(1_000_000)), format, /more than 16 levels deep/],
   'a header of 33 MB of text with one wide character and a checksum': [
     'safetensors',

@@ -23,6 +23,8 @@ interface Row {
   split: RowSplit | undefined;
   /** The names of the label's ancestors from the top, joined by slashes. */
   tree: string;
+  /** The ancestors, nearest first; one list for all rows with the same tree. */
+  parents: string[];
 }
 
 export const csv: DatasetRecord = {
@@ -88,11 +90,42 @@ interface Columns {
 const freeRows = 1_000_000;
 const minLength = 32;
 
+/** The ancestors of labels without a tree. */
+const none: string[] = [];
+
+/** Characters of ancestors that a list may have in addition to four times its own. */
+const freeCharacters = 2 ** 25;
+
+/** The ancestors in a list, by tree. Their total length is limited, because an ancestor contains the names of those above it. */
+class Ancestors {
+  readonly #file: string;
+  readonly #byTree = new Map([['', none]]);
+  #left: number;
+
+  /** @param textLength - length of the list */
+  constructor(file: string, textLength: number) {
+    this.#file = file;
+    this.#left = freeCharacters + 4 * textLength;
+  }
+
+  of(tree: string): string[] {
+    const known = this.#byTree.get(tree);
+    if (known !== undefined) return known;
+    this.#left -= tree.length;
+    for (let at = tree.indexOf('/'); at >= 0; at = tree.indexOf('/', at + 1)) this.#left -= at;
+    if (this.#left < 0) throw layout(this.#file, 'shorter names in the trees', 'far longer ones');
+    const parents = ancestors([...tree.split('/'), '']);
+    this.#byTree.set(tree, parents);
+    return parents;
+  }
+}
+
 /** Parses the rows, and omits those that are not images. */
 function* rowsOf(text: string, file: string, ignored: IgnoredFiles): Steps<Row[]> {
   const most = freeRows + Math.floor(text.length / minLength);
   const folder = path.dirname(file);
   const labels = new Map<string, Row>(); // rows with the same label share one string
+  const trees = new Ancestors(file, text.length);
   const rows: Row[] = [];
   let columns: Columns | undefined;
   yield* forEach(csvRows(text, file), (line, i) => {
@@ -107,10 +140,15 @@ function* rowsOf(text: string, file: string, ignored: IgnoredFiles): Steps<Row[]
     if (known === undefined) labels.set(row.group, row);
     const { group, tree } = known ?? row;
     if (tree !== row.tree) {
-      const got = `'${tree}' and, in row ${i}, '${row.tree}'`;
-      throw layout(file, `the same tree in all rows of the label '${group}'`, got);
+      const [shown, first, other] = [group, tree, row.tree].map((name) => `'${name.slice(0, 80)}'`);
+      throw layout(
+        file,
+        `the same tree in all rows of the label ${shown}`,
+        `${first} and, in row ${i}, ${other}`,
+      );
     }
-    rows.push(Object.assign(row, { path: path.resolve(folder, row.path), group, tree }));
+    const parents = known?.parents ?? trees.of(tree);
+    rows.push(Object.assign(row, { path: path.resolve(folder, row.path), group, tree, parents }));
   });
   if (columns === undefined) columnsOf([], file);
   return rows;
@@ -138,7 +176,7 @@ function rowOf(line: string[], columns: Columns, file: string, number: number): 
   const [where, group] = [line[columns.path]?.trim(), line[columns.label]?.trim()];
   if (!where || !group) throw layout(file, `a path and a label in row ${number}`, 'an empty field');
   const tree = treeOf(line[columns.tree] ?? '', file, number);
-  if (columns.split < 0) return { path: where, group, split: undefined, tree };
+  if (columns.split < 0) return { path: where, group, split: undefined, tree, parents: none };
   const given = line[columns.split]?.trim() ?? '';
   const split = splitOfName(given.toLowerCase());
   if (split === undefined)
@@ -147,7 +185,7 @@ function rowOf(line: string[], columns: Columns, file: string, number: number): 
       `one of the splits ${splitNames.join(', ')} in row ${number}`,
       `'${given.slice(0, 80)}'`,
     );
-  return { path: where, group, split, tree };
+  return { path: where, group, split, tree, parents: none };
 }
 
 function splitOfName(name: string): RowSplit | undefined {
@@ -206,13 +244,10 @@ function* splitByHalves(rows: Row[], file: string): Steps<Pick<Dataset, 'train' 
 function* splitOf(rows: Row[], labels: string[]): Steps<Split> {
   const split = yield* regrouped(rows, labels, String);
   if (rows.every(({ tree }) => tree === '')) return split;
-  const trees = new Map<string, string>();
-  yield* forEach(rows, ({ group, tree }) => trees.set(group, tree));
+  const found = new Map<string, string[]>();
+  yield* forEach(rows, ({ group, parents }) => found.set(group, parents));
   const parents: string[][] = [];
-  yield* forEach(labels, (label) => {
-    const tree = trees.get(label)!;
-    parents.push(tree === '' ? [] : ancestors([...tree.split('/'), label]));
-  });
+  yield* forEach(labels, (label) => parents.push(found.get(label)!));
   return parents.every((names) => names.length === 0) ? split : { ...split, parents };
 }
 
