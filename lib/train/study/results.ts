@@ -60,7 +60,7 @@ export const planSchema: z.ZodType<StudyPlan> = z
             .string()
             .max(255)
             .regex(/^[\w.-]+$/),
-          arm: z.string(),
+          arm: z.string().max(255), // a page repeats it for every pair of arms
           label: z.string(),
           config,
         }),

@@ -61,3 +61,13 @@ test('a plan of many settings is rejected before any of them is read', (t) => {
   t.false(success);
   t.true(user + system < 500_000, `${(user + system) / 1000} ms`);
 });
+
+test('a plan with an overlong name of an arm is rejected', (t) => {
+  const { config, ...rest } = { ...cell('euclidean'), arm: 'a'.repeat(256) };
+  const { error } = planSchema.safeParse({
+    cells: [{ ...rest, config: { geometry: config.geometry } }],
+    seeds: [1],
+    varied: [],
+  });
+  t.deepEqual(error?.issues[0]?.path, ['cells', 0, 'arm']);
+});
