@@ -46,12 +46,15 @@ export function strictMeanings(depth: number, levels: readonly string[] = []): s
   });
 }
 
+/** Maximum number of columns of Recall@k. Every line may have other values of k, but real lines have the same ten or fewer. */
+export const maxKs = 64;
+
 /**
  * Renders a table of Recall@k, with columns of strict recall if any row has them.
  * @param levels - names of the class tree's levels, nearest first
  */
 export function recallTable(lines: readonly RecallLine[], levels: readonly string[] = []): Html {
-  const ks = [...new Set(lines.flatMap((line) => Object.keys(line.recall.at)))];
+  const ks = [...new Set(lines.flatMap((line) => Object.keys(line.recall.at)))].slice(0, maxKs);
   const depth = Math.max(0, ...lines.map((line) => line.recall.strict.length));
   const whole = lines.some((line) => line.recall.mapAtR !== undefined);
   const best = Math.max(...lines.map((line) => orZero(line.recall.at['1'])), 1e-9);

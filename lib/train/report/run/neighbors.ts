@@ -39,10 +39,12 @@ to compare. This is always the case for the two outputs of a unit-norm head, bec
 /** Returns the queries that are present in every run, identified by their image. */
 function sharedQueries(withSnapshot: readonly WithSnapshot[]): Query[][] {
   const [first, ...others] = withSnapshot.map(({ snapshot }) => snapshot.gallery);
+  // The first query with an image counts, and reversed entries leave it in the map.
+  const byImage = others.map(
+    (gallery) => new Map(gallery.toReversed().map((other) => [other.query.thumbnail, other])),
+  );
   return (first ?? []).flatMap((query) => {
-    const rows = others.map((gallery) =>
-      gallery.find((other) => other.query.thumbnail === query.query.thumbnail),
-    );
+    const rows = byImage.map((gallery) => gallery.get(query.query.thumbnail));
     return rows.every((row) => row !== undefined) ? [[query, ...rows]] : [];
   });
 }
