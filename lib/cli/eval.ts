@@ -16,6 +16,7 @@ import { type TestSet, testSetOf } from '../train/measure/test-set.ts';
 import type { Recall, Space } from '../train/measure/types.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines, spaceNames } from '../train/report/tables.ts';
+import { trainedTemperatures } from '../train/run/checkpoint.ts';
 import { evaluationOf } from '../train/run/construct.ts';
 import { lockRun } from '../train/run/lock.ts';
 import { skippedText } from '../train/run/warnings.ts';
@@ -169,7 +170,7 @@ async function evaluateRun(
   const note = (text: string): void => meter.say(`Note: ${text}.`);
   const config = await configOf('eval', run, { ...given }, note);
   // A run in progress writes the same files, and could replace its weights during the evaluation.
-  const { folder } = await runPathOf(run);
+  const { folder, weights } = await runPathOf(run);
   await using _ = given.save_emb ? await lockRun(folder, '[eval] save_emb') : null;
   const test = await openSplit(config, split, (text) => meter.say(text));
   for (const warning of test.warnings) note(warning);
@@ -178,9 +179,23 @@ async function evaluateRun(
   const onQueries = perQuery === undefined ? undefined : queries.set.bind(queries);
   const onSkipped = (image: Skipped): void => note(skippedText(image));
   const hooks = { signal, onProgress, onSkipped, note };
-  const how = { ...evaluationOf(config, test), signal, onProgress, onQueries };
+  const trained = await trainedTemperatures(weights);
+  const current = {
+    tauE: given.t_e === undefined && trained.tauE !== undefined ? trained.tauE : config.t_e,
+    tauH: given.t_h === undefined && trained.tauH !== undefined ? trained.tauH : config.t_h,
+  };
+  const how = { ...evaluationOf(config, test, current), signal, onProgress, onQueries };
   const { evaluation, embedded } = await evaluate(embedder, test.split, test.loader, how);
-  const both = fuse === undefined ? null : await fused(config, test, embedded, { run: fuse, split }, hooks);
+  const both =
+    fuse === undefined
+      ? null
+      : await fused(
+          { ...config, t_e: current.tauE, t_h: current.tauH },
+          test,
+          embedded,
+          { run: fuse, split },
+          hooks,
+        );
   meter.end();
   for (const image of test.loader.skipped) onSkipped(image);
   if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));

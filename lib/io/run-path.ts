@@ -4,9 +4,10 @@ import { readSafetensors } from './safetensors.ts';
 
 /** The name of the final network in a run folder. */
 export const finalName = 'model.safetensors';
-/** The key of the metadata that describes a network, and the key of that of a checkpoint. */
+/** Keys of metadata: the settings of a network, the state of a run in a checkpoint, and learnable temperatures. */
 export const networkKey = 'horoball';
 export const checkpointKey = 'horoball.checkpoint';
+export const temperaturesKey = 'horoball.temperatures';
 
 /** A run, and the weights of it that a path selects. */
 export interface RunPath {

@@ -3,7 +3,8 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { readSafetensors } from '../../lib/io/index.ts';
-import { Embedder } from '../../lib/train/index.ts';
+import { Embedder, readRun, train } from '../../lib/train/index.ts';
+import { stepsOf } from '../../lib/train/run/record.ts';
 import { classNames, temporary, tinyRun, writeImages } from '../train/tiny-data.ts';
 import { horoball } from './run.ts';
 
@@ -15,12 +16,12 @@ test('the best checkpoint is named at the end of a run, and selects its weights'
   const images = join(root, 'images');
   await writeImages(images, classNames(32), 3);
   const { freeze: _, ...rest } = { ...tinyRun, bs: 32, path: images, runs: join(root, 'runs'), threads: 1 };
-  const train = (options: Record<string, unknown>): ReturnType<typeof horoball> => {
+  const trainRun = (options: Record<string, unknown>): ReturnType<typeof horoball> => {
     const all = { ...rest, freeze: 'None', ...options };
     return horoball(['train', ...Object.entries(all).map(([key, value]) => `--${key}=${value}`)]);
   };
   // Equal evaluations: the first one counts as the best.
-  const trained = await train({ name: 'one', lr: 1e-12, ep: 2, eval_ep: '[1]+[2]' });
+  const trained = await trainRun({ name: 'one', lr: 1e-12, ep: 2, eval_ep: '[1]+[2]' });
   t.is(trained.code, 0, trained.stderr);
   const run = join(root, 'runs', 'one');
   const best = join(run, 'best.safetensors');
@@ -28,7 +29,7 @@ test('the best checkpoint is named at the end of a run, and selects its weights'
     trained.stderr,
     /\nBest: epoch 1, Recall@1 \d+\.\d%\. Evaluate or export it with: npx horoball eval \S*one\/best\.safetensors\n/,
   );
-  const without = await train({
+  const without = await trainRun({
     name: 'two',
     seed: 2,
     lr: 1e-12,
@@ -100,4 +101,27 @@ test('the best checkpoint is named at the end of a run, and selects its weights'
   ];
   const refused = await horoball([...narrow, '--out', join(root, 'x.npy'), '--output=cosine']);
   t.regex(refused.stderr, /head\.weight: .*The embedding head of the file has dimension 16: pass --emb 16 /);
+});
+
+test('an evaluation uses the learnable temperatures of the weights, unless others are given', async (t) => {
+  const { path: root, remove } = await temporary();
+  t.teardown(remove);
+  const images = join(root, 'images');
+  await writeImages(images, classNames(32), 4);
+  // A free radius and a low curvature, so that the spaces rank differently.
+  const { folder, evaluations } = await train({
+    ...{ ...tinyRun, path: images, runs: join(root, 'runs'), threads: 1, ep: 30, eval_ep: '[30]', lr: 3e-3 },
+    ...{ geometry: 'hybrid', head: 'hyp-vit', hyp_c: 0.01, clip_r: null, lam: 1, t_e: 0.05, t_h: 5 },
+    ...{ learn: 't_e,t_h', learn_lr: 0.5, learn_range: 100 },
+  });
+  t.true(stepsOf((await readRun(folder!)).rows).at(-1)!.t_e! > 0.5);
+  const fused = async (source: string, ...others: string[]): Promise<unknown> => {
+    const { stdout, stderr, code } = await horoball(['eval', source, '--json', threads, ...others]);
+    t.is(code, 0, stderr);
+    return JSON.parse(stdout).spaces.fused;
+  };
+  const own = JSON.parse(JSON.stringify(evaluations.at(-1)!.spaces.fused));
+  for (const source of [folder!, join(folder!, 'best.safetensors'), join(folder!, 'last.safetensors')])
+    t.deepEqual(await fused(source), own, source);
+  t.notDeepEqual(await fused(folder!, '--t_e=0.05', '--t_h=5'), own);
 });

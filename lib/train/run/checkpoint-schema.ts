@@ -77,6 +77,23 @@ export function checkedContents(value: unknown, file: string): { config: Record<
   return checkedBy(contentsSchema, value, file);
 }
 
+const temperaturesSchema = z.looseObject({
+  t_e: z.number().positive().optional(),
+  t_h: z.number().positive().optional(),
+});
+
+/**
+ * Returns the learnable temperatures in the metadata of a weights file.
+ *
+ * @throws `ERR_HOROBALL_FORMAT`
+ */
+export function savedTemperatures(
+  value: unknown,
+  file: string,
+): { t_e?: number | undefined; t_h?: number | undefined } {
+  return checkedBy(temperaturesSchema, value, file);
+}
+
 /**
  * Returns the metadata of a weights file.
  *

@@ -5,7 +5,7 @@ import { checkObject, filePath, instance, integer, mostThreads } from '../../che
 import { coded, describe, quoted } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
-import { checkpointKey, networkKey } from '../../io/run-path.ts';
+import { checkpointKey, networkKey, temperaturesKey } from '../../io/run-path.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
 import type { DataIdentity } from '../data/fingerprint.ts';
 import { ViT } from '../lane/backbone.ts';
@@ -17,8 +17,8 @@ import type { RunConfig } from '../options/options.ts';
 import { learnableNames, storedConfig } from '../options/resolve.ts';
 import { loadWeights, type WeightsReport } from '../weights/load.ts';
 import { problemOf } from './checkpoint-check.ts';
-import { checkedContents, type SavedNetwork, savedNetwork } from './checkpoint-schema.ts';
-import type { LearnableState } from './learnable.ts';
+import { checkedContents, type SavedNetwork, savedNetwork, savedTemperatures } from './checkpoint-schema.ts';
+import type { LearnableScalars, LearnableState } from './learnable.ts';
 import { Learner } from './learner.ts';
 
 /**
@@ -31,6 +31,24 @@ export async function saveWeights(path: string, model: Embedder | ViT): Promise<
   if (!(model instanceof ViT)) instance('saveWeights', 'model', model, Embedder);
   const metadata = model instanceof ViT ? { format: 'pt' } : weightsMetadata(model);
   await writeSafetensors(path, await model.state(), { metadata, checksums: true });
+}
+
+/** Writes the network of a run as {@link saveWeights} does, with its learnable temperatures. */
+export async function saveTrained(path: string, { embedder, learnables }: Learner): Promise<void> {
+  const metadata = { ...weightsMetadata(embedder), ...temperaturesMetadata(learnables) };
+  await writeSafetensors(path, await embedder.state(), { metadata, checksums: true });
+}
+
+/**
+ * Returns the learnable temperatures with which weights were saved; none for constant ones, which config.json has.
+ * @throws `ERR_HOROBALL_FORMAT` if the file is damaged
+ */
+export async function trainedTemperatures(path: string): Promise<{ tauE?: number; tauH?: number }> {
+  const { metadata } = await readSafetensors(path, { names: [] });
+  const text = metadata[temperaturesKey];
+  if (text === undefined) return {};
+  const { t_e: tauE, t_h: tauH } = savedTemperatures(parsedJson(text, path, maxOptionValues), path);
+  return { ...(tauE !== undefined && { tauE }), ...(tauH !== undefined && { tauH }) };
 }
 
 /**
@@ -70,6 +88,16 @@ function checkSetting(path: string, name: string, saved: unknown, value: unknown
 
 function weightsMetadata(embedder: Embedder): Record<string, string> {
   return { format: 'pt', [networkKey]: JSON.stringify({ ...embedder.config, c: embedder.c }) };
+}
+
+function temperaturesMetadata(learnables: LearnableScalars): Record<string, string> {
+  const names = (['t_e', 't_h'] as const).filter((name) => learnables.has(name));
+  if (names.length === 0) return {};
+  return {
+    [temperaturesKey]: JSON.stringify(
+      Object.fromEntries(names.map((name) => [name, learnables.value(name)])),
+    ),
+  };
 }
 
 /** The evaluation with the highest Recall@1 so far; ties go to the earlier one. */
@@ -181,7 +209,8 @@ export class Checkpoint {
       learnt: learnables.state(),
       machine: machineOf(config),
     };
-    return new Checkpoint(contents, tensors, weightsMetadata(embedder));
+    const metadata = { ...weightsMetadata(embedder), ...temperaturesMetadata(learnables) };
+    return new Checkpoint(contents, tensors, metadata);
   }
 
   /**

@@ -64,5 +64,5 @@ export async function abandonRun(run: Run, error: unknown): Promise<void> {
 }
 
 async function saveNetwork({ learner, store }: Run): Promise<void> {
-  await learner.averaged(() => store.weights(learner.embedder));
+  await learner.averaged(() => store.weights(learner));
 }

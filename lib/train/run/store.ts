@@ -10,10 +10,10 @@ import { jsonWithChecksum } from '../../io/json-checksum.ts';
 import type { Lock } from '../../io/lock.ts';
 import { writeText } from '../../io/text.ts';
 import type { OpenFile } from '../../io/thread-file.ts';
-import type { Embedder } from '../lane/embedder.ts';
 import type { Snapshot } from '../measure/types.ts';
 import type { RunConfig } from '../options/options.ts';
-import { bestName, type Checkpoint, lastName, type Position, saveWeights } from './checkpoint.ts';
+import { bestName, type Checkpoint, lastName, type Position, saveTrained } from './checkpoint.ts';
+import type { Learner } from './learner.ts';
 import { lockRun, lostLock, runHolder } from './lock.ts';
 import { type LogState, openLog, rewindLog } from './metrics-log.ts';
 import type { Row } from './record.ts';
@@ -44,8 +44,8 @@ export interface RunStore extends AsyncDisposable {
    * @throws `ERR_HOROBALL_RUN_BUSY` if another run took over the folder
    */
   checkpoint(capture: (log: LogState) => Promise<Checkpoint>): Promise<void>;
-  /** Writes the network as model.safetensors. */
-  weights(embedder: Embedder): Promise<void>;
+  /** Writes the network and its learnable temperatures as model.safetensors. */
+  weights(learner: Learner): Promise<void>;
   /** Removes the run folder, unless another run took it over. */
   remove(): Promise<void>;
 }
@@ -209,9 +209,9 @@ export class DiskStore implements RunStore {
     if (isBest(checkpoint.position)) await this.#linkBest();
   }
 
-  async weights(embedder: Embedder): Promise<void> {
+  async weights(learner: Learner): Promise<void> {
     await this.check();
-    await saveWeights(this.file('model.safetensors'), embedder);
+    await saveTrained(this.file('model.safetensors'), learner);
   }
 
   async remove(): Promise<void> {
