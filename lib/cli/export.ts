@@ -11,7 +11,6 @@ import type { BackboneSource } from '../onnx/source.ts';
 import { type Storage, storages } from '../onnx/storage.ts';
 import { parseConfig } from '../train/options/resolve.ts';
 import { modelText } from '../train/run/normalize.ts';
-import { changedOption } from '../train/run/plan.ts';
 import { readConfig } from '../train/run/read.ts';
 import { readBackbone } from '../train/weights/backbone.ts';
 import { weightsFile } from '../train/weights/load.ts';
@@ -132,8 +131,6 @@ async function runOf(run: string, options: Record<string, unknown>): Promise<str
   }
   const { folder } = await runPathOf(run);
   await readConfig(folder); // rejects a folder that is not a run folder
-  const changed = await changedOption(folder);
-  if (changed !== null) process.stderr.write(`Note: ${changed}.\n`);
   return run;
 }
 

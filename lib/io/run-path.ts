@@ -2,8 +2,9 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readSafetensors } from './safetensors.ts';
 
-/** The name of the final network in a run folder. */
+/** Names in a run folder: the final network, and the last checkpoint. */
 export const finalName = 'model.safetensors';
+export const lastName = 'last.safetensors';
 /** Keys of metadata: the settings of a network, the state of a run in a checkpoint, and learnable temperatures. */
 export const networkKey = 'horoball';
 export const checkpointKey = 'horoball.checkpoint';

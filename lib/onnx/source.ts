@@ -12,7 +12,7 @@ import { shapeText } from '../io/elements.ts';
 import { checkInside, readInside } from '../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../io/json.ts';
 import { checkedBy } from '../io/read-back.ts';
-import { isInRun, networkKey, type RunPath, runPathOf } from '../io/run-path.ts';
+import { checkpointKey, isInRun, lastName, networkKey, type RunPath, runPathOf } from '../io/run-path.ts';
 import { readSafetensors } from '../io/safetensors.ts';
 import { shellWord } from '../io/shell.ts';
 import { isReals } from '../matrix.ts';
@@ -121,19 +121,48 @@ async function runSource({ folder, weights }: RunPath, opening: Opening): Promis
     const message = `${at}: expected ${opening.expected}, got ${folder}, which has no config.json. Pass a folder that horoball train wrote.`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
-  const {
-    resize,
-    geometry,
-    background,
-    max_pixels: maxPixels,
-  } = checkedBy(runSchema, parsedJson(text, file, maxOptionValues), file);
+  const options = checkedBy(runSchema, parsedJson(text, file, maxOptionValues), file);
+  const { resize, geometry, background, max_pixels: maxPixels } = options;
   await checkInside(weights);
   if (!(await exists(weights))) {
     const message = `${at}: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(folder)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
+  await warnOfChange(folder, weights, options, opening);
   const transform = { resize, background, maxPixels };
   return await weightsSource(weights, basename(resolve(folder)), transform, spaceOf(geometry), opening);
+}
+
+/**
+ * Warns if config.json, which has no checksum, differs from the options in a checkpoint. The embeddings depend on its
+ * values.
+ */
+async function warnOfChange(
+  folder: string,
+  weights: string,
+  options: z.infer<typeof runSchema>,
+  { operation }: Opening,
+): Promise<void> {
+  const saved = (await savedOptions(weights)) ?? (await savedOptions(join(folder, lastName)));
+  if (saved === null) return;
+  const names = Object.keys(runSchema.shape) as (keyof typeof runSchema.shape)[];
+  const name = names.find((each) => saved[each] !== options[each]);
+  if (name === undefined) return;
+  const file = join(folder, 'config.json');
+  const message = `[${operation}] ${name} is ${options[name]} in ${file}, but was ${saved[name]} in the training; the value in the file is used`;
+  process.emitWarning(message, 'HoroballWarning');
+}
+
+/** Returns the options in a checkpoint; null for other files. */
+async function savedOptions(file: string): Promise<z.infer<typeof runSchema> | null> {
+  try {
+    await checkInside(file);
+    const { metadata } = await readSafetensors(file, { names: [] });
+    const contents = parsedJson(metadata[checkpointKey] ?? 'null', file) as { config: unknown } | null;
+    return contents === null ? null : checkedBy(runSchema, contents.config, file);
+  } catch {
+    return null; // only the comparison needs the file
+  }
 }
 
 /** Returns the space in which the logits of a geometry compare embeddings. */

@@ -5,7 +5,7 @@ import { checkObject, filePath, instance, integer, mostThreads } from '../../che
 import { coded, describe, quoted } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
-import { checkpointKey, networkKey, temperaturesKey } from '../../io/run-path.ts';
+import { checkpointKey, lastName, networkKey, temperaturesKey } from '../../io/run-path.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
 import type { DataIdentity } from '../data/fingerprint.ts';
 import { ViT } from '../lane/backbone.ts';
@@ -296,7 +296,7 @@ export class Checkpoint {
 }
 
 /** Names of the checkpoints in a run folder: the last checkpoint, and the checkpoint of the best evaluation. */
-export const lastName = 'last.safetensors';
+export { lastName };
 export const bestName = 'best.safetensors';
 
 /** Checks a learner and its embedder, because an object with the prototype of `Learner` may lack its fields. */

@@ -2,12 +2,13 @@
 import { execFile } from 'node:child_process';
 import { copyFile, cp, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import ava, { type TestFn } from 'ava';
 import { Gallery, matrix } from '../../../lib/index.ts';
 import { readSafetensors, writeSafetensors } from '../../../lib/io/index.ts';
 import { random } from '../../../lib/random.ts';
-import { Checkpoint, Embedder, readRun, train } from '../../../lib/train/index.ts';
+import { Checkpoint, Embedder, exportOnnx, readRun, train } from '../../../lib/train/index.ts';
 import { changedOption } from '../../../lib/train/run/plan.ts';
 import { forge, resume, type StoppedRun, stoppedRun } from './stopped-run.ts';
 
@@ -170,6 +171,38 @@ test.serial('a command for a run notes that config.json was changed', async (t) 
   t.is(await changedOption(folder), null, 'options that a resumed run may change');
   await rm(join(folder, 'last.safetensors'));
   t.is(await changedOption(folder), null);
+});
+
+test.serial('an export warns if config.json was changed', async (t) => {
+  const folder = await t.context.copy();
+  const file = join(folder, 'config.json');
+  const config = JSON.parse(await readFile(file, 'utf8'));
+  const warnings: string[] = [];
+  const onWarning = ({ name, message }: Error): void => void warnings.push(`${name}: ${message}`);
+  process.on('warning', onWarning);
+  t.teardown(() => process.off('warning', onWarning));
+  const warningsOf = async (changed: object, source = folder): Promise<string[]> => {
+    await writeFile(file, JSON.stringify({ ...config, ...changed }));
+    await exportOnnx(source, join(folder, 'model.onnx'));
+    await setImmediate();
+    return warnings.splice(0);
+  };
+  t.deepEqual(await warningsOf({ lr: 1, workers: 9 }), []);
+  for (const [name, value] of Object.entries({
+    resize: config.resize + 2,
+    geometry: 'euclidean',
+    background: 'black',
+    max_pixels: 7,
+  }))
+    for (const source of [folder, join(folder, 'last.safetensors')]) {
+      const [warning] = await warningsOf({ [name]: value }, source);
+      t.regex(
+        warning!,
+        new RegExp(`^HoroballWarning: \\[export\\] ${name} is ${value} in .*, but was ${config[name]}`),
+      );
+    }
+  await writeFile(join(folder, 'last.safetensors'), 'damaged');
+  t.deepEqual(await warningsOf({ resize: config.resize + 2 }), []);
 });
 
 test.serial('rejects weights with settings other than those of their training', async (t) => {
