@@ -76,6 +76,27 @@ function scan(bytes: Buffer, maxValues: number, fail: (why: string) => Coded): n
   return keys;
 }
 
+/**
+ * Returns the number of lists and objects in JSON; null if they are nested more than {@link maxDepth} levels deep, in
+ * which a recursive function, such as `JSON.stringify`, would overflow the stack.
+ */
+export function containersIn(json: string): number | null {
+  const [quote, backslash] = [0x22, 0x5c];
+  let [depth, count] = [0, 0];
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === quote) {
+      at++;
+      while (at < json.length && json.charCodeAt(at) !== quote)
+        at += json.charCodeAt(at) === backslash ? 2 : 1;
+    } else if (code === 0x5b || code === 0x7b) {
+      count++;
+      if (++depth > maxDepth) return null;
+    } else if (code === 0x5d || code === 0x7d) depth--;
+  }
+  return count;
+}
+
 /** Creates the error for a horoball file with unexpected content. */
 export function damaged(file: string, why: string): Coded {
   return coded('ERR_HOROBALL_FORMAT', `${file} cannot be used: ${why}`);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import ava from 'ava';
 import { Gallery } from '../../lib/index.ts';
 import { readSafetensors, writeSafetensors } from '../../lib/io/index.ts';
-import { parsedJson } from '../../lib/io/json.ts';
+import { containersIn, parsedJson } from '../../lib/io/json.ts';
 import { readRecordFile } from '../../lib/io/record-file.ts';
 import { resolveViT } from '../../lib/model/vit.ts';
 
@@ -106,4 +106,11 @@ test('rejects a repeated key at any depth and with any escapes', async (t) => {
   const file = join(folder, 'twice.safetensors');
   await writeFile(file, Buffer.concat([header, Buffer.alloc(4)]));
   await t.throwsAsync(readSafetensors(file), { ...format, message: /its header has a repeated key/ });
+});
+
+test('counts lists and objects outside of strings', (t) => {
+  t.is(containersIn('{"a[{\\"[":[1,{},[]],"b":"\\\\"}'), 4);
+  t.is(containersIn(`${'['.repeat(64)}${']'.repeat(64)}`), 64);
+  t.is(containersIn('['.repeat(65)), null);
+  t.is(containersIn('"[['), 0);
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { pause, type Steps } from '../../call/run.ts';
-import { damaged, parsedJson } from '../../io/json.ts';
+import { containersIn, damaged, parsedJson } from '../../io/json.ts';
 import { jsonChecksumAdvice, withoutChecksum } from '../../io/json-checksum.ts';
 import { parsedBy } from '../../io/read-back.ts';
 import type {
@@ -281,6 +281,7 @@ const linesPerSlice = 32;
 export function* parseLines<T>(text: string, schema: z.ZodType<T>): Steps<Lines<T>> {
   const rows: T[] = [];
   let invalid: InvalidLines | null = null;
+  const budget = { containers: freeContainers + Math.floor(text.length / minLength) };
   for (let at = 0, number = 1; at < text.length; number++) {
     const found = text.indexOf('\n', at);
     const end = found < 0 ? text.length : found;
@@ -290,7 +291,7 @@ export function* parseLines<T>(text: string, schema: z.ZodType<T>): Steps<Lines<
     if (number % linesPerSlice === 0) yield pause;
     if (isEmpty) continue;
     const isRead: boolean = invalid === null || invalid.count < maxInvalid;
-    const problem: string | null = isRead ? parseLine(line, schema, rows) : '';
+    const problem: string | null = isRead ? parseLine(line, schema, rows, budget) : '';
     const isCut = problem === notJson && found < 0;
     if (problem === null || isCut) continue;
     invalid ??= { count: 0, first: `line ${number}: ${problem}` };
@@ -303,8 +304,24 @@ const notJson = 'it is not JSON';
 /** Maximum length of a line. A row has a few kilobytes; a megabyte of brackets would take seconds to parse. */
 const maxLine = 2 ** 20;
 
-function parseLine<T>(line: string, schema: z.ZodType<T>, rows: T[]): string | null {
+/**
+ * Maximum number of lists and objects in a log: a quarter of a million, plus one per 16 characters. Unknown keys are kept, and
+ * an empty object takes far more memory than its text.
+ */
+const freeContainers = 2 ** 18;
+const minLength = 16;
+
+function parseLine<T>(
+  line: string,
+  schema: z.ZodType<T>,
+  rows: T[],
+  budget: { containers: number },
+): string | null {
   if (line.length > maxLine) return `it has more than ${maxLine} characters`;
+  const containers = containersIn(line);
+  if (containers === null) return 'it is nested too deep';
+  if (containers > budget.containers) return 'the file has too many lists and objects';
+  budget.containers -= containers;
   let value: unknown;
   try {
     value = JSON.parse(line);

@@ -19,6 +19,7 @@ for (const [name, line, problem] of [
   ['another type', '{"type":"other"}', /^line 1: type: /],
   ['a share above 1', text(evaluationRow(1, 3)), /^line 1: spaces\.hyperbolic\.at\.1: /],
   ['a fractional step', text({ ...stepRow(1), step: 1.5 }), /^line 1: step: expected int/],
+  ['deep nesting', `{"type":"step","x":${'['.repeat(65)}${']'.repeat(65)},"crc32":"0"}`, /nested too deep$/],
   ['an overlong line', `"${'x'.repeat(2 ** 20)}"`, /^line 1: it has more than 1048576 characters$/],
 ] as const) {
   test(`${name} is skipped, with the reason`, (t) => {
@@ -34,6 +35,15 @@ test('millions of lines that are not rows are counted quickly', (t) => {
   const { user, system } = process.cpuUsage(before);
   t.deepEqual([rows.length, invalid], [1, { count: 2e6 + 1, first: 'line 2: expected object, got number' }]);
   t.true(user + system < 1e6, `${(user + system) / 1000} ms`);
+});
+
+test('rows whose unknown keys hold millions of objects are skipped', (t) => {
+  const line = text({ ...stepRow(1), other: Array(2 ** 17 - 1).fill({}) });
+  const { rows, invalid } = rowsOf(`${line}\n`.repeat(10));
+  t.deepEqual(
+    [rows.length, invalid],
+    [3, { count: 7, first: 'line 4: the file has too many lists and objects' }],
+  );
 });
 
 test('a last line truncated by a kill is not counted as invalid', (t) => {
