@@ -63,18 +63,32 @@ export interface Classes {
   readonly names: readonly (number | bigint | string)[];
 }
 
+const [secret, odd] = [Math.floor(Math.random() * 2 ** 32), 2 * Math.floor(Math.random() * 2 ** 31) + 1];
+
+/**
+ * Returns a key for a map. V8 hashes numbers without a seed, so labels from a file could have equal hashes, all of which
+ * every lookup would have to scan.
+ */
+function keyOf(label: number | bigint): number | bigint | string {
+  if (typeof label === 'bigint') return `${label}n`;
+  if (typeof label !== 'number') return label; // of a type that is not supported, such as an object
+  return (label | 0) === label ? Math.imul(label ^ secret, odd) : `${label}`;
+}
+
 /** Numbers the classes of labels. */
 export function* classesOf(labels: Labels): Steps<Classes> {
-  const known = new Map<number | bigint | string, number>();
+  const [texts, others] = [new Map<string, number>(), new Map<number | bigint | string, number>()];
   const numbers = new Int32Array(labels.length);
   const names: (number | bigint | string)[] = [];
   yield* inSlices(numbers.length, (begin, end) => {
     for (let row = begin; row < end; ++row) {
       const label = labels[row]!;
-      const number = known.get(label) ?? names.length;
+      const isText = typeof label === 'string';
+      const [known, key] = isText ? [texts, label] : [others, keyOf(label)];
+      const number = known.get(key) ?? names.length;
       numbers[row] = number;
       if (number < names.length) continue;
-      known.set(label, number);
+      known.set(key, number);
       names.push(label);
     }
   });

@@ -2,23 +2,13 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { openDataset } from '../../../lib/train/data/registry.ts';
+import { withEqualHashes } from '../../equal-hashes.ts';
 import { temporary, writeTree } from './support.ts';
 import { makeSop } from './trees.ts';
 
-/** The hash of a small integer in V8, whose lowest bits select the bucket of a map or set. */
-function hashOf(id: number): number {
-  let hash = ~id + (id << 15);
-  hash ^= hash >>> 12;
-  hash += hash << 2;
-  hash ^= hash >>> 4;
-  hash = Math.imul(hash, 2057);
-  return hash ^ (hash >>> 16);
-}
-
 test.serial('class numbers with equal hashes take linear time', async (t) => {
   const root = await temporary(t);
-  const ids: number[] = [];
-  for (let id = 1; ids.length < 2 ** 14; id++) if ((hashOf(id) & 0x1fff) === 0) ids.push(id);
+  const ids = withEqualHashes(2 ** 14);
   const list = ids.map((id, i) => `${i} ${id} 1 a.jpg`).join('\n');
   await writeTree(root, {
     'a.jpg': '',
