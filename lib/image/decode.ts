@@ -31,9 +31,13 @@ export async function decode(bytes: Buffer, maxPixels: number = defaultMaxPixels
   if (format === 'pnm') return decodePnm(bytes, maxPixels);
   const sharp = await loadSharp();
   try {
-    const image = sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: false });
+    // A second check, in case the decoder reads another header than readJpegHeader.
+    const limitInputPixels = Math.max(1, Math.min(Math.floor(maxPixels), Number.MAX_SAFE_INTEGER));
+    const options = { failOn: 'error', ignoreIcc: true } as const;
+    const image = sharp(bytes, { ...options, limitInputPixels });
+    const unlimited = (): Sharp => sharp(bytes, { ...options, limitInputPixels: false });
     image.timeout({ seconds: maxSeconds });
-    const cmyk = await prepare(image, bytes, format, maxPixels);
+    const cmyk = await prepare(image, unlimited, bytes, format, maxPixels);
     const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     const { width, height, channels } = info;
     return { data, width, height, layout: layoutOf(channels, cmyk) };
@@ -43,9 +47,14 @@ export async function decode(bytes: Buffer, maxPixels: number = defaultMaxPixels
   }
 }
 
-/** Checks the size and configures the decoder from the header. Returns true if the pixels remain CMYK. */
+/**
+ * Checks the size and configures the decoder from the header. Returns true if the pixels remain CMYK.
+ *
+ * @param unlimited - opens the image to read its size, however large it is
+ */
 async function prepare(
   image: Sharp,
+  unlimited: () => Sharp,
   bytes: Buffer,
   format: ImageFormat,
   maxPixels: number,
@@ -57,7 +66,7 @@ async function prepare(
     checkSize(header.width, header.height, maxPixels);
     if (header.components !== 4) return false; // avoids reading the header again in the common case
   }
-  const { space, channels, width, height, orientation = 1 } = await image.metadata();
+  const { space, channels, width, height, orientation = 1 } = await unlimited().metadata();
   checkSize(width, height, maxPixels);
   if (format === 'tiff' && orientation > 1) image.autoOrient();
   if (space === 'cmyk') image.pipelineColorspace('cmyk').toColorspace('cmyk');

@@ -12,7 +12,10 @@ const startOfImage = 0xd8;
 const startOfScan = 0xda;
 const endOfImage = 0xd9;
 
-/** Reads the frame header (ITU-T T.81, B.2.2); undefined if the file has no valid one. */
+/**
+ * Reads the frame header (ITU-T T.81, B.2.2); undefined if the file has no valid one. Markers are skipped as decoders do: a
+ * decoder that finds another frame would decode an image of another size.
+ */
 export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
   if (bytes.length < 4 || bytes[0] !== 0xff || bytes[1] !== startOfImage) return undefined;
   let at = 2;
@@ -23,9 +26,10 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
       at++; // fill byte
       continue;
     }
-    if (marker === startOfScan || marker === endOfImage) return undefined;
+    if (marker === 0 || marker === startOfImage || marker === startOfScan || marker === endOfImage)
+      return undefined;
     if (isFrame(marker)) return readFrame(bytes, at + 4);
-    at += 2 + bytes.readUInt16BE(at + 2);
+    at += hasNoLength(marker) ? 2 : 2 + bytes.readUInt16BE(at + 2);
   }
   return undefined;
 }
@@ -42,10 +46,15 @@ export function hasMoreScans(bytes: Buffer, most: number): boolean {
     if (marker === startOfScan && ++scans > most) return true;
     // Fill bytes, escaped bytes of a scan, and markers without a length.
     if (marker === 0xff) at += 1;
-    else if (marker <= 1 || (marker >= 0xd0 && marker <= startOfImage)) at += 2;
+    else if (marker === 0 || marker === startOfImage || hasNoLength(marker)) at += 2;
     else at += 2 + bytes.readUInt16BE(at + 2);
   }
   return false;
+}
+
+/** TEM and RST0 to RST7. */
+function hasNoLength(marker: number): boolean {
+  return marker === 1 || (marker >= 0xd0 && marker <= 0xd7);
 }
 
 /** SOF0 to SOF15, except three markers in that range that have other meanings. */

@@ -8,6 +8,7 @@ import { loadSharp } from '../../lib/io/sharp.ts';
 import { python } from '../python.ts';
 import { fixture } from '../support.ts';
 import { encodedImage, temporary } from '../train/data/support.ts';
+import { withHiddenFrame } from './hidden-frame.ts';
 
 const names = (await readdir(fixture('images'))).filter((name) => !/\.(py|rgb)$/.test(name));
 
@@ -184,6 +185,14 @@ test("the pixel limit is Pillow's by default, is an option, and is checked befor
   t.is((await decode(small, 1200)).width, 40);
   await t.throwsAsync(decode(small, 1199), { code: 'ERR_HOROBALL_PICTURE', message: /40 x 30/ });
 });
+
+for (const marker of [0xd0, 0xd7, 0x01, 0x00])
+  test(`the pixel limit holds for a frame after the marker ${marker}`, async (t) => {
+    const jpeg = withHiddenFrame(marker, Buffer.from(await encodedImage(1, 400, 300)));
+    await t.throwsAsync(decode(jpeg, 119_999), { code: 'ERR_HOROBALL_PICTURE', message: /^400 x 300/ });
+    const { width, height } = await decode(jpeg, 120_000);
+    t.deepEqual([width, height], [400, 300]);
+  });
 
 test('a lack of descriptors or memory is not reported as an unreadable image', (t) => {
   const failed = (code: string): Error => Object.assign(new Error(code), { code, syscall: 'open' });

@@ -1,6 +1,7 @@
 import test from 'ava';
 import sharp from 'sharp';
 import { imageSize } from '../../lib/io/image-size.ts';
+import { withHiddenFrame } from '../image/hidden-frame.ts';
 
 const create = { width: 37, height: 1021, channels: 3, background: '#a05028' } as const;
 
@@ -24,6 +25,12 @@ test('skips fill bytes before a marker', async (t) => {
   const jpeg = await sharp({ create }).jpeg().toBuffer();
   const filled = Buffer.concat([jpeg.subarray(0, 2), Buffer.from([0xff, 0xff]), jpeg.subarray(2)]);
   t.deepEqual(imageSize('test', filled), { width: 37, height: 1021, channels: 3 });
+});
+
+test('skips markers without a length', async (t) => {
+  const jpeg = await sharp({ create }).jpeg().toBuffer();
+  for (const marker of [0x01, 0xd0, 0xd7])
+    t.deepEqual(imageSize('test', withHiddenFrame(marker, jpeg)), { width: 37, height: 1021, channels: 3 });
 });
 
 test('rejects a truncated header and other formats', async (t) => {
