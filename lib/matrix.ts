@@ -127,9 +127,9 @@ function nested(list: NestedRows): DenseMatrix<Float64Array> {
 export function asMatrix<T extends Reals>(operation: string, argument: string, value: Rows<T>): Matrix<T> {
   if (ArrayBuffer.isView(value)) return asRow(operation, argument, value);
   if (value === null || typeof value !== 'object') throw notMatrix(operation, argument, value);
-  const { data, rows, cols } = value;
-  if (!ArrayBuffer.isView(data)) throw notMatrix(operation, argument, value);
-  checkData(operation, argument, data);
+  const { data: given, rows, cols } = value;
+  if (!ArrayBuffer.isView(given)) throw notMatrix(operation, argument, value);
+  const data = checkedData(operation, argument, given);
   if (!Number.isInteger(rows) || rows < 0) throw sizeError(operation, argument, 'rows', 0, rows);
   if (!Number.isInteger(cols) || cols < 1) throw sizeError(operation, argument, 'cols', 1, cols);
   const shape = { data, rows, cols };
@@ -165,19 +165,42 @@ export function notMatrix(operation: string, argument: string, value: unknown): 
   return typeError(operation, argument, 'a matrix or a typed array', got);
 }
 
-function asRow<T extends Reals>(operation: string, argument: string, data: T): Matrix<T> {
-  checkData(operation, argument, data);
+function asRow<T extends Reals>(operation: string, argument: string, given: T): Matrix<T> {
+  const data = checkedData(operation, argument, given);
   if (data.length === 0)
     throw shapeError(operation, argument, 'at least one element', 'an empty or detached array');
   return { data, rows: 1, cols: data.length };
 }
 
-function checkData(operation: string, argument: string, data: Reals): void {
+function checkedData<T extends Reals>(operation: string, argument: string, given: T): T {
+  const data = plain(given);
   if (!isReals(data)) {
-    const hint = isHalf(data) ? '. Convert it with matrix().' : '';
-    throw typeError(operation, argument, 'a Float32Array or Float64Array', describe(data) + hint);
+    const hint = isHalf(given) ? '. Convert it with matrix().' : '';
+    throw typeError(operation, argument, 'a Float32Array or Float64Array', describe(given) + hint);
   }
   checkFixed(operation, argument, data);
+  return data;
+}
+
+const views: object = Object.getPrototypeOf(Float32Array.prototype);
+const getterOf = (name: PropertyKey) => Object.getOwnPropertyDescriptor(views, name)?.get as () => unknown;
+const [tagIn, bufferIn, offsetIn, lengthIn] = (
+  [Symbol.toStringTag, 'buffer', 'byteOffset', 'length'] as const
+).map(getterOf) as [() => unknown, () => ArrayBuffer, () => number, () => number];
+
+/**
+ * Returns an array of a subclass as an array of its base class, on the same memory: `subarray` calls the constructor of the
+ * subclass, which may interpret its arguments as coordinates.
+ */
+function plain<T extends Reals>(data: T): T {
+  const Class: unknown = data.constructor;
+  if (Class === Float32Array || Class === Float64Array) return data;
+  const tag = tagIn.call(data);
+  if (tag !== 'Float32Array' && tag !== 'Float64Array') return data;
+  const Kind = tag === 'Float32Array' ? Float32Array : Float64Array;
+  const length = lengthIn.call(data);
+  if (length === 0) return new Kind(0) as Reals as T; // a detached buffer cannot be viewed
+  return new Kind(bufferIn.call(data), offsetIn.call(data), length) as Reals as T;
 }
 
 /** Throws for a resizable buffer: a job on another thread must not lose its memory. */

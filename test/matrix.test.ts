@@ -8,6 +8,8 @@ import {
   matrix,
   normalize,
   pairwiseDistance,
+  project,
+  rerank,
   retrievalMetrics,
   topK,
   weightedMidpoint,
@@ -38,6 +40,26 @@ test('row and toArray reject transferred memory', async (t) => {
   structuredClone(made.data, { transfer: [made.data.buffer as ArrayBuffer] });
   for (const call of [() => made.row(0), () => made.toArray()])
     t.is((await failure(call)).code, 'ERR_HOROBALL_DETACHED');
+});
+
+test('an array of a subclass with its own constructor gives the results of a plain array', async (t) => {
+  class Point extends Float32Array {
+    constructor(x = 0, y = 0) {
+      super([x, y]);
+    }
+  }
+  const [point, plain] = [new Point(0.25, 0.5), Float32Array.of(0.25, 0.5)];
+  t.deepEqual(matrix(point, 1, 2).row(0), plain);
+  t.deepEqual(matrix(point, 1, 2).toArray(), [[0.25, 0.5]]);
+  const search = { k: 1, c: 1 };
+  const nearest = topK.sync(plain, plain, search);
+  t.deepEqual(await rerank(point, point, [[0]], search), nearest);
+  using gallery = new Gallery({ c: 1 });
+  await gallery.add(point);
+  t.deepEqual((await gallery.topK(point, { k: 1 })).distances, nearest.distances);
+  const out = new Point();
+  project.sync(plain, { c: 1, out });
+  t.deepEqual([...out], [...plain]);
 });
 
 test('results have the methods of a matrix, even in memory of the caller', async (t) => {
