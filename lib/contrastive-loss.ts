@@ -241,8 +241,8 @@ function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<C
   if (refUnit !== undefined) checkAttached(name, 'ref.euclidean', refUnit);
   if (ref.hyperbolic !== undefined) checkAttached(name, 'ref.hyperbolic', ref.hyperbolic);
   yield { start, finish: () => {} };
-  if (gradE !== undefined && norms !== undefined) yield* throughNorm(gradE, unit!, norms);
-  if (gradRE !== undefined && refNorms !== undefined) yield* throughNorm(gradRE, refUnit!, refNorms);
+  if (gradE !== undefined && norms !== undefined) yield* throughNorm(name, gradE, unit!, norms);
+  if (gradRE !== undefined && refNorms !== undefined) yield* throughNorm(name, gradRE, refUnit!, refNorms);
   const result: ContrastiveLossResult<T> = { loss: loss[0] as number, losses };
   if (params !== null) result.gradParams = parameters(params);
   if (gradE !== undefined) result.gradEuclidean = gradE;

@@ -312,9 +312,10 @@ function* backward<T extends Reals>(
 ): Steps<FrechetMeanGradients<T>> {
   const options = checkOptions(vjpName, given, 'options', knownVjp);
   const source = asMatrix(vjpName, 'x', rows);
-  const pull = asMatrix(vjpName, 'cotangent', cotangent);
-  checkSameType(vjpName, 'cotangent', source, pull);
-  checkShape(vjpName, 'cotangent', pull, 1, source.cols);
+  const row = asMatrix(vjpName, 'cotangent', cotangent);
+  checkSameType(vjpName, 'cotangent', source, row);
+  checkShape(vjpName, 'cotangent', row, 1, source.cols);
+  const pull = yield* widened(vjpName, 'cotangent', row);
   const gradC = checkGradC(vjpName, options.gradC);
   const checked = yield* check(vjpName, source, options);
   const { x, shares, total, hasWeights, call } = checked;
@@ -329,7 +330,7 @@ function* backward<T extends Reals>(
   if (isEmpty(checked))
     return gradients(zeros(vjpName, source.data, x.rows, x.cols), zeros(vjpName, source.data, x.rows, 1), 0);
   const { mean, logs, hessian } = yield* solve(vjpName, checked);
-  const v = yield* hessian.solve(Float64Array.from(pull.data));
+  const v = yield* hessian.solve(pull.data);
   const pulls = zeros(vjpName, x.data, x.rows, x.cols);
   const add = (begin: number, end: number): void => {
     for (let i = begin; i < end; i++) {

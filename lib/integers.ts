@@ -1,6 +1,6 @@
 import type { Steps } from './call/run.ts';
 import { inSlices } from './call/slices.ts';
-import { quoted, rangeError, shapeError, typeError } from './errors.ts';
+import { coded, quoted, rangeError, shapeError, typeError } from './errors.ts';
 import { allocateArray, checkKept } from './matrix.ts';
 
 /** Returns the maximum of `least` and the numbers. `Math.max(...numbers)` would overflow the stack at about 120,000. */
@@ -21,7 +21,21 @@ export function listLength(
   if (!Number.isSafeInteger(length) || (length as number) < 0) {
     throw typeError(operation, argument, expected, quoted(list));
   }
+  if (length === 0) checkUndetached(operation, argument, list);
   return length as number;
+}
+
+const TypedArray = Object.getPrototypeOf(Int32Array) as { readonly prototype: Int32Array };
+
+/** Throws for a detached array, which has a length of 0 like an empty one, but no iterator. */
+function checkUndetached(operation: string, argument: string, list: ArrayLike<unknown>): void {
+  if (!ArrayBuffer.isView(list)) return;
+  try {
+    TypedArray.prototype.values.call(list as Int32Array);
+  } catch {
+    const text = 'expected an attached array, got one whose buffer was transferred';
+    throw coded('ERR_HOROBALL_DETACHED', `[${operation}] ${argument}: ${text}`, TypeError);
+  }
 }
 
 /** Returns undefined if reading `length` throws a TypeError, as for a revoked proxy or a proxy of a typed array. */

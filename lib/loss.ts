@@ -203,7 +203,7 @@ function* evaluate<T extends Reals>(options: LossOptions<T>): Steps<LossResult<T
   if (unit !== undefined) checkAttached(name, 'euclidean', unit);
   if (hyperbolic !== undefined) checkAttached(name, 'hyperbolic', hyperbolic);
   yield { start, finish: () => {} };
-  if (gradE !== undefined && norms !== undefined) yield* throughNorm(gradE, unit!, norms);
+  if (gradE !== undefined && norms !== undefined) yield* throughNorm(name, gradE, unit!, norms);
   const result: LossResult<T> = { loss: loss[0] as number, stats: statistics(stats) };
   if (params === null) return result;
   result.gradParams = parameters(params);

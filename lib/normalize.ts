@@ -54,11 +54,17 @@ export function* unitRows<T extends Reals>(
 
 /**
  * Converts a gradient with respect to unit rows, in place, to the gradient with respect to the rows before
- * normalization.
+ * normalization. `operation` names the call in errors.
  */
-export function* throughNorm(gradient: Matrix, unit: Matrix, norms: Float64Array): Steps<void> {
-  const { cols } = unit;
+export function* throughNorm(
+  operation: string,
+  gradient: Matrix,
+  unit: Matrix,
+  norms: Float64Array,
+): Steps<void> {
+  const { rows, cols } = unit;
   const some = (begin: number, end: number): void => {
+    checkKept(operation, 'out', gradient.data, rows * cols);
     for (let i = begin; i < end; ++i) {
       const [from, to] = [i * cols, (i + 1) * cols];
       let along = 0;

@@ -197,7 +197,7 @@ export function preparePairwiseVjp<T extends Reals>(
       job,
     });
   const finish = (): [DenseMatrix<T>, DenseMatrix<T>] => [gradX, gradY];
-  if (weights.data.length > 0) return { start, finish };
+  if (a.rows * b.rows > 0) return { start, finish };
   gradC?.fill(0);
   return { start: nothing, finish };
 }

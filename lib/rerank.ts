@@ -2,8 +2,8 @@ import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps
 import { gatherRows, inSlices, sorted } from './call/slices.ts';
 import { callNames, checkOptions, integer, isTyped, metricNames } from './check.ts';
 import { quoted, shapeError, typeError } from './errors.ts';
-import { integerList, type ListLimits } from './integers.ts';
-import { allocate, allocateArray, asMatrix, type Reals, type Rows } from './matrix.ts';
+import { integerList, type ListLimits, listLength } from './integers.ts';
+import { allocate, allocateArray, asMatrix, checkKept, type Reals, type Rows } from './matrix.ts';
 import { checkPair, type MetricOptions, metricNumbers } from './pairwise.ts';
 import { type Neighbors, topKSteps } from './topk.ts';
 
@@ -80,8 +80,10 @@ interface Lists {
 function* candidateList(argument: string, list: CandidateList, limits: ListLimits): Steps<Int32Array> {
   if (!isTyped<BigInt64Array | BigUint64Array>(list, BigInt64Array, BigUint64Array))
     return yield* integerList(name, argument, list, limits);
-  const numbers = allocateArray(name, Float64Array, list.length);
-  yield* inSlices(list.length, (begin, end) => {
+  const length = listLength(name, argument, list, 'an array of integers');
+  const numbers = allocateArray(name, Float64Array, length);
+  yield* inSlices(length, (begin, end) => {
+    checkKept(name, argument, list, length);
     for (let i = begin; i < end; ++i) numbers[i] = Number(list[i]);
   });
   return yield* integerList(name, argument, numbers, limits);

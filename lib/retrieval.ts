@@ -3,7 +3,7 @@ import { gatherRows, inSlices, range } from './call/slices.ts';
 import { boolean, callNames, checkOptions, integer, metricNames } from './check.ts';
 import { rangeError, shapeError, typeError } from './errors.ts';
 import { integerList, largest } from './integers.ts';
-import { asMatrix, type Matrix, type Reals } from './matrix.ts';
+import { asMatrix, checkAttached, type Matrix, type Reals } from './matrix.ts';
 import type { MetricOptions } from './pairwise.ts';
 import { topKSteps } from './topk.ts';
 import { checkLabels, classesOf, type Labels } from './views.ts';
@@ -309,6 +309,7 @@ function* gather<T extends Reals>(all: Matrix<T>, rows: Int32Array): Steps<Matri
     for (let i = begin; i < end && isContiguous; ++i) isContiguous = rows[i] === first + i;
   });
   if (!isContiguous) return yield* gatherRows(name, 'embeddings', all, rows);
+  checkAttached(name, 'embeddings', all);
   return { data: data.subarray(first * cols, (first + rows.length) * cols) as T, rows: rows.length, cols };
 }
 

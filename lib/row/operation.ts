@@ -21,6 +21,7 @@ import {
 import { quoted, rangeError, shapeError, typeError } from '../errors.ts';
 import {
   asMatrix,
+  checkAttached,
   checkGradC,
   checkKept,
   checkSameType,
@@ -221,7 +222,10 @@ function prepare(name: string, entry: Entry, args: readonly unknown[]): RowWork<
   const out = resultMatrix(name, 'out', options.out, rows, cols, inputs);
   if (shape.n === 0) out.data.fill(0); // the mean of no rows; all other results are empty
   const start = (job: number) => {
-    if (job === 0 && isShort(out.data.length, inputs)) return shortForward(call, out);
+    if (job === 0 && isShort(out.data.length, inputs)) {
+      checkInputs(name, entry, inputs);
+      return shortForward(call, out);
+    }
     return core().row(
       rowNumbersOf(call, job, numbers),
       dataOf(inputs[0]),
@@ -244,6 +248,8 @@ function prepareVjp(name: string, entry: Entry, args: readonly unknown[]): RowWo
   const [gx, gy, gu] = grads;
   const start = (job: number) => {
     if (job === 0 && isShort(cotangent.length, inputs, grads)) {
+      checkInputs(name, entry, inputs);
+      checkKept(name, 'cotangent', cotangent, shape.rows * shape.cols);
       return shortVjp(call, cotangent, grads, scalars);
     }
     // biome-ignore format: inputs and their gradients, one line each
@@ -330,6 +336,15 @@ function rowNumbersOf(call: Call, job: number, to: Float64Array): Float64Array {
   to[rowCall.threads] = threads;
   to[rowCall.job] = job;
   return to;
+}
+
+/** Throws if a getter of a later argument detached an input. In other calls, the core checks the lengths. */
+function checkInputs(name: string, { card }: Entry, inputs: Call['inputs']): void {
+  for (let i = 0; i < inputs.length; ++i) {
+    const input = inputs[i];
+    if (input !== undefined && input.data.length !== input.rows * input.cols)
+      checkAttached(name, nameOf(card, i), input);
+  }
 }
 
 /** Runs a short call through the core's persistent array (short-call.ts). */
