@@ -107,8 +107,9 @@ function* divideBySum(weights: Float64Array): Steps<number> {
     for (let i = begin; i < end; ++i) sum += weights[i]! / largest;
   });
   const total = largest * sum;
+  const [first, second] = total < Infinity ? [total, 1] : [largest, sum];
   yield* inSlices(length, (begin, end) => {
-    for (let i = begin; i < end; ++i) weights[i]! /= total;
+    for (let i = begin; i < end; ++i) weights[i] = weights[i]! / first / second;
   });
   return total;
 }

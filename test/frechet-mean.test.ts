@@ -124,6 +124,13 @@ test('handles one row, coincident rows, zero weights, no rows, float32 and NaN',
   t.true(frechetMean.sync(single, { c }).data.every(Number.isNaN));
 });
 
+test('weights whose sum overflows give the mean of their ratios', (t) => {
+  const x = matrix(Float64Array.of(0.1, 0, 0.5, 0), 2, 2);
+  const mean = (scale: number) =>
+    frechetMean.sync(x, { c: 1, weights: Float64Array.of(scale, 1.5 * scale) }).data;
+  close(t, mean(1.1e308), mean(1), coreError.tree, 'mean');
+});
+
 test('rejects invalid weights', (t) => {
   const x = matrix(new Float64Array(4), 2, 2);
   for (const weights of [Float64Array.of(1, -1), Float64Array.of(1, Number.NaN)])
