@@ -61,6 +61,8 @@ export const likelyValues: ReadonlySet<string> = new Set([
   'a detached array',
   'a proxy of an array of float32',
   'a proxy of an array of int32',
+  'an object that inherits from Map',
+  'an object that inherits from URL',
   'getters that change',
 ]);
 
@@ -102,6 +104,9 @@ export const wrongValues: Readonly<Record<string, () => unknown>> = {
   'a date': () => new Date(0),
   'a Map of null': () => new Map([['labels', null]]),
   'a Map of empty objects': () => new Map([['labels', {}]]),
+  'a proxy of a Map': () => new Proxy(new Map([['labels', { shape: [1], data: new Float32Array(1) }]]), {}),
+  'an object that inherits from Map': () => Object.create(Map.prototype),
+  'an object that inherits from URL': () => Object.create(URL.prototype),
   'a Set': () => new Set([1]),
   'a promise': () => Promise.resolve(1),
   'a regular expression': () => /x/,

@@ -11,6 +11,15 @@ export function pathOfUrl(operation: string, argument: string, url: URL): string
   try {
     return filePath(operation, argument, fileURLToPath(url));
   } catch {
-    throw typeError(operation, argument, 'the URL of a file', quoted(String(url)));
+    throw typeError(operation, argument, 'the URL of a file', textOf(url));
+  }
+}
+
+/** Returns the value itself if it has no text, as a proxy of a URL. */
+function textOf(url: URL): unknown {
+  try {
+    return quoted(String(url));
+  } catch {
+    return url;
   }
 }
