@@ -178,9 +178,22 @@ export function checkCallback(operation: string, argument: string, value: unknow
   throw typeError(operation, argument, 'a function', quoted(value));
 }
 
+/**
+ * Whether a value is a Map, also of another realm. A proxy of a Map and an object that only inherits from Map are instances,
+ * but its methods reject them.
+ */
+export function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {
+  try {
+    Map.prototype.has.call(value, undefined);
+  } catch {
+    return false;
+  }
+  return typeof (value as Map<unknown, unknown>).get === 'function';
+}
+
 /** Throws unless the value is a Map, such as the state of an optimizer. */
 export function checkMap(operation: string, argument: string, value: unknown): void {
-  if (!(value instanceof Map)) throw typeError(operation, argument, 'a Map', quoted(value));
+  if (!isMap(value)) throw typeError(operation, argument, 'a Map', quoted(value));
 }
 
 /** Throws unless the value is an object with these methods, such as an embedder or a backbone. */

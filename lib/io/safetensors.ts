@@ -1,4 +1,4 @@
-import { checkOptions, isIterable, readOptions } from '../check.ts';
+import { checkOptions, isIterable, isMap, readOptions } from '../check.ts';
 import { type Coded, coded, quoted, rangeError, shapeError, typeError } from '../errors.ts';
 import { checkKept } from '../matrix.ts';
 import { readAll, writeAll, writeAtomically } from './atomic.ts';
@@ -258,18 +258,11 @@ export async function writeSafetensors(
     checksums?: boolean | undefined;
   } = {},
 ): Promise<void> {
-  const { metadata, checksums } = readOptions('writeSafetensors', options, ['metadata', 'checksums']);
-  const given = checkOptions('writeSafetensors', tensors, 'tensors');
-  const list = [...(given instanceof Map ? given : Object.entries(given))].map(([name, tensor]) =>
-    checkTensor(name, tensor),
-  );
+  const { metadata: given, checksums } = readOptions('writeSafetensors', options, ['metadata', 'checksums']);
+  const list = entriesOf(tensors).map(([name, tensor]) => checkTensor(name, tensor));
   list.sort((a, b) => kinds[b.dtype].bytes - kinds[a.dtype].bytes || (a.name < b.name ? -1 : 1));
   const header: [string, unknown][] = [];
-  if (metadata !== undefined) {
-    if (!isRecord(metadata) || !Object.values(metadata).every((text) => typeof text === 'string')) {
-      throw typeError('writeSafetensors', 'metadata', 'an object of strings', metadata);
-    }
-  }
+  const metadata = given === undefined ? undefined : checkMetadata(given);
   const kept = list.map(({ name, data, length }) => {
     return { data, check: () => checkKept('writeSafetensors', name, data, length) };
   });
@@ -298,6 +291,23 @@ export async function writeSafetensors(
     },
     at,
   );
+}
+
+function entriesOf(
+  tensors: ReadonlyMap<string, TensorToWrite> | Readonly<Record<string, TensorToWrite>>,
+): (readonly [string, TensorToWrite])[] {
+  const given = checkOptions('writeSafetensors', tensors, 'tensors');
+  if (isMap(given)) return [...(given as ReadonlyMap<string, TensorToWrite>)];
+  if (given instanceof Map) throw typeError('writeSafetensors', 'tensors', 'a Map', given);
+  return Object.entries(given);
+}
+
+/** Returns a copy of the metadata, because the caller may change them while checksums are computed. */
+function checkMetadata(metadata: unknown): Readonly<Record<string, string>> {
+  const copy = isRecord(metadata) ? { ...metadata } : undefined;
+  if (copy !== undefined && Object.values(copy).every((text) => typeof text === 'string'))
+    return copy as Readonly<Record<string, string>>;
+  throw typeError('writeSafetensors', 'metadata', 'an object of strings', metadata);
 }
 
 /** Each property is read once, so the value that was checked is the one that is written. */

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import test from 'ava';
 import fc from 'fast-check';
 import { readSafetensors, type TensorToWrite, writeSafetensors } from '../../lib/io/index.ts';
@@ -168,6 +169,29 @@ test('a modified file is read or rejected', async (t) => {
     { numRuns: 500, seed: 11 },
   );
   t.pass();
+});
+
+test('writes a Map of another realm, and refuses objects that only look like one', async (t) => {
+  const tensor = { shape: [1], data: Float32Array.of(2) };
+  const foreign = runInNewContext('new Map()') as Map<string, TensorToWrite>;
+  const path = newPath();
+  await writeSafetensors(path, foreign.set('a', tensor));
+  t.deepEqual((await readSafetensors(path)).tensors.get('a')!.data, tensor.data);
+  for (const wrong of [new Proxy(new Map([['a', tensor]]), {}), Object.create(Map.prototype) as never])
+    t.is((await failure(() => writeSafetensors(newPath(), wrong))).code, 'ERR_HOROBALL_TYPE');
+});
+
+test('metadata that change during the call do not change the file', async (t) => {
+  for (const checksums of [false, true]) {
+    const path = newPath();
+    let readings = 0;
+    const metadata: Record<string, unknown> = {};
+    Object.defineProperty(metadata, 'a', { enumerable: true, get: () => (readings++ === 0 ? 'b' : 1) });
+    const written = writeSafetensors(path, {}, { metadata: metadata as never, checksums });
+    metadata['c'] = 1;
+    await written;
+    t.deepEqual((await readSafetensors(path)).metadata, { a: 'b' });
+  }
 });
 
 test('writes files atomically', async (t) => {
