@@ -1,4 +1,4 @@
-import { checkOptions, positive, share } from './check.ts';
+import { checkOptions, integer, isMap, positive, share } from './check.ts';
 import { quoted, rangeError, shapeError, typeError } from './errors.ts';
 import {
   asMatrix,
@@ -110,8 +110,7 @@ abstract class RiemannianOptimizer<T extends Reals> {
    */
   protected load(state: ReadonlyMap<string, StateEntry>, into: Readonly<Record<string, Reals>>): void {
     const operation = `${this.name}.loadState`;
-    if (!(state instanceof Map))
-      throw typeError(operation, 'state', 'a Map returned by state()', quoted(state));
+    if (!isMap(state)) throw typeError(operation, 'state', 'a Map returned by state()', quoted(state));
     const found = Object.entries(into).map(([key, to]) => {
       const entry = state.get(key) as StateEntry | null | undefined;
       if (entry === undefined || entry === null)
@@ -121,6 +120,7 @@ abstract class RiemannianOptimizer<T extends Reals> {
       if (!isReals(data) || data[Symbol.toStringTag] !== want) throw typeError(operation, key, want, data);
       if (data.length !== to.length)
         throw shapeError(operation, key, `${to.length} values`, String(data.length));
+      if (key === 'steps') integer(operation, key, data[0], 0, Number.MAX_SAFE_INTEGER);
       return [to, data] as const;
     });
     for (const [to, data] of found) to.set(data);

@@ -1,6 +1,15 @@
-import { atLeastZero, checkMap, checkOptions, positive, share } from '../check.ts';
+import { atLeastZero, checkMap, checkOptions, integer, positive, share } from '../check.ts';
 import { quoted, shapeError, typeError } from '../errors.ts';
-import { asMatrix, checkSameType, checkShape, isReals, type Matrix, type Reals } from '../matrix.ts';
+import {
+  asMatrix,
+  checkAttached,
+  checkKept,
+  checkSameType,
+  checkShape,
+  isReals,
+  type Matrix,
+  type Reals,
+} from '../matrix.ts';
 import type { StateEntry } from '../riemannian.ts';
 import type { LayerParameter } from './core.ts';
 
@@ -90,15 +99,19 @@ export class ArrayAdamW {
       const given = asMatrix(name, parameter.name, gradient);
       checkSameType(name, parameter.name, parameter.value, given);
       checkShape(name, parameter.name, given, parameter.value.rows, parameter.value.cols);
-      return given.data;
+      return given;
     });
+    for (const [index, { parameter, first }] of this.#slots.entries()) {
+      checkKept(name, parameter.name, parameter.value.data, first.length);
+      checkAttached(name, parameter.name, found[index]!);
+    }
     const { weightDecay, eps } = this.#options;
     const [beta1, beta2] = this.#options.betas;
     const steps = ++this.#steps;
     const [unbias1, unbias2] = [1 - beta1 ** steps, 1 - beta2 ** steps];
     for (const [index, { parameter, first, second }] of this.#slots.entries()) {
       const { data } = parameter.value;
-      const gradient = found[index]!;
+      const gradient = found[index]!.data;
       for (let i = 0; i < data.length; i++) {
         const g = gradient[i]!;
         first[i] = beta1 * first[i]! + (1 - beta1) * g;
@@ -145,6 +158,7 @@ export class ArrayAdamW {
       if (data === undefined) throw shapeError(name, key, 'an entry with this name', 'none');
       if (!isReals(data)) throw typeError(name, key, 'numbers', quoted(data));
       if (data.length !== to.length) throw shapeError(name, key, `${to.length} values`, String(data.length));
+      if (key === 'steps') integer(name, key, data[0], 0, Number.MAX_SAFE_INTEGER);
       return [to, data] as const;
     });
     for (const [to, data] of found) to.set(data);

@@ -3,6 +3,7 @@ import { coded } from '../errors.ts';
 import {
   allocateArray,
   asMatrix,
+  checkAttached,
   checkSameType,
   checkShape,
   type DenseMatrix,
@@ -61,7 +62,9 @@ export class LayerCore {
   }
 
   get c(): number {
-    return this.#curvature?.data[0] ?? this.initialC;
+    if (this.#curvature === undefined) return this.initialC;
+    checkAttached(this.name, 'c', this.#curvature);
+    return this.#curvature.data[0]!;
   }
 
   parameters(): readonly LayerParameter[] {
@@ -110,12 +113,14 @@ export class LayerCore {
       return new Value(x);
     });
     const tape = new Tape({ c: this.c, compat: this.compat, threads, device, signal });
+    // Copied before the first pause, so that a step of an optimizer during the pass changes either all of them or none.
     const used = new Map<string, Value>();
-    const of = (parameter: string): Value => {
-      const found = used.get(parameter) ?? new Value(this.valueOf(parameter));
-      used.set(parameter, found);
-      return found;
-    };
+    for (const [parameter, { value }] of this.#parameters) {
+      if (value === this.#curvature) continue;
+      checkAttached(name, parameter, value);
+      used.set(parameter, new Value(value));
+    }
+    const of = (parameter: string): Value => used.get(parameter)!;
     const out = await work(tape, values, of);
     const narrow = ({ data, rows, cols }: Matrix): DenseMatrix<T> =>
       matrix((this.#kind === Float64Array ? data : Float32Array.from(data)) as T, rows, cols);

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { matrix } from '../../lib/index.ts';
+import { matrix, RiemannianAdam, type StateEntry } from '../../lib/index.ts';
 import { ArrayAdamW } from '../../lib/layers/array-adamw.ts';
 import type { LayerParameter } from '../../lib/layers/layers.ts';
 import { close } from '../support.ts';
@@ -51,6 +51,19 @@ test('a restored state gives the same steps, and a rejected step changes no para
   t.deepEqual([...w.value.data], [1, 2]);
   t.throws(() => optimizer.loadState(half.state), { code: 'ERR_HOROBALL_SHAPE' });
   t.is(optimizer.state().get('steps')!.data[0], 0);
+});
+
+test('a state whose number of steps is not a count is rejected', (t) => {
+  const array = new ArrayAdamW([parameter([1, 2])], { lr: 0.1 });
+  const points = new RiemannianAdam(Float64Array.of(0.1, 0.2), { c: 1, lr: 0.1 });
+  for (const optimizer of [array, points])
+    for (const steps of [-1, 0.5, Number.NaN, Infinity]) {
+      const before = optimizer.state();
+      const state = new Map<string, StateEntry>(before);
+      state.set('steps', { shape: [1], data: Float64Array.of(steps) });
+      t.throws(() => optimizer.loadState(state as never), { code: 'ERR_HOROBALL_RANGE' }, String(steps));
+      t.deepEqual(optimizer.state(), before);
+    }
 });
 
 test('rejects parameters in the ball and duplicate names', (t) => {

@@ -124,6 +124,38 @@ test('forward passes of one layer are independent, and each runs backward once',
   await t.throwsAsync((await layer.forward(x!)).backward(x!), { code: 'ERR_HOROBALL_SHAPE' });
 });
 
+test('a pass uses the parameters as they were when it began', async (t) => {
+  const options = { inputs: 3, outputs: 2, c: 0.7, type: 'float64' as const };
+  const x = matrix([[0.1, -0.2, 0.3]]);
+  const expected = await new HypLinear(options).forward(x);
+  const layer = new HypLinear(options);
+  const pass = layer.forward(x);
+  for (const { value } of layer.parameters()) value.data.fill(0.5);
+  t.deepEqual((await pass).output, expected.output);
+});
+
+test('transferred parameters are errors that name them', async (t) => {
+  const transfer = (layer: HypLinear | ToPoincare, name: string): void => {
+    const { data } = layer.parameters().find((each) => each.name === name)!.value;
+    structuredClone(data, { transfer: [data.buffer as ArrayBuffer] });
+  };
+  const layer = new HypLinear({ inputs: 3, outputs: 2, c: 0.7 });
+  const { output, backward } = await layer.forward(new Float32Array(3));
+  const { parameters } = await backward(output);
+  const optimizer = new ArrayAdamW(layer.parameters(), { lr: 0.1 });
+  transfer(layer, 'bias');
+  const detached = (operation: string) => ({
+    code: 'ERR_HOROBALL_DETACHED',
+    message: new RegExp(`^\\[${operation}\\] bias:`),
+  });
+  await t.throwsAsync(layer.forward(new Float32Array(3)), detached('hypLinear.forward'));
+  t.throws(() => optimizer.step(parameters), detached('arrayAdamW.step'));
+  t.is(optimizer.state().get('steps')!.data[0], 0);
+  const map = new ToPoincare({ c: 0.7, learnC: true });
+  transfer(map, 'c');
+  t.throws(() => map.c, { code: 'ERR_HOROBALL_DETACHED' });
+});
+
 test('initial parameters depend only on the seed and have the published range', (t) => {
   const made = (seed: number) =>
     new HyperbolicMLR({ dim: 4, classes: 50, c: 1, seed }).parameters().map(({ value }) => value.data);
