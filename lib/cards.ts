@@ -84,6 +84,11 @@ export type { Geometry, Metric } from './card-names.ts';
 /** A parameter of the logit, by its name in the options of the loss. */
 export type LogitParameter = (typeof logitParameters)[number];
 
+/** Parses cards. They are frozen, because callers get the lists that every call reads. */
+function parsed<T>(text: string): T {
+  return JSON.parse(text, (_, value: unknown) => Object.freeze(value)) as T;
+}
+
 let metricList: readonly MetricCard[] | undefined;
 let geometryList: readonly GeometryCard[] | undefined;
 
@@ -95,7 +100,7 @@ let geometryList: readonly GeometryCard[] | undefined;
  * metricCards()[0].name; // => 'poincare'
  */
 export function metricCards(): readonly MetricCard[] {
-  metricList ??= JSON.parse(core().metricCards) as MetricCard[];
+  metricList ??= parsed<MetricCard[]>(core().metricCards);
   return metricList;
 }
 
@@ -118,7 +123,7 @@ export function metricCard(name: Metric): MetricCard {
  * geometryCards().length > 3; // => true
  */
 export function geometryCards(): readonly GeometryCard[] {
-  geometryList ??= JSON.parse(core().geometryCards) as GeometryCard[];
+  geometryList ??= parsed<GeometryCard[]>(core().geometryCards);
   return geometryList;
 }
 

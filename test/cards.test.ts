@@ -6,10 +6,12 @@ import {
   distanceCard,
   distanceWeight,
   geometryCard,
+  geometryCards,
   type LogitParameter,
   metricCard,
+  metricCards,
 } from '../lib/cards.ts';
-import { matrix } from '../lib/index.ts';
+import { hybridContrastiveLoss, matrix } from '../lib/index.ts';
 import { headOf } from './metric-cases.ts';
 import * as oracle from './oracle.ts';
 import { close } from './support.ts';
@@ -20,6 +22,16 @@ const e = [
   [0.6, 0.8],
   [-1, 0],
 ] as const;
+
+test('cards cannot be changed, because every call reads them', (t) => {
+  const loss = () => hybridContrastiveLoss.sync({ euclidean: matrix(e), tied: true, views: 2, c: 0.1 }).loss;
+  const before = loss();
+  for (const list of [metricCards(), geometryCards()] as unknown[][]) {
+    t.throws(() => list.reverse(), { instanceOf: TypeError });
+    t.throws(() => Object.assign(list[0] as object, { name: 'other' }), { instanceOf: TypeError });
+  }
+  t.is(loss(), before);
+});
 
 for (const name of geometries) {
   const card = geometryCard(name);

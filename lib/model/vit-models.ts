@@ -75,6 +75,13 @@ export const vitConfigs = {
   vit_so400m_patch14_siglip_224: { ...so400m, ...siglip },
 } satisfies Record<string, SquareViT> as Record<ModelName, SquareViT>;
 
+// Frozen, because callers get the objects that every model of that name reads.
+for (const config of Object.values(vitConfigs)) {
+  for (const value of Object.values(config)) Object.freeze(value);
+  Object.freeze(config);
+}
+Object.freeze(vitConfigs);
+
 /** A name in {@link vitConfigs}. */
 export type ModelName =
   | `vit_nano${'' | '_32'}`

@@ -34,9 +34,9 @@ export function resolveViT(model: string | ViTConfig): WholeViT {
   finite('vit', 'ropeGridOffset', config.ropeGridOffset);
   checkSizes(config);
   checkTokens(config);
-  for (const key of ['mean', 'std'] as const) checkChannels(key, config[key]);
-  for (const each of config.std) positive('vit', 'std', each);
-  return config;
+  const [mean, std] = (['mean', 'std'] as const).map((key) => checkedChannels(key, config[key]));
+  for (const each of std!) positive('vit', 'std', each);
+  return { ...config, mean: mean!, std: std! };
 }
 
 /** Returns the number of tokens before the patches. */
@@ -160,10 +160,12 @@ function checkTokens({ globalPool, classToken, distilled, regTokens }: WholeViT)
     throw rangeError('vit', 'distilled', "false unless globalPool is 'token' and regTokens is 0", true);
 }
 
-function checkChannels(key: string, channels: Channels): void {
+/** Returns a copy, which later changes of the caller's array do not affect. */
+function checkedChannels(key: string, channels: Channels): Channels {
   const list = listOf(channels, 3);
   if (list === null) throw typeError('vit', key, 'three numbers, one per channel', quoted(channels));
   for (const each of list) finite('vit', key, each);
+  return list as unknown as Channels;
 }
 
 function byText(text: string): ViTConfig {

@@ -63,7 +63,7 @@ function* datasetOf(text: string, file: string): Steps<Dataset> {
     name: 'csv',
     root: path.dirname(file),
     ...splits,
-    ks: defaultKs,
+    ks: [...defaultKs],
     warnings: [...warnings, ...ignored.warnings, ...singleImageWarnings(splits)],
   };
 }

@@ -39,7 +39,7 @@ export async function imageFolder(root: string): Promise<Dataset> {
     ? { train: await read(found.splits.train), test: await read(found.splits.test) }
     : halves(await read(), where);
   const warnings = [...found.warnings, ...ignored.warnings, ...singleImageWarnings(splits)];
-  return { name: 'folder', root: where, ...splits, ks: defaultKs, warnings };
+  return { name: 'folder', root: where, ...splits, ks: [...defaultKs], warnings };
 }
 
 export const folder: DatasetRecord = {

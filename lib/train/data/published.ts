@@ -100,7 +100,7 @@ async function complete(about: Published, data: Splits, published: Counts): Prom
     ...singleImageWarnings(data),
     ...(data.warnings ?? []),
   ];
-  return { name: about.name, ks: about.ks, ...data, warnings };
+  return { name: about.name, ks: [...about.ks], ...data, warnings };
 }
 
 /** Returns the number of images of a split, and of classes with at least one image. */

@@ -26,7 +26,7 @@ export const datasets: readonly DatasetRecord[] = [
 ];
 
 /** The names accepted by {@link openDataset}. */
-export const datasetNames: readonly string[] = datasets.map(({ name }) => name);
+export const datasetNames: readonly string[] = Object.freeze(datasets.map(({ name }) => name));
 
 /** Returns the record of a data set by its name in any case; undefined if the name is unknown. */
 export function findDataset(name: string): DatasetRecord | undefined {

@@ -100,7 +100,7 @@ async function open(root: string): Promise<Dataset> {
   const { train, test } = halves(await readClasses(where), where);
   const levels = ['genus', 'family'];
   const splits = { train: { ...train, levels }, test: { ...test, levels } };
-  return { name: 'shapes', root: where, ...splits, ks: defaultKs, warnings: [] };
+  return { name: 'shapes', root: where, ...splits, ks: [...defaultKs], warnings: [] };
 }
 
 const shapesNames = [

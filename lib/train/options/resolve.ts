@@ -22,14 +22,16 @@ import { treeTermsOf } from './tree.ts';
 const builtIn = 'shapes';
 
 /** Defaults of the published code, and of horoball for options that the published code does not have. */
-export const publishedDefaults: Readonly<RunConfig> = defaultsFor(null);
+export const publishedDefaults: Readonly<RunConfig> = Object.freeze(defaultsFor(null));
 
 /** Defaults that differ for the built-in data set, chosen so that a run takes three minutes on two CPU cores. */
-export const shapesDefaults: Readonly<Partial<RunConfig>> = Object.fromEntries(
-  optionsWhere(({ datasets }) => datasets?.[builtIn] !== undefined).map((name) => [
-    name,
-    optionOf(name).datasets![builtIn],
-  ]),
+export const shapesDefaults: Readonly<Partial<RunConfig>> = Object.freeze(
+  Object.fromEntries(
+    optionsWhere(({ datasets }) => datasets?.[builtIn] !== undefined).map((name) => [
+      name,
+      optionOf(name).datasets![builtIn],
+    ]),
+  ),
 );
 
 /**

@@ -1,4 +1,6 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { datasetNames, datasets, findDataset, openDataset } from '../../../lib/train/data/registry.ts';
@@ -20,6 +22,17 @@ test('the error for an unknown name lists all names', async (t) => {
     const error = await t.throwsAsync(openDataset(unknown, '.'), { code: 'ERR_HOROBALL_DATASET' });
     for (const name of datasetNames) t.true(error.message.includes(name), name);
   }
+});
+
+test('data sets of one name do not share a list, and the list of names cannot be changed', async (t) => {
+  const root = await mkdtemp(join(tmpdir(), 'horoball-registry-'));
+  t.teardown(() => rm(root, { recursive: true, force: true }));
+  const file = join(root, 'list.csv');
+  await writeFile(file, 'path,label\na.png,a\nb.png,a\nc.png,b\nd.png,b\n');
+  const [one, other] = [await openDataset('csv', file), await openDataset('csv', file)];
+  t.deepEqual(one.ks, other.ks);
+  t.not(one.ks, other.ks);
+  t.throws(() => (datasetNames as string[]).reverse(), { instanceOf: TypeError });
 });
 
 test('the options of a run derive names and paths from the records', (t) => {

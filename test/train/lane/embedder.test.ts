@@ -1,5 +1,12 @@
 import test from 'ava';
-import { type Embedder, type NamedTensor, vitConfigs } from '../../../lib/train/index.ts';
+import { resolveViT } from '../../../lib/model/vit.ts';
+import {
+  type Embedder,
+  type NamedTensor,
+  publishedDefaults,
+  shapesDefaults,
+  vitConfigs,
+} from '../../../lib/train/index.ts';
 import { native, setThreads } from '../../../lib/train/lane/native.ts';
 import * as oracle from '../../oracle.ts';
 import { networkError } from '../../tolerances.ts';
@@ -139,6 +146,18 @@ test('the known backbones have the published shapes', (t) => {
   t.is(vitConfigs.vit_small_patch16_224.embedDim, 384);
   t.true(vitConfigs.deit_small_distilled_patch16_224.distilled);
   t.deepEqual(vitConfigs.dino_vits16.mean, [0.485, 0.456, 0.406]);
+});
+
+test('the known backbones and defaults cannot be changed, and a configuration is copied', async (t) => {
+  const { vit_nano } = vitConfigs as unknown as Record<'vit_nano', { embedDim: number; mean: number[] }>;
+  t.throws(() => (vit_nano.embedDim = 1), { instanceOf: TypeError });
+  t.throws(() => (vit_nano.mean[0] = 1), { instanceOf: TypeError });
+  for (const defaults of [publishedDefaults, shapesDefaults])
+    t.throws(() => Object.assign(defaults, { lr: 1 }), { instanceOf: TypeError });
+  const mean: [number, number, number] = [0.5, 0.5, 0.5];
+  const config = resolveViT({ ...vitConfigs.vit_nano, mean });
+  mean[0] = Number.NaN;
+  t.deepEqual(config.mean, [0.5, 0.5, 0.5]);
 });
 
 test('embedding without a graph gives the same values', async (t) => {

@@ -38,7 +38,7 @@ async function opened(name: string, root: string, list: string): Promise<Dataset
     };
     return { train: yield* of('train'), test: yield* of('test') };
   });
-  return { name, root: where, ...splits, ks: defaultKs, warnings: singleImageWarnings(splits) };
+  return { name, root: where, ...splits, ks: [...defaultKs], warnings: singleImageWarnings(splits) };
 }
 
 /** Limits, far above the size of a list that horoball writes: a row has about a hundred bytes. */
