@@ -1,6 +1,7 @@
 import { parametersOf, type SimilarityNumbers, similarityNumbersOf } from './batch-loss.ts';
 import { pairLoss } from './call/binding-calls.ts';
 import { type AsyncOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
+import { inSlices } from './call/slices.ts';
 import { type ContrastiveLossName, contrastiveLosses, logitParameters } from './card-names.ts';
 import {
   boolean,
@@ -110,13 +111,30 @@ function checkReferences<T extends Reals>(
   return { euclidean, hyperbolic, given, rows, cols };
 }
 
-/** Returns a copy of the weights, each read once. */
-function* weightList(weights: ArrayLike<number>, rows: number): Steps<Float64Array> {
+/** Returns a copy of the weights, each read once. `isMean`: only the ratios of the weights matter. */
+function* weightList(weights: ArrayLike<number>, rows: number, isMean: boolean): Steps<Float64Array> {
   const length = listLength(name, 'weights', weights, 'an array of numbers');
   if (length !== rows) throw shapeError(name, 'weights', `${rows} numbers`, String(length));
   const copy = allocateArray(name, Float64Array, rows);
   yield* weightSteps(name, weights, rows, copy);
+  if (isMean) yield* scaleExtreme(copy);
   return copy;
+}
+
+/** Range of the largest weight in which neither the sum of the weights nor a product in float32 overflows or vanishes. */
+const [smallWeight, largeWeight] = [2 ** -64, 2 ** 64];
+
+/** Divides weights by a power of 2 if the largest is extremely large or small. */
+function* scaleExtreme(weights: Float64Array): Steps<void> {
+  let largest = 0;
+  yield* inSlices(weights.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) largest = Math.max(largest, weights[i]!);
+  });
+  if (largest === 0 || (largest >= smallWeight && largest <= largeWeight)) return;
+  const scale = 2 ** Math.floor(Math.log2(largest));
+  yield* inSlices(weights.length, (begin, end) => {
+    for (let i = begin; i < end; ++i) weights[i]! /= scale;
+  });
 }
 
 /** Returns the parameters of a loss. Throws for a parameter that the loss does not have. */
@@ -200,7 +218,10 @@ function* evaluate<T extends Reals>(options: ContrastiveLossOptions<T>): Steps<C
     out.gradRefHyperbolic,
   );
   const pairs = yield* positivePairs(name, pairRows, options.labels, ref.given.labels, options.positives);
-  const weights = givenWeights === undefined ? null : yield* weightList(givenWeights, logits.rows);
+  const weights =
+    givenWeights === undefined
+      ? null
+      : yield* weightList(givenWeights, logits.rows, pairReductions[reduction] !== 'sum');
   const { euclidean: unit, norms } = yield* unitRowsOf(name, logits);
   const { unit: refUnit, norms: refNorms } = yield* refUnitRows(logits, ref.euclidean);
   const loss = new Float64Array(1);

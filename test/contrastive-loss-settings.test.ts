@@ -137,6 +137,20 @@ for (const geometry of geometries) {
   }
 }
 
+test('a mean does not depend on the scale of the weights, even if their sum or float32 products overflow', (t) => {
+  for (const type of types)
+    for (const reduction of ['mean', 'anchor-mean'] as const) {
+      const { euclidean, hyperbolic } = batch(type, 6, 4, 0.5);
+      const result = (scale: number) => {
+        const weights = [1, 1.5, 0.5, 1.25, 0, 0.75].map((weight) => scale * weight);
+        const labels = [0, 1, 0, 1, 2, 2];
+        return contrastiveLoss.sync({ euclidean, hyperbolic, c: 0.5, labels, weights, reduction });
+      };
+      for (const exponent of [-1070, -200, 200, 1023])
+        t.deepEqual(result(2 ** exponent), result(1), `${type.name} ${reduction} ${exponent}`);
+    }
+});
+
 test('losses of pytorch-metric-learning in other forms, as lib/guide/migration.md maps them', (t) => {
   const labels = [0, 1, 2, 0, 1, 2, 0];
   const x = cloud(Float64Array, labels.length, 5, 1, 1);
