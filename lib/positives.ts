@@ -65,8 +65,25 @@ export function* positivePairs(
   return yield* labeledPairs(operation, rows, labels, refLabels);
 }
 
-function isColumns(labels: LabelColumns): labels is readonly Labels[] {
-  return Array.isArray(labels) && labels.length > 0 && typeof labels[0] === 'object' && labels[0] !== null;
+/**
+ * Returns a copy of the columns of labels, because the caller's list may change during the call; undefined for one label
+ * per row.
+ */
+function columnsOf(operation: string, argument: string, labels: LabelColumns): Labels[] | undefined {
+  if (!Array.isArray(labels)) return undefined;
+  const { length } = labels;
+  if (length === 0 || !isColumn(labels[0])) return undefined;
+  const columns: Labels[] = [];
+  for (let place = 0; place < length; ++place) {
+    const column: unknown = labels[place];
+    if (!isColumn(column)) throw typeError(operation, `${argument}[${place}]`, 'an array of labels', column);
+    columns.push(column);
+  }
+  return columns;
+}
+
+function isColumn(value: unknown): value is Labels {
+  return typeof value === 'object' && value !== null;
 }
 
 function* labeledPairs(
@@ -75,12 +92,13 @@ function* labeledPairs(
   labels: LabelColumns,
   refLabels: LabelColumns | undefined,
 ): Steps<PositivePairs> {
-  const columns = isColumns(labels) ? labels : [labels];
+  const several = columnsOf(operation, 'labels', labels);
+  const columns = several ?? [labels as Labels];
   const numbers = allocateArray(operation, Int32Array, columns.length * anchors);
   const refNumbers = allocateArray(operation, Int32Array, columns.length * (references ?? 0));
   const refColumns = references === undefined ? [] : refColumnsOf(operation, columns, refLabels);
   for (const [place, column] of columns.entries()) {
-    const argument = isColumns(labels) ? `labels[${place}]` : 'labels';
+    const argument = several === undefined ? 'labels' : `labels[${place}]`;
     const all = yield* checkLabels(operation, column, anchors, argument);
     if (references !== undefined) {
       const others = yield* checkLabels(operation, refColumns[place]!, references, `ref.${argument}`);
@@ -103,7 +121,7 @@ function refColumnsOf(
 ): readonly Labels[] {
   if (refLabels === undefined)
     throw typeError(operation, 'ref.labels', 'labels in the same form as those of the anchors', undefined);
-  const refColumns = isColumns(refLabels) ? refLabels : [refLabels];
+  const refColumns = columnsOf(operation, 'ref.labels', refLabels) ?? [refLabels as Labels];
   if (refColumns.length === columns.length) return refColumns;
   throw shapeError(operation, 'ref.labels', `${columns.length} columns of labels`, String(refColumns.length));
 }

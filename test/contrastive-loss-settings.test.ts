@@ -151,6 +151,26 @@ test('a mean does not depend on the scale of the weights, even if their sum or f
     }
 });
 
+test('a list of label columns that changes during the call does not change the loss', (t) => {
+  const [first, second, ...others] = [
+    [0, 0, 1, 1],
+    [0, 1, 1, 0],
+    [0, 0, 0, 0],
+  ];
+  const loss = (labels: readonly ArrayLike<number>[]) =>
+    contrastiveLoss.sync({ ...batch(Float64Array, 4, 3, 0.5), c: 0.5, labels });
+  const columns: ArrayLike<number>[] = [first!, second!];
+  const expected = loss(columns);
+  columns[0] = Object.defineProperty([...first!], 0, {
+    get: () => {
+      columns.push(...others);
+      return 0;
+    },
+  });
+  t.deepEqual(loss(columns), expected);
+  t.is(columns.length, 3);
+});
+
 test('losses of pytorch-metric-learning in other forms, as lib/guide/migration.md maps them', (t) => {
   const labels = [0, 1, 2, 0, 1, 2, 0];
   const x = cloud(Float64Array, labels.length, 5, 1, 1);
