@@ -65,9 +65,10 @@ function* weigh(options: NegativeOptions): Steps<NegativeWeights> {
   const { rows } = given;
   const batch = yield* batchOf(rows, options);
   const { anchors: list, threads, device } = options;
-  const anchors = list
-    ? yield* integerList(name, 'anchors', list, { least: 0, most: rows - 1 })
-    : yield* range(rows);
+  const anchors =
+    list === undefined
+      ? yield* range(rows)
+      : yield* integerList(name, 'anchors', list, { least: 0, most: rows - 1 });
   const call = { threads, device };
   const report = new Report(anchors, batch);
   const logits = { ...given, euclidean: (yield* unitRowsOf(name, given)).euclidean };

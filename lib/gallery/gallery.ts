@@ -1,7 +1,7 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from '../call/run.ts';
 import { inSlices } from '../call/slices.ts';
 import type { Metric } from '../cards.ts';
-import { callNames, checkCallback, checkOptions, integer, metricNames } from '../check.ts';
+import { callNames, checkCallback, checkOptions, integer, metricNames, readOptions } from '../check.ts';
 import { coded, rangeError, shapeError } from '../errors.ts';
 import { int32, integerList } from '../integers.ts';
 import { asMatrix, type Matrix, type Reals, type Rows } from '../matrix.ts';
@@ -56,7 +56,7 @@ export interface GallerySearch<T extends Reals = Reals> {
 
 const known: ReadonlySet<string> = new Set(metricNames);
 const knownSearch: ReadonlySet<string> = new Set([...callNames, 'k', 'labels', 'exclude', 'probes']);
-const knownBuild: ReadonlySet<string> = new Set([...callNames, 'lists', 'seed', 'onProgress']);
+const buildNames = ['threads', 'device', 'signal', 'lists', 'seed', 'onProgress'] as const;
 
 /**
  * A set of rows for repeated searches, with stable row numbers and optional labels. Rows can be added and removed
@@ -198,7 +198,7 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
   }
 
   *#buildIndex(operation: string, given: (IndexBuildOptions & AsyncOptions) | undefined): Steps<IndexSize> {
-    const options = checkOptions(operation, given, 'options', knownBuild);
+    const options = readOptions(operation, given, buildNames);
     checkCallback(operation, 'onProgress', options.onProgress);
     const store = this.#store;
     if (store === undefined || store.size === 0)
@@ -264,7 +264,7 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
       device,
       allowed:
         labels === undefined ? aliveMask(store) : yield* labelMask(store, yield* labelSet(operation, labels)),
-      exclude: exclude && (yield* rowsOf(operation, store, exclude)),
+      exclude: exclude === undefined ? undefined : yield* rowsOf(operation, store, exclude),
     };
     const { indices, distances, proven } =
       store.index !== undefined && k <= mostListed

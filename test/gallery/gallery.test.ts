@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { Gallery, matrix, toInnerProductIndex, topK } from '../../lib/index.ts';
+import { Gallery, matrix, type Reals, toInnerProductIndex, topK } from '../../lib/index.ts';
 import { readSafetensors, writeSafetensors } from '../../lib/io/index.ts';
 import { close, cloud, failure, noise, types } from '../support.ts';
 import { allowed, referenceError } from '../tolerances.ts';
@@ -55,6 +55,37 @@ test('removed rows are not found; the numbers of the others do not change', asyn
   t.deepEqual(await gallery.add(part(4, 5), [2]), Int32Array.of(300));
   const { indices, distances } = gallery.topK.sync(part(4, 5), { k: 1 });
   t.deepEqual([indices[0], distances[0]], [300, 0]);
+});
+
+test('wrong rows to exclude are the same error with and without an index', async (t) => {
+  using gallery = new Gallery<Reals>({ c: 1 });
+  await gallery.add(cloud(Float32Array, 20, 2, 0.5));
+  const codes = (): string[] =>
+    [null, 0, '', false, 'self'].map((exclude) => {
+      const search = { k: 1, exclude: exclude as never };
+      const { code, message } = t.throws(() =>
+        gallery.topK.sync(cloud(Float32Array, 2, 2, 0.5), search),
+      ) as Error & {
+        code?: string;
+      };
+      t.regex(message, /^\[Gallery\.topK\] exclude: /, String(exclude));
+      return code!;
+    });
+  const before = codes();
+  await gallery.buildIndex();
+  t.deepEqual(codes(), before);
+});
+
+test('options of a build are read once', async (t) => {
+  using gallery = new Gallery<Reals>({ c: 1 });
+  await gallery.add(cloud(Float32Array, 20, 2, 0.5));
+  let reads = 0;
+  const options = {
+    get onProgress() {
+      return (reads++ === 0 ? () => {} : 1) as () => void;
+    },
+  };
+  t.is((await gallery.buildIndex(options)).rows, 20);
 });
 
 test('a search can be restricted to labels, and exclude rows', async (t) => {
