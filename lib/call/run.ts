@@ -85,10 +85,15 @@ export type Steps<R> = Generator<Prepared<unknown> | typeof pause, R, void>;
 /** Runs steps on this thread, unless the signal is already aborted. */
 export function runStepsSync<R>(operation: string, steps: Steps<R>, signal?: AbortSignal): R {
   throwIfAborted(operation, signal);
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-    if (step.value !== pause) runSync(operation, step.value);
+  try {
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+      if (step.value !== pause) runSync(operation, step.value);
+    }
+  } catch (error) {
+    end(steps);
+    throw error;
   }
 }
 
@@ -101,14 +106,28 @@ export async function runSteps<R>(
   throwIfAborted(operation, signal);
   const steps = begin();
   let turnBegan = performance.now();
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-    if (value !== pause) await runAsync(operation, signal, () => value);
-    else if (performance.now() - turnBegan > turnMs) await nextTurn();
-    else continue;
-    signal?.throwIfAborted();
-    turnBegan = performance.now();
+  try {
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+      if (value !== pause) await runAsync(operation, signal, () => value);
+      else if (performance.now() - turnBegan > turnMs) await nextTurn();
+      else continue;
+      signal?.throwIfAborted();
+      turnBegan = performance.now();
+    }
+  } catch (error) {
+    end(steps);
+    throw error;
+  }
+}
+
+/** Closes steps that failed or were canceled, and so the iterators of the caller that they read. */
+function end(steps: Steps<unknown>): void {
+  try {
+    steps.return(undefined);
+  } catch {
+    // thrown by an iterator of the caller; the first error is reported
   }
 }
 

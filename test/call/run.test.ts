@@ -5,6 +5,7 @@ import test from 'ava';
 import { contrast, delta, pairLoss, pairwise, pairwiseVjp, select } from '../../lib/call/binding-calls.ts';
 import {
   contrastiveLoss,
+  Gallery,
   gromovDelta,
   hybridContrastiveLoss,
   matrix,
@@ -50,6 +51,26 @@ for (const [name, call] of Object.entries(calls)) {
     t.true(performance.now() - before < 1000);
   });
 }
+
+test('aborting closes an iterator of the caller', async (t) => {
+  let isClosed = false;
+  function* labels(): Generator<number> {
+    try {
+      for (let i = 0; i < 1e9; ++i) yield 1;
+    } finally {
+      isClosed = true;
+    }
+  }
+  using gallery = new Gallery({ c: 1 });
+  await gallery.add(new Float32Array(2));
+  const controller = new AbortController();
+  const { signal } = controller;
+  const promise = failure(() => gallery.topK(new Float32Array(2), { k: 1, labels: labels(), signal }));
+  await wait(5);
+  controller.abort(new Error('enough'));
+  t.is((await promise).message, 'enough');
+  t.true(isClosed);
+});
 
 /** How a job runs: on the CPU, on one thread. */
 const how = { device: -1, threads: 1 };
