@@ -29,14 +29,25 @@ export function histogramValue(tag: string, values: ArrayLike<number>, buckets: 
   const { count, min, max, sum, squares } = moments(values);
   if (count === 0) return null;
   const counts = new Float64Array(buckets);
-  const width = (max - min) / buckets;
+  const range = max - min;
+  const width = range < Infinity ? range / buckets : max / buckets - min / buckets;
+  const bucketOf = (value: number): number => {
+    const place = range < Infinity ? (value - min) / width : value / width - min / width;
+    return width > 0 ? Math.min(buckets - 1, Math.floor(place)) : 0;
+  };
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
     if (!Number.isFinite(value)) continue;
-    const bucket = width > 0 ? Math.min(buckets - 1, Math.floor((value - min) / width)) : 0;
-    counts[bucket] = (counts[bucket] as number) + 1;
+    counts[bucketOf(value)]! += 1;
   }
-  const limits = Float64Array.from(counts, (_, i) => (i === buckets - 1 ? max : min + (i + 1) * width));
+  // The second way is halved, because a product with the width may overflow.
+  const limits = Float64Array.from(counts, (_, i) =>
+    i === buckets - 1
+      ? max
+      : range < Infinity
+        ? min + (i + 1) * width
+        : 2 * (min / 2 + (i + 1) * (width / 2)),
+  );
   const numbers = [min, max, count, sum, squares].map((number, i) => doubleField(i + 1, number));
   const histogram = [...numbers, doublesField(6, limits), doublesField(7, counts)];
   return Buffer.concat([bytesField(1, tag), messageField(5, ...histogram)]);

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { crc32c } from '../../lib/io/crc32c.ts';
 import { EventWriter } from '../../lib/io/events.ts';
+import { histogramValue } from '../../lib/io/summary.ts';
 import { readEvents } from '../tensorboard.ts';
 
 let folder = '';
@@ -56,6 +57,17 @@ test('an event has the bytes of its protocol buffer', async (t) => {
   const expected = '09' + '0000000000000040' + '10ac02' + '2a0a' + '0a08' + '0a0161' + '150000803f';
   t.is(scalar?.toString('hex'), expected);
   t.deepEqual(rest, []);
+});
+
+test('a histogram counts values whose range overflows', (t) => {
+  const most = Number.MAX_VALUE;
+  const values = [-most, -0.4 * most, 0.1 * most, 0.6 * most, most];
+  const bytes = Buffer.from(histogramValue('a', values, 4)!);
+  // The message ends with the limits and the counts, each a packed field with two bytes before it.
+  const doubles = (end: number) => Array.from({ length: 4 }, (_, i) => bytes.readDoubleLE(end - 32 + 8 * i));
+  t.deepEqual(doubles(bytes.length), [1, 1, 1, 2]);
+  const limits = doubles(bytes.length - 34).map((limit) => Number((limit / most).toFixed(9)));
+  t.deepEqual(limits, [-0.5, 0, 0.5, 1]);
 });
 
 test('each writer creates a separate file, and a flush writes all pending events', async (t) => {
