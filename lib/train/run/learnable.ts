@@ -1,5 +1,14 @@
-import { checkObject, checkOptions, choice, finite, integer, positive, readOptions } from '../../check.ts';
-import { coded, quoted, rangeError, typeError } from '../../errors.ts';
+import {
+  atLeastZero,
+  checkObject,
+  checkOptions,
+  choice,
+  finite,
+  integer,
+  positive,
+  readOptions,
+} from '../../check.ts';
+import { coded, describe, quoted, rangeError, typeError } from '../../errors.ts';
 import { type Learnable, learnable } from '../options/options.ts';
 
 /** Options of {@link LearnableScalars}. */
@@ -42,14 +51,17 @@ export class LearnableScalars {
   constructor(options: LearnableOptions) {
     const { names, initial, range } = readOptions('learnableScalars', options, ['names', 'initial', 'range']);
     if (!Array.isArray(names)) throw typeError('learnableScalars', 'names', 'a list of names', quoted(names));
-    for (const name of names) choice('learnableScalars', 'names', name, learnable);
-    checkObject('learnableScalars', initial, 'initial');
-    for (const name of learnable) positive('learnableScalars', name, initial[name]);
+    this.#scalars = new Map();
+    for (const name of names) {
+      choice('learnableScalars', 'names', name, learnable);
+      this.#scalars.set(name, { offset: 0, first: 0, second: 0 });
+    }
+    const given = checkObject('learnableScalars', initial, 'initial');
+    const values = learnable.map((name) => [name, positive('learnableScalars', name, given[name])] as const);
     if (!(positive('learnableScalars', 'range', range) > 1))
       throw rangeError('learnableScalars', 'range', 'a number above 1', range);
-    this.#initial = { ...initial };
+    this.#initial = Object.fromEntries(values) as LearnableOptions['initial'];
     this.#limit = Math.log(range);
-    this.#scalars = new Map(names.map((name) => [name, { offset: 0, first: 0, second: 0 }]));
   }
 
   /** Whether any scalar is learnable. */
@@ -74,12 +86,17 @@ export class LearnableScalars {
    * @param gradients - with respect to the values, not their logarithms
    */
   update(gradients: Readonly<Record<Learnable, number>>, lr: number): void {
-    finite('learnableScalars.update', 'lr', lr);
-    checkObject('learnableScalars.update', gradients, 'gradients');
-    for (const name of this.#scalars.keys()) finite('learnableScalars.update', name, gradients[name]);
+    const operation = 'learnableScalars.update';
+    finite(operation, 'lr', lr);
+    const given = checkObject(operation, gradients, 'gradients');
+    const found = [...this.#scalars].map(([name, scalar]) => {
+      const gradient = finite(operation, name, given[name]);
+      const byOffset = gradient * this.value(name);
+      if (byOffset * byOffset < Infinity) return [scalar, byOffset] as const;
+      throw rangeError(operation, name, 'a gradient whose square is finite', gradient);
+    });
     const steps = ++this.#steps;
-    for (const [name, scalar] of this.#scalars) {
-      const gradient = gradients[name] * this.value(name);
+    for (const [scalar, gradient] of found) {
       scalar.first += (1 - beta1) * (gradient - scalar.first);
       scalar.second += (1 - beta2) * (gradient * gradient - scalar.second);
       const direction = scalar.first / (1 - beta1 ** steps);
@@ -110,7 +127,7 @@ export class LearnableScalars {
     const other = Object.keys(places).find((name) => !this.#scalars.has(name as Learnable));
     if (other !== undefined)
       throw checkpointError('only the learnable scalars of the run', other, `Add ${other} to learn.`);
-    for (const [name, scalar] of loaded) this.#scalars.set(name, { ...scalar });
+    for (const [name, scalar] of loaded) this.#scalars.set(name, scalar);
     this.#steps = steps;
   }
 
@@ -122,14 +139,15 @@ export class LearnableScalars {
         `Omit ${name} from learn.`,
       );
     const { offset, first, second } = checkOptions('learnableScalars.loadState', state, name);
-    for (const value of [first, second]) finite('learnableScalars.loadState', name, value);
-    if (!(Math.abs(offset) <= this.#limit))
+    finite('learnableScalars.loadState', name, first);
+    atLeastZero('learnableScalars.loadState', name, second);
+    if (!(typeof offset === 'number' && Math.abs(offset) <= this.#limit))
       throw checkpointError(
         `${name} within learn_range`,
-        `exp(${offset}) times its initial value`,
+        `exp(${describe(offset)}) times its initial value`,
         'Use another copy.',
       );
-    return state;
+    return { offset, first, second };
   }
 }
 

@@ -33,6 +33,28 @@ test('a value stays positive and within its range', (t) => {
   t.true(Math.abs(scalars.value('hyp_c') / (0.3 * 4) - 1) < statedError.arithmetic);
 });
 
+test('each value is read once, and a state of other types is rejected', (t) => {
+  let reads = 0;
+  const names = new Proxy(['t_e'], {
+    get: (of, key) => (key === '0' && reads++ > 0 ? 'other' : Reflect.get(of, key)),
+  });
+  const scalars = new LearnableScalars({ names: names as ['t_e'], initial, range: 10 });
+  t.true(scalars.has('t_e'));
+  const before = scalars.state();
+  const place = { offset: 0, first: 0, second: 0 };
+  for (const wrong of [Symbol('a'), 10n, null, '0.1', [], Number.NaN])
+    for (const key of ['offset', 'first', 'second']) {
+      const state = { steps: 1, places: { t_e: { ...place, [key]: wrong } } };
+      const { code } = t.throws(() => scalars.loadState(state as never)) as Error & { code?: string };
+      t.true(code?.startsWith('ERR_HOROBALL_'), `${key} ${String(wrong)}`);
+    }
+  t.throws(() => scalars.loadState({ steps: 1, places: { t_e: { ...place, second: -1 } } }), {
+    code: 'ERR_HOROBALL_RANGE',
+  });
+  t.throws(() => scalars.update({ t_e: 1e200, t_h: 0, hyp_c: 0 }, 0.1), { code: 'ERR_HOROBALL_RANGE' });
+  t.deepEqual(scalars.state(), before);
+});
+
 test('a restored state continues bit for bit, and must have the same scalars', (t) => {
   const one = new LearnableScalars({ names: ['t_e'], initial, range: 10 });
   one.update({ t_e: 0.7, t_h: 0, hyp_c: 0 }, 0.01);
