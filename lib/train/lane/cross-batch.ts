@@ -77,7 +77,10 @@ export class CrossBatchMemory {
     };
   }
 
-  /** Stores the rows of a batch, `views` per class, and evicts the oldest classes. */
+  /**
+   * Stores the rows of a batch, `views` per class, and evicts the oldest classes.
+   * @throws RangeError `ERR_HOROBALL_SHAPE` for a class with another number of rows
+   */
   remember(euclidean: Float32Array, hyperbolic: Float32Array, labels: Int32Array): void {
     const operation = 'crossBatchMemory.remember';
     instance(operation, 'labels', labels, Int32Array);
@@ -86,7 +89,11 @@ export class CrossBatchMemory {
         throw shapeError(operation, name, `${labels.length} x ${this.#dim} values`, String(values.length));
     const chosen = (from: Float32Array, of: number[]): Float32Array =>
       concatenated(of.map((row) => from.subarray(row * this.#dim, (row + 1) * this.#dim)));
-    for (const [label, of] of rowsByClass(labels)) {
+    const classes = rowsByClass(labels);
+    for (const [label, { length }] of classes)
+      if (length !== this.#views)
+        throw shapeError(operation, 'labels', `${this.#views} rows per class`, `${length} for ${label}`);
+    for (const [label, of] of classes) {
       this.#classes.delete(label);
       this.#classes.set(label, { euclidean: chosen(euclidean, of), hyperbolic: chosen(hyperbolic, of) });
     }

@@ -26,6 +26,16 @@ test('the oldest classes are evicted', (t) => {
   t.deepEqual([...memory.state().get('labels')!.data], [3, 1, 4]);
 });
 
+test('a class with another number of rows than views is rejected, and nothing is stored', (t) => {
+  const memory = new CrossBatchMemory(options);
+  for (const labels of [[1, 1, 1], [1], [1, 1, 2]])
+    t.throws(() => memory.remember(rows(labels), rows(labels), Int32Array.from(labels)), {
+      code: 'ERR_HOROBALL_SHAPE',
+      message: /^\[crossBatchMemory\.remember\] labels: expected 2 rows per class/,
+    });
+  t.is(memory.size, 0);
+});
+
 test.serial(
   'the loss equals that of one batch with all rows, and only new rows get a gradient',
   async (t) => {
