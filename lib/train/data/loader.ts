@@ -202,7 +202,7 @@ export class ImageLoader {
         return this.#slots.use(stop, () => this.#readRow(index, [epoch, firstSlot + i], out));
       }),
     );
-    return compact({ images, count: list.length, size }, rows, this.#split.samples);
+    return compact({ images, count: rows.length, size }, rows, this.#split.samples);
   }
 
   /** Fills a row, and returns its sample; undefined if the image is unreadable and not replaced. */
