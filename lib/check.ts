@@ -138,13 +138,16 @@ export function isTyped<T>(value: unknown, ...classes: readonly (new () => T)[])
 
 const TypedArray = Object.getPrototypeOf(Int32Array) as new () => object;
 
-/** Whether a value can be iterated. A detached array and a proxy of an array cannot: the iterator of their class rejects them. */
+/**
+ * Whether a value can be iterated. A detached array and a proxy of an array, a Map or a Set cannot: the iterator of their
+ * class rejects them.
+ */
 export function isIterable(value: unknown): value is Iterable<unknown> {
   if (value === null || typeof value !== 'object') return false;
   if (typeof (value as Iterable<unknown>)[Symbol.iterator] !== 'function') return false;
-  if (!(value instanceof TypedArray)) return true;
+  if (![TypedArray, Map, Set].some((Class) => value instanceof Class)) return true;
   try {
-    (value as unknown as Iterable<unknown>)[Symbol.iterator]();
+    (value as Iterable<unknown>)[Symbol.iterator]();
     return true;
   } catch {
     return false;
