@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { coded } from '../errors.ts';
-import { runPathOf } from '../io/run-path.ts';
+import { olderText, runPathOf } from '../io/run-path.ts';
 import type { Embedder } from '../train/lane/embedder.ts';
 import { setThreads } from '../train/lane/native.ts';
 import type { RunConfig } from '../train/options/options.ts';
@@ -31,10 +31,10 @@ export async function configOf(
     const message = `[${command}] ${other}: expected no value because ${run} has its own, got ${given[other]}. Omit the option or the run.`;
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   }
-  const folder = run === undefined ? undefined : (await runPathOf(run)).folder;
-  const began = folder === undefined ? {} : await readConfig(folder);
-  const changed = folder === undefined ? null : await changedOption(folder);
-  if (changed !== null) note?.(changed);
+  const path = run === undefined ? null : await runPathOf(run);
+  const began = path === null ? {} : await readConfig(path.folder);
+  const texts = path === null ? [] : [await changedOption(path.folder), await olderText(path)];
+  for (const text of texts) if (text !== null) note?.(text);
   const config = await normalizeOptions(parseConfig({ ...began, ...given }, command), note, command);
   if (run !== undefined && given['path'] === undefined) checkDataPath(command, run, config);
   return config;

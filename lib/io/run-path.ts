@@ -1,14 +1,17 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { checkInside } from './inside.ts';
+import { parsedJson } from './json.ts';
 import { readSafetensors } from './safetensors.ts';
 
 /** Names in a run folder: the final network, and the last checkpoint. */
 export const finalName = 'model.safetensors';
 export const lastName = 'last.safetensors';
-/** Keys of metadata: the settings of a network, the state of a run in a checkpoint, and learnable temperatures. */
+/** Keys of metadata: the settings of a network, the state of a run in a checkpoint, learnable temperatures, and the step. */
 export const networkKey = 'horoball';
 export const checkpointKey = 'horoball.checkpoint';
 export const temperaturesKey = 'horoball.temperatures';
+export const stepKey = 'horoball.step';
 
 /** A run, and the weights of it that a path selects. */
 export interface RunPath {
@@ -35,6 +38,28 @@ export async function isInRun(path: string): Promise<boolean> {
   const { metadata } = await readSafetensors(path, { names: [] });
   // A config.json next to other weights may belong to another program.
   return checkpointKey in metadata || (networkKey in metadata && basename(path) === finalName);
+}
+
+/**
+ * Describes a final network that is older than the last checkpoint: a finished run was resumed, and killed before its new
+ * end. Null if it is not older, or if it cannot be compared.
+ */
+export async function olderText({ folder, weights }: RunPath): Promise<string | null> {
+  if (basename(weights) !== finalName) return null;
+  try {
+    const [own, last] = [await metadataOf(weights), await metadataOf(join(folder, lastName))];
+    const step = Number(own[stepKey]);
+    const { position } = parsedJson(last[checkpointKey]!, folder) as { position: { step: number } };
+    if (!(step < position.step)) return null;
+    return `${finalName} is the network after step ${step}, because the run was resumed and has not finished; its last checkpoint, ${lastName}, is of step ${position.step}`;
+  } catch {
+    return null; // readers of these files report the reason
+  }
+}
+
+async function metadataOf(file: string): Promise<Record<string, string>> {
+  await checkInside(file);
+  return (await readSafetensors(file, { names: [] })).metadata;
 }
 
 async function isFile(path: string): Promise<boolean> {

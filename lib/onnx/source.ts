@@ -12,7 +12,15 @@ import { shapeText } from '../io/elements.ts';
 import { checkInside, readInside } from '../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../io/json.ts';
 import { checkedBy } from '../io/read-back.ts';
-import { checkpointKey, isInRun, lastName, networkKey, type RunPath, runPathOf } from '../io/run-path.ts';
+import {
+  checkpointKey,
+  isInRun,
+  lastName,
+  networkKey,
+  olderText,
+  type RunPath,
+  runPathOf,
+} from '../io/run-path.ts';
 import { readSafetensors } from '../io/safetensors.ts';
 import { shellWord } from '../io/shell.ts';
 import { isReals } from '../matrix.ts';
@@ -113,7 +121,8 @@ const runSchema = z.looseObject({
   max_pixels: z.int().min(1).default(defaultMaxPixels),
 });
 
-async function runSource({ folder, weights }: RunPath, opening: Opening): Promise<OnnxSource> {
+async function runSource(path: RunPath, opening: Opening): Promise<OnnxSource> {
+  const { folder, weights } = path;
   const at = `[${opening.operation}] ${opening.argument}`;
   const file = join(folder, 'config.json');
   const text = await readInside(file);
@@ -128,29 +137,28 @@ async function runSource({ folder, weights }: RunPath, opening: Opening): Promis
     const message = `${at}: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(folder)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
-  await warnOfChange(folder, weights, options, opening);
+  const { operation } = opening;
+  for (const text of [await changeText(folder, weights, options), await olderText(path)])
+    if (text !== null) process.emitWarning(`[${operation}] ${text}`, 'HoroballWarning');
   const transform = { resize, background, maxPixels };
   return await weightsSource(weights, basename(resolve(folder)), transform, spaceOf(geometry), opening);
 }
 
 /**
- * Warns if config.json, which has no checksum, differs from the options in a checkpoint. The embeddings depend on its
- * values.
+ * Describes a difference between config.json, which has no checksum, and the options in a checkpoint; null without one.
+ * The embeddings depend on these options.
  */
-async function warnOfChange(
+async function changeText(
   folder: string,
   weights: string,
   options: z.infer<typeof runSchema>,
-  { operation }: Opening,
-): Promise<void> {
+): Promise<string | null> {
   const saved = (await savedOptions(weights)) ?? (await savedOptions(join(folder, lastName)));
-  if (saved === null) return;
   const names = Object.keys(runSchema.shape) as (keyof typeof runSchema.shape)[];
-  const name = names.find((each) => saved[each] !== options[each]);
-  if (name === undefined) return;
+  const name = saved === null ? undefined : names.find((each) => saved[each] !== options[each]);
+  if (saved === null || name === undefined) return null;
   const file = join(folder, 'config.json');
-  const message = `[${operation}] ${name} is ${options[name]} in ${file}, but was ${saved[name]} in the training; the value in the file is used`;
-  process.emitWarning(message, 'HoroballWarning');
+  return `${name} is ${options[name]} in ${file}, but was ${saved[name]} in the training; the value in the file is used`;
 }
 
 /** Returns the options in a checkpoint; null for other files. */

@@ -5,7 +5,7 @@ import { checkObject, filePath, instance, integer, mostThreads } from '../../che
 import { coded, describe, quoted } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
-import { checkpointKey, lastName, networkKey, temperaturesKey } from '../../io/run-path.ts';
+import { checkpointKey, lastName, networkKey, stepKey, temperaturesKey } from '../../io/run-path.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
 import type { DataIdentity } from '../data/fingerprint.ts';
 import { ViT } from '../lane/backbone.ts';
@@ -33,9 +33,17 @@ export async function saveWeights(path: string, model: Embedder | ViT): Promise<
   await writeSafetensors(path, await model.state(), { metadata, checksums: true });
 }
 
-/** Writes the network of a run as {@link saveWeights} does, with its learnable temperatures. */
-export async function saveTrained(path: string, { embedder, learnables }: Learner): Promise<void> {
-  const metadata = { ...weightsMetadata(embedder), ...temperaturesMetadata(learnables) };
+/** Writes the network of a run after a step as {@link saveWeights} does, with its learnable temperatures. */
+export async function saveTrained(
+  path: string,
+  { embedder, learnables }: Learner,
+  step: number,
+): Promise<void> {
+  const metadata = {
+    ...weightsMetadata(embedder),
+    ...temperaturesMetadata(learnables),
+    [stepKey]: String(step),
+  };
   await writeSafetensors(path, await embedder.state(), { metadata, checksums: true });
 }
 

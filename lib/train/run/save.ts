@@ -63,6 +63,6 @@ export async function abandonRun(run: Run, error: unknown): Promise<void> {
   await notify();
 }
 
-async function saveNetwork({ learner, store }: Run): Promise<void> {
-  await learner.averaged(() => store.weights(learner));
+async function saveNetwork({ learner, store, state }: Run): Promise<void> {
+  await learner.averaged(() => store.weights(learner, state.step));
 }

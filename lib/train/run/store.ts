@@ -44,8 +44,8 @@ export interface RunStore extends AsyncDisposable {
    * @throws `ERR_HOROBALL_RUN_BUSY` if another run took over the folder
    */
   checkpoint(capture: (log: LogState) => Promise<Checkpoint>): Promise<void>;
-  /** Writes the network and its learnable temperatures as model.safetensors. */
-  weights(learner: Learner): Promise<void>;
+  /** Writes the network after a step, with its learnable temperatures, as model.safetensors. */
+  weights(learner: Learner, step: number): Promise<void>;
   /** Removes the run folder, unless another run took it over. */
   remove(): Promise<void>;
 }
@@ -209,9 +209,9 @@ export class DiskStore implements RunStore {
     if (isBest(checkpoint.position)) await this.#linkBest();
   }
 
-  async weights(learner: Learner): Promise<void> {
+  async weights(learner: Learner, step: number): Promise<void> {
     await this.check();
-    await saveTrained(this.file('model.safetensors'), learner);
+    await saveTrained(this.file('model.safetensors'), learner, step);
   }
 
   async remove(): Promise<void> {

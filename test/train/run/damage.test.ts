@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import ava, { type TestFn } from 'ava';
 import { Gallery, matrix } from '../../../lib/index.ts';
 import { readSafetensors, writeSafetensors } from '../../../lib/io/index.ts';
+import { olderText, runPathOf } from '../../../lib/io/run-path.ts';
 import { random } from '../../../lib/random.ts';
 import { Checkpoint, Embedder, exportOnnx, readRun, train } from '../../../lib/train/index.ts';
 import { changedOption } from '../../../lib/train/run/plan.ts';
@@ -203,6 +204,23 @@ test.serial('an export warns if config.json was changed', async (t) => {
     }
   await writeFile(join(folder, 'last.safetensors'), 'damaged');
   t.deepEqual(await warningsOf({ resize: config.resize + 2 }), []);
+});
+
+test.serial('a final network from before the run was resumed is reported', async (t) => {
+  const folder = await t.context.copy();
+  const [model, last] = ['model.safetensors', 'last.safetensors'].map((name) => join(folder, name)) as [
+    string,
+    string,
+  ];
+  const before = await readFile(model);
+  await resume(folder);
+  t.is(await olderText(await runPathOf(folder)), null);
+  await writeFile(model, before); // as if the run had been killed before it wrote its new network
+  const text = /^model\.safetensors is the network after step 3, because .*last\.safetensors, is of step 4$/;
+  t.regex((await olderText(await runPathOf(folder)))!, text);
+  t.is(await olderText(await runPathOf(last)), null);
+  await rm(last);
+  t.is(await olderText(await runPathOf(folder)), null);
 });
 
 test.serial('rejects weights with settings other than those of their training', async (t) => {
