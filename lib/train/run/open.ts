@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { needsProxies } from '../../batch-loss.ts';
 import { coded } from '../../errors.ts';
 import type { Lock } from '../../io/lock.ts';
@@ -5,7 +6,7 @@ import type { DataIdentity } from '../data/fingerprint.ts';
 import { fromFirst, type RankGroup } from '../lane/group.ts';
 import { manualSeed, setThreads } from '../lane/native.ts';
 import type { RunConfig } from '../options/options.ts';
-import { type Checkpoint, lastName } from './checkpoint.ts';
+import { bestName, Checkpoint, lastName, type Position } from './checkpoint.ts';
 import type { Listeners, RunControls } from './hooks.ts';
 import { Learner } from './learner.ts';
 import { lockRun } from './lock.ts';
@@ -174,5 +175,16 @@ async function resumedEvaluations(
       'metrics.jsonl was changed after the checkpoint was written, so curves and tables may be wrong; the training is not affected',
     );
   if (invalid !== null) warn(invalidLinesText({ invalid })!.replace(/\.$/, ''));
+  const lost = await lostBest(folder, checkpoint.position);
+  if (lost !== null) warn(lost);
   return evaluationsOf(rows);
+}
+
+/** Returns a warning if the checkpoint of the best evaluation is missing, damaged or of another step; otherwise null. */
+async function lostBest(folder: string, { step, best }: Position): Promise<string | null> {
+  if (best === null || best.step === step) return null; // the store has just linked it
+  const found = await Checkpoint.position(join(folder, bestName)).catch(() => null);
+  if (found?.step === best.step) return null;
+  const got = found === null ? 'missing or damaged' : `of step ${found.step}`;
+  return `${bestName} should be the checkpoint of the best evaluation, at step ${best.step}, but is ${got}; restore it from a copy, or it stays so until an evaluation is better`;
 }

@@ -223,6 +223,22 @@ test.serial('a final network from before the run was resumed is reported', async
   t.is(await olderText(await runPathOf(folder)), null);
 });
 
+test.serial('a resumed run reports a best checkpoint that is missing or of another step', async (t) => {
+  const warned = async (change: (best: string, folder: string) => Promise<void>): Promise<string> => {
+    const folder = await t.context.copy();
+    await change(join(folder, 'best.safetensors'), folder);
+    const warnings: string[] = [];
+    await train({}, { resume: folder, onWarning: (warning) => void warnings.push(warning) });
+    return warnings.join('\n');
+  };
+  t.is(await warned(async () => {}), '');
+  const should = 'best.safetensors should be the checkpoint of the best evaluation, at step 2, but is ';
+  t.true((await warned((best) => rm(best))).startsWith(`${should}missing or damaged;`));
+  t.true((await warned((best) => truncate(best, 1000))).startsWith(`${should}missing or damaged;`));
+  const replaced = await warned((best, folder) => copyFile(join(folder, 'last.safetensors'), best));
+  t.true(replaced.startsWith(`${should}of step 3;`));
+});
+
 test.serial('rejects weights with settings other than those of their training', async (t) => {
   const folder = await t.context.copy();
   const file = join(folder, 'config.json');
