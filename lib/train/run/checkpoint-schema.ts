@@ -7,6 +7,8 @@ const count = z.int().min(0);
 const crc32 = count.max(2 ** 32 - 1);
 const size = z.looseObject({ images: count, classes: count });
 const share = z.number().min(0).max(1);
+/** A text that is printed, so it must not contain control characters. */
+const printed = z.string().regex(/^[\w.:+-]{1,64}$/);
 
 const position = z
   .looseObject({
@@ -47,8 +49,12 @@ const contentsSchema = z.looseObject({
     steps: count,
     places: z.partialRecord(z.enum(learnable), scalarState),
   }),
-  // The version is printed, so it must not contain control characters.
-  machine: z.looseObject({ libtorch: z.string().regex(/^[\w.+-]{1,64}$/), threads: z.int().min(1) }),
+  machine: z.looseObject({
+    libtorch: printed,
+    threads: z.int().min(1),
+    device: printed.exactOptional(),
+    level: printed.exactOptional(),
+  }),
 });
 
 /** The settings of a network in the metadata of its weights; earlier versions wrote fewer. */

@@ -7,6 +7,7 @@ import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
 import { checkpointKey, lastName, networkKey, stepKey, temperaturesKey } from '../../io/run-path.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
+import { coreInfo } from '../../native.ts';
 import type { DataIdentity } from '../data/fingerprint.ts';
 import { ViT } from '../lane/backbone.ts';
 import { Embedder } from '../lane/embedder.ts';
@@ -136,10 +137,13 @@ export interface Position {
   complete: boolean;
 }
 
-/** The libtorch version and number of threads, on which the last digits of results depend. */
+/** What the last digits of results depend on. Earlier versions stored only the first two. */
 interface Machine {
   libtorch: string;
   threads: number;
+  device?: string;
+  /** The SIMD level of the core. */
+  level?: string;
 }
 
 interface Contents {
@@ -287,13 +291,15 @@ export class Checkpoint {
     }
   }
 
-  /** Describes a change of the libtorch version or thread count since the checkpoint; null if both are the same. */
+  /** Describes a change of what the last digits of results depend on since the checkpoint; null if nothing changed. */
   changedMachine(config: RunConfig): string | null {
     checkObject('checkpoint.changedMachine', config, 'config');
-    const [was, is] = [this.#contents.machine, machineOf(config)];
-    if (was.libtorch === is.libtorch && was.threads === is.threads) return null;
-    const said = ({ libtorch, threads }: Machine): string => `libtorch ${libtorch} with ${threads} threads`;
-    return `the run started on ${said(was)} and resumes on ${said(is)}, so results will differ in the last digits`;
+    const is = machineOf(config);
+    const was = { ...is, ...this.#contents.machine };
+    if (Object.entries(is).every(([name, value]) => was[name as keyof Machine] === value)) return null;
+    const said = ({ libtorch, threads, device, level }: Machine): string =>
+      `libtorch ${libtorch} with ${threads} threads on ${device} (${level})`;
+    return `the run started on ${said(was)} and resumes on ${said(is)}, so results may differ in the last digits`;
   }
 
   #part(part: Part): Map<string, AnyTensor> {
@@ -373,7 +379,8 @@ function randomDevices({ device }: { device: string }): Device[] {
 function machineOf(config: RunConfig): Machine {
   const { version: libtorch, threads } = torchInfo();
   const wanted = integer('checkpoint', 'config.threads', config.threads, 0, mostThreads);
-  return { libtorch, threads: wanted > 0 ? wanted : threads };
+  const { level } = coreInfo();
+  return { libtorch, threads: wanted > 0 ? wanted : threads, device: config.device, level };
 }
 
 function checkpointError(message: string): Error {

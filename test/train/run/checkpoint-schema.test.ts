@@ -46,6 +46,8 @@ for (const [field, change] of [
     { position: { ...contents.position, baselines: Array(1001).fill({ name: 'x', recall: atK('1') }) } },
   ],
   ['machine.libtorch', { machine: { libtorch: '2\u001b[31m', threads: 1 } }],
+  ['machine.device', { machine: { libtorch: 'x', threads: 1, device: 'cpu\u001b' } }],
+  ['machine.level', { machine: { libtorch: 'x', threads: 1, level: 2 } }],
   ['machine.threads', { machine: { libtorch: 'x', threads: 0 } }],
 ] as const) {
   test(`an invalid ${field} is rejected by name`, (t) => {
