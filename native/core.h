@@ -96,7 +96,7 @@ inline constexpr int kLogitNumbers = 4;
 
 // The part of a loss that one of several ranks (processes) computes: the pairs of its own classes with all classes. Every
 // rank makes the same call, with the same rows. The results are those of the whole loss, except that the gradients have only
-// the rows of this rank's first `wanted` classes, which begin at `first_row`. Only CPU backends support such a division.
+// the rows of this rank's first `wanted` classes, which begin at `first_row`. Only CPU backends support parts.
 struct ContrastPart {
   std::int64_t ranks = 0, rank = 0;
   const std::int64_t* starts = nullptr;  // rank r has the classes from starts[r] to starts[r + 1] - 1
@@ -132,15 +132,15 @@ enum class Loss : std::uint8_t {};
 Loss last_of(Loss);
 
 // How terms are reduced: to their weighted mean, to their weighted sum, or (anchor_mean) first to the mean of each anchor's
-// terms and then to the weighted mean of the anchors that have terms.
+// terms and then to the weighted mean over the anchors that have terms.
 enum class Reduction : std::uint8_t { mean, sum, anchor_mean };
 template <>
 inline constexpr Reduction kLast<Reduction> = Reduction::anchor_mean;
 
-// A pair loss over anchors with any number of positives each (cpu/contrast/pair_loss.h). Every other row of the same
-// matrix that is not a positive is a negative, or every row of the references if they are given (`ref_euclidean` has
-// columns). Positives share a label in a column; without columns of labels they are listed in `positives`. The logit is
-// that of ContrastArgs. The gradient of a matrix that the geometry does not read must be null.
+// A pair loss over anchors with any number of positives each (cpu/contrast/pair_loss.h). An anchor is paired with every
+// other row of its matrix or, if references are given (`ref_euclidean` has columns), with every reference. Pairs that are
+// not positive are negative. Positive pairs share a label in a column; without label columns, `positives` lists them. The
+// logit is that of ContrastArgs. The gradient of a matrix that the geometry does not read must be null.
 struct PairLossArgs {
   Type type = Type::f32;
   Loss variant{};
@@ -152,12 +152,13 @@ struct PairLossArgs {
   double alpha = 0, beta = 0, base = 0, margin = 0;  // of multi-similarity and Proxy-Anchor
   ConstMatrix euclidean, hyperbolic, ref_euclidean, ref_hyperbolic;
   std::int64_t columns = 0;                  // of labels
-  const std::int32_t* labels = nullptr;      // [column][anchor]: classes from 0 to the number of all rows - 1
+  const std::int32_t* labels = nullptr;      // [column][anchor]: from 0 to anchors + references - 1
   const std::int32_t* ref_labels = nullptr;  // [column][reference]
   std::int64_t positive_count = 0;
-  const std::int32_t* starts = nullptr;     // anchor i has the positives from starts[i] to starts[i + 1] - 1
-  const std::int32_t* positives = nullptr;  // rows, ascending for every anchor; symmetric without references
-  const double* weights = nullptr;          // of the anchors, 0 or more; null: all 1
+  const std::int32_t* starts = nullptr;  // anchor i has the positives from starts[i] to starts[i + 1] - 1
+  // Row indices (of the references, if given), ascending for each anchor. Without references, if i lists j, j must list i.
+  const std::int32_t* positives = nullptr;
+  const double* weights = nullptr;  // one per anchor, at least 0; null: all 1
   double* loss = nullptr;
   double* losses = nullptr;  // of every anchor: the mean of its terms, 0 without terms
   Matrix grad_euclidean, grad_hyperbolic, grad_ref_euclidean, grad_ref_hyperbolic;
@@ -165,8 +166,8 @@ struct PairLossArgs {
 };
 
 // The k nearest gallery rows of every query; ties go to the lower index. `exclude` (one per query, or null) is a gallery
-// row that must not be returned (-1: none); `allowed` (one byte per gallery row, or null) masks out rows with 0. Slots
-// that the gallery cannot fill get index -1 and distance +infinity.
+// row that must not be returned (-1: none); `allowed` (one byte per gallery row, or null) excludes rows whose byte is 0.
+// Slots that the gallery cannot fill get index -1 and distance +infinity.
 struct SelectArgs {
   Type type = Type::f32;
   Metric metric{};
@@ -183,8 +184,8 @@ struct SelectArgs {
 // Sizes in an index for searches: slots per block, and float32 numbers per slot and per list (cpu/lists/layout.h).
 inline constexpr std::int64_t kSlots = 16, kSlotFacts = 4, kListFacts = 4;
 
-// Centers of lists of rows (cpu/lists/centers.h). `lists` has the list of each row; rows with any other value are ignored.
-// The center of an empty list is left unchanged.
+// Centers of lists of rows (cpu/lists/centers.h). `lists` has the list index of each row; a row whose index is out of range
+// is ignored. The center of an empty list is left unchanged.
 struct CentersArgs {
   Type type = Type::f32;
   Metric metric{};
@@ -204,7 +205,7 @@ struct EncodeArgs {
   Guards guards = Guards::clean;
   double c = 1;
   ConstMatrix rows, centers;
-  const std::int32_t* lists = nullptr;   // one per row; rows with any other value go to the first list
+  const std::int32_t* lists = nullptr;   // one per row; an index out of range means the first list
   const std::int32_t* starts = nullptr;  // one per list, and the end
   std::int64_t slots = 0;
   std::int32_t* ids = nullptr;    // the row of each slot, or -1
@@ -285,7 +286,7 @@ inline constexpr double kUnitFloor = 1e-12;
 Reads reads_of(Geometry geometry, bool tied);
 
 // Check whether arguments are safe for the family. The code is `unsupported` for an unknown card, and `shape` for matrices
-// that do not match or an index out of range. They do not read memory, except `order`, `labels`, `starts` and `positives`,
+// that do not match or an index out of range. The checks read no memory except `order`, `labels`, `starts` and `positives`,
 // which must be on the host.
 Status check_contrast(const ContrastArgs& args);
 Status check_pair_loss(const PairLossArgs& args);

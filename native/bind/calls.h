@@ -44,7 +44,7 @@ inline bool absent_or(Matrix a, std::int64_t rows, std::int64_t cols) {
   return a.data == nullptr || is(a, rows, cols);
 }
 
-// Maximum k of a search with lists, which needs scratch memory per neighbor and thread.
+// Maximum k of a search with lists: its scratch memory grows with k and with the number of threads.
 constexpr std::int64_t kMaxListedNeighbors = 4096;
 // Maximum number of lists, so that no size computed from it overflows.
 constexpr std::int64_t kMaxLists = 1 << 24;
@@ -104,7 +104,7 @@ inline bool has_valid_lists(const ProbeArgs& a) { return are_starts(a.starts, a.
 
 inline constexpr char kMatching[] = "matrices of matching shapes";
 
-// ---- Lengths of lists ----
+// ---- Lengths of array arguments ----
 
 inline std::int64_t samples(const ContrastArgs& a) { return a.euclidean.rows; }
 template <class Args>
@@ -309,7 +309,7 @@ class Layout {
   std::size_t element_;
 };
 
-// A synchronous call on few numbers. Everything that it reads and writes is in the call buffer, because
+// A short call: synchronous, on small matrices. Everything that it reads and writes is in the call buffer, because
 // getting the address of a typed array costs more than the arithmetic. From index kShortData on, the buffer contains
 // the inputs, followed by the result, or by the cotangent and the gradients.
 template <class In, Slot<RowArgs> slot, bool backward>

@@ -1,4 +1,4 @@
-// The stable codes of a Status that is not ok.
+// Stable error codes, one per Code other than ok.
 #pragma once
 
 #include "../core.h"

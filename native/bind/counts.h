@@ -1,4 +1,4 @@
-// Counts the elements of a matrix, for both bindings and the training addon.
+// Counts the elements of a matrix, for the Node and WebAssembly bindings and the training addon.
 #pragma once
 
 #include <cstdint>

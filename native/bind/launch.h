@@ -10,7 +10,7 @@ namespace horoball::bind {
 
 inline constexpr int kMaxThreads = 1024;
 
-// The number of threads (0: all) and the number of the job (0: synchronous, on this thread).
+// The number of threads (0: all) and the ID of the job (0: synchronous, on this thread).
 struct Launch {
   int threads = 0;
   std::uint32_t job = 0;
