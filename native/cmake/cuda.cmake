@@ -1,6 +1,6 @@
 # Defines two libraries. horoball_cuda is the CUDA backend: native/cuda if there is a CUDA compiler, otherwise only stub.cc.
-# horoball_emulated is the same sources compiled as plain C++ against native/test/emulator, so that kernels can be tested
-# without a GPU.
+# horoball_emulated compiles native/cuda as plain C++ against native/test/emulator, so that kernels can be tested without
+# a GPU.
 set(HOROBALL_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (on if nvcc 12.4 or later is found), ON or OFF")
 set_property(CACHE HOROBALL_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(HOROBALL_CUDA_ARCHITECTURES AUTO CACHE STRING

@@ -1,5 +1,5 @@
-# A core.node that runs on other machines: the C++ library is linked statically, with hidden symbols, and on Linux only
-# symbols of the oldest supported glibc are required (native/node/glibc.cc). libgcc_s stays shared, because Node loads
+# A core.node that runs on other machines: the C++ library is linked statically, with hidden symbols, and on Linux the
+# oldest supported glibc has all required symbols (native/node/glibc.cc). libgcc_s stays shared, because Node loads
 # it too.
 execute_process(COMMAND ${CMAKE_CXX_COMPILER} -dumpmachine OUTPUT_VARIABLE machine OUTPUT_STRIP_TRAILING_WHITESPACE)
 if(machine MATCHES "musl")

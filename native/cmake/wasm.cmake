@@ -7,7 +7,7 @@ add_executable(wasm ${wasm_sources} native/cpu/isa.cc native/cuda/stub.cc)
 set_target_properties(wasm PROPERTIES OUTPUT_NAME horoball SUFFIX ".wasm")
 target_include_directories(wasm PRIVATE native)
 target_compile_definitions(wasm PRIVATE HOROBALL_LEVEL=simd128)
-# For reproducible builds, the result contains no path of this machine.
+# For reproducible builds, the binary contains no local paths.
 target_compile_options(wasm PRIVATE -O3 -msimd128 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti
   -fno-threadsafe-statics -ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=. -Wall -Wextra)
 target_link_options(wasm PRIVATE -mexec-model=reactor -fno-exceptions LINKER:--strip-all LINKER:--gc-sections
