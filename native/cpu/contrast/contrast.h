@@ -92,7 +92,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     Pass::allocate(arena);
   }
 
-  // Index into the arrays of LogSums: where the entries of `block`, compared with `view`, begin.
+  // The index in the arrays of LogSums at which the entries for `block` and `view` begin.
   std::int64_t place(std::int64_t view, std::int64_t block) const {
     return (view * map_.count + block) * kSide;
   }

@@ -216,14 +216,14 @@ class PairLoss : ContrastPass<T, GroupMap> {
     });
   }
 
-  // --- the loss, and the numbers of every anchor ---
+  // --- the loss, and the values per anchor ---
   double candidates() const {
     return static_cast<double>(map_.is_symmetric() ? map_.anchors.samples - 1 : map_.references.samples);
   }
 
   double given_weight(std::int64_t row) const { return args_.weights == nullptr ? 1 : args_.weights[row]; }
 
-  // Sets the `balance` of every anchor to the weight of all anchors divided by the weight of those with positives.
+  // Sets the `balance` of every anchor to the total weight of all anchors divided by the total weight of those with positives.
   void balance() {
     if (args_.reduction == Reduction::sum || candidates() == 0) return;
     double all = 0, with_positives = 0;

@@ -10,7 +10,7 @@
 namespace horoball {
 namespace {
 
-// Adds weight * (x_i - x_j) for near pairs directly, because the difference would cancel in the matrix product.
+// Adds the weighted differences of near pairs to the gradients directly, because they would cancel in the matrix product.
 template <class T>
 struct NearPairs {
   const BlockRows<T>& x_rows;

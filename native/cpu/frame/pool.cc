@@ -12,7 +12,7 @@ namespace horoball {
 namespace {
 
 constexpr int kMostThreads = 256;
-constexpr int kSpins = 2000;  // about 20 microseconds; the phases of a call follow each other immediately
+constexpr int kSpins = 2000;  // about 20 microseconds, enough for the next phase of a call to start
 
 struct Job {
   Task task;

@@ -180,7 +180,7 @@ class Probe {
       for (int v = 0; v < kBlockVectors; ++v) {
         const int at = v * V::kLanes;
         const V center = V::load(fact[kOwn] + at);
-        // |q - center| is at least `straight`, also if its square overflows.
+        // |q - center| is at least `straight`, even if its square overflows.
         const V straight = max(sqrt(min(s[v], V(kLargest))) * V(down) - V(search.error), zero);
         V near = card_.distance(s[v], own, center);
         near = where(near < V(kLastEstimate), near, V(kLastEstimate));
@@ -219,7 +219,7 @@ class Probe {
       if (order[at].index % parts_ == part) order[kept++] = order[at];
     return kept;
   }
-  // The smaller of two lower bounds of distances. A NaN in b counts as 0, which is a bound of any distance.
+  // The smaller of two lower bounds of distances. A NaN in b counts as 0, which is a lower bound of any distance.
   static float least(float a, float b) { return b == b ? (b < a ? b : a) : 0; }
 
   void scan(Search& search, std::int64_t l) const {

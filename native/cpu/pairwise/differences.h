@@ -102,8 +102,8 @@ template <int kVectors, class Card, class T, class XSource, class YSource>
   return sum(count) > T(2 * kTileRows * kVectors);
 }
 
-// Recomputes the s of a tile below the fraction kThreshold of the norms as sums over the packed coordinates. Returns
-// whether any of the sums is still inaccurate.
+// Recomputes, as sums over the packed coordinates, each s of a tile that is below the fraction kThreshold of the norms.
+// Returns whether any of the sums is still inaccurate.
 template <int kVectors, bool kFine, class Card, class T, class XSource, class YSource>
 [[gnu::noinline]] bool refine(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j,
                               T* tile, std::int64_t pitch) {

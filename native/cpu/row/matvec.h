@@ -67,7 +67,7 @@ void matvec_vjp_row(const MatvecCall<T>& call, std::int64_t i, double* by_h, dou
   }
 }
 
-// Processes rows in chunks: first their gradients with respect to h, then their contribution to the gradient of M, row by row.
+// Processes points in chunks: first the gradients with respect to h, then the gradient of M, one row of M at a time.
 template <class T>
 Status matvec_vjp(const MatvecCall<T>& call, const Run& run) {
   constexpr std::int64_t kChunk = 512;

@@ -16,7 +16,7 @@ namespace {
 
 // ---- Blocks of rows, and the arguments of a call ---------------------------------------------------------
 
-constexpr std::int64_t kBlockElements = 1 << 15;  // enough work to wake a thread
+constexpr std::int64_t kBlockElements = 1 << 15;  // enough work to justify waking a thread
 constexpr std::int64_t kMostBlocks = 256;         // bounds the memory of sums over rows
 
 struct Blocks {

@@ -121,7 +121,7 @@ struct Vectors {
   const T *x, *y, *u;
 };
 
-// Writes the linear combination `k` of N vectors and, if W, of w to `out`, or adds it if kAdd.
+// Writes the linear combination `k` of N vectors (and of w, if W) to `out`; with kAdd, adds it instead.
 template <int N, bool W, bool kAdd, class O, class T, class U>
 inline void blend(O* out, const Vectors<T>& v, const U* w, std::int64_t d, Mix k) {
   const auto at = [=]<class V>(std::int64_t i) {
