@@ -49,8 +49,8 @@ struct PairSums {
   ParamSums params;
 };
 
-// Replaces the inner products g by the weights for the product with e, and the squared differences s by those for h; with
-// tied heads, g by those for z. Writes the weights of near pairs to `near`, and returns whether this thread has near pairs.
+// Overwrites g with the weights that multiply e (z if heads are tied), and s with the weights that multiply h. Writes the
+// weights of near pairs to `near`, and returns whether this thread has near pairs.
 template <class K, class T>
 __device__ bool weigh(const Contrast<T>& k, const typename K::Card& card, std::int64_t x_tile,
                       std::int64_t y_tile, Sums<T>& g, Sums<T>& s, Sums<T>& near, PairSums<T>& totals) {

@@ -85,7 +85,7 @@ __device__ void fill_tile(Slabs<T>& slabs, const Contrast<T>& k, std::int64_t x_
     squared_differences<typename K::Difference>(slabs, k.h, x_tile, k.h, y_tile, true, s);
 }
 
-// The partners [first, last) of a tile in one of `parts` parts of nearly equal size.
+// One part of a tile's partners, which are divided into `parts` parts of nearly equal size.
 struct Span {
   std::int64_t first, last;
 };

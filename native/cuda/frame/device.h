@@ -61,7 +61,7 @@ class Call {
     check(cudaLaunchKernelEx(&config, kernel, static_cast<Expected>(given)...), "a launch");
   }
 
-  // Copies the results of host arrays to the host. Waits for the device if any array of the call is in host memory.
+  // Copies results to the caller's host arrays. Waits for the device if any array of the call is in host memory.
   Status finish();
 
   bool ok() const { return status_.code == Code::ok; }

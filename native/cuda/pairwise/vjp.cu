@@ -12,7 +12,7 @@ namespace {
 template <class T>
 struct VjpSide {
   Packed<T> x, y;
-  bool same, transposed;  // the cotangent is [partner][row]
+  bool same, transposed;  // transposed: the cotangent is [partner][row]
   const T* cotangent;
   std::int64_t parts;
   T* sums;            // [part][slot][pitch]

@@ -35,7 +35,7 @@ __global__ void row_forward(const __grid_constant__ RowView<T> v) {
     out[j] = static_cast<T>(static_cast<double>(out[j]) / std::sqrt(square));
 }
 
-// Gradients that are sums over rows, one set per warp: of c, of the parameter t, and of inputs with a single broadcast row.
+// Sums over rows, one set per warp: the gradients of c, of the parameter t, and of inputs that are a single broadcast row.
 struct RowSums {
   std::int64_t warps;
   double* scalars;    // [warp][2]
