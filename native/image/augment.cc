@@ -200,7 +200,7 @@ void equalize(View image) {
   }
 }
 
-// Pillow's affine transform with nearest neighbors in its fixed-point arithmetic with 16 fractional bits.
+// Pillow's affine transform with nearest-neighbor resampling, in fixed-point arithmetic with 16 fractional bits.
 void affine(View image, const double* a) {
   const Bytes from(image.data, image.data + image.length());
   const auto fixed = [](double value) {

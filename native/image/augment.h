@@ -8,7 +8,7 @@ namespace horoball::image {
 
 // The operations, in the order of `operations` in lib/image/augment.ts.
 enum class Operation : std::uint8_t {
-  affine,         // Image.transform, nearest neighbors: six numbers map output to input; black outside
+  affine,         // Image.transform, nearest neighbor: six numbers map output to input; black outside
   brightness,     // ImageEnhance.Brightness: a factor
   color,          // ImageEnhance.Color: a factor
   contrast,       // ImageEnhance.Contrast: a factor

@@ -79,7 +79,7 @@ Bytes shrink_rows(const ResampleArgs& a, const Axis& across, std::int32_t begin,
   return out;
 }
 
-// The vertical pass, which writes to the caller's rows.
+// The vertical pass, which writes to `a.out`.
 void shrink_columns(const ResampleArgs& a, const Axis& down, const Bytes& rows) {
   const std::size_t pitch = padded(a.size);
   const std::size_t length = 3 * static_cast<std::size_t>(a.size);
