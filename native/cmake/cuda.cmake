@@ -59,7 +59,7 @@ endif()
 if(horoball_has_cuda)
   message(STATUS "CUDA kernels: nvcc ${CMAKE_CUDA_COMPILER_VERSION}, for ${CMAKE_CUDA_ARCHITECTURES}")
   add_library(horoball_cuda STATIC ${horoball_cuda_sources})
-  # The runtime is linked statically, so that the addon loads without a driver. Contraction is off, as on the CPU:
+  # The runtime is linked statically, so that the addon loads without a CUDA installation. Contraction is off, as on the CPU:
   # kernels call fused multiply-adds explicitly.
   set_target_properties(horoball_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static)
   target_compile_options(horoball_cuda PRIVATE -O3 --fmad=false --expt-relaxed-constexpr)
