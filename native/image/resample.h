@@ -1,5 +1,5 @@
-// Crops, resizes, crops again and flips an image of 8-bit channels in one call. The result equals that of PIL's
-// bicubic resize, byte for byte. Pure C++: no Node, no core tables.
+// Crops, resizes, crops again and flips an image with 8 bits per channel in one call. Resizing matches PIL's bicubic
+// filter byte for byte. Pure C++: no Node, no core tables.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ constexpr int channels(Layout layout) {
   return kChannels[static_cast<int>(layout)];
 }
 
-// Drops alpha, as PIL's convert('RGB') does.
+// The value of `background` that drops alpha, as PIL's convert('RGB') does.
 constexpr std::int32_t kDropAlpha = -1;
 
 struct ResampleArgs {

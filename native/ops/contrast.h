@@ -10,8 +10,8 @@
 namespace horoball {
 namespace {
 
-// The logit of masked pairs: samples with themselves, and padding. Positives are also excluded from the sums, because
-// rounding relative to a much larger positive would erase the negatives.
+// The logit of masked pairs: padding, and samples with themselves. Positives are masked too and handled separately: in a
+// sum with a much larger positive, rounding would erase the negatives.
 constexpr double kNone = -1e30;
 
 // The constants of the logit  e_weight <e_i,e_j> - h_weight d(h_i,h_j), where d is the distance of points whose squared
@@ -31,7 +31,7 @@ inline LogitScale<T> logit_scale(const GeometryTerms& terms, double tau_e, doubl
 }
 
 // The inputs of a pair's logit, and the logit: the inner product g, the squared difference s, the squared norms n and the
-// quantities q of both rows. A pair with s below `near_below` is too near for the product of weights with rows.
+// quantities q of both rows. If s < near_below, the gradient is computed from x - y, not from a product of weights and rows.
 template <class V>
 struct PairTerms {
   V g, s, near_below, qx, qy, nx, ny, distance, logit;
@@ -64,7 +64,7 @@ HD_INLINE void compute_logit(const typename K::Card& card, const LogitScale<T>& 
 }
 
 // The derivatives of w times the distance of a pair. `pull` is the weight of x - y in the gradient; `far` is the same,
-// but 0 if the pair is too near for the product of weights with rows. `distance` and `radius` are terms of ParamSums.
+// but 0 if s < near_below (see PairTerms). `distance` and `radius` are terms of ParamSums.
 // For untied heads, `lift_x` and `lift_y` are the coefficients of x and of y in their own gradients.
 template <class V>
 struct DistanceTerms {
@@ -118,8 +118,8 @@ HD V log_total(V total) {
 }
 
 // The odds of the negatives against the positive of an anchor. For anchor i of view a and its positive S+ in view b:
-// N_ab = logsumexp of its negatives in the views a and b, loss_ab(i) = log(1 + exp(N_ab - S+)), which stays accurate however
-// small it is, and L_ab = logaddexp(N_ab, S+).
+// N_ab = logsumexp of its negatives in the views a and b, loss_ab(i) = log(1 + exp(N_ab - S+)) and
+// L_ab = logaddexp(N_ab, S+). The loss is accurate however small it is.
 template <class V>
 struct Odds {
   V loss, whole, miss;  // loss_ab, L_ab, and the probability of the positive minus 1

@@ -16,8 +16,8 @@ constexpr double kOutside = -1e30;
 template <class T>
 constexpr T kFiniteDistance = static_cast<T>(sizeof(T) == 4 ? 1e30 : 1e300);
 
-// Below this fraction of the sum of the two squared norms, s = |x|^2 + |y|^2 - 2<x,y> is computed directly from the rows:
-// in float32, the s of a near pair could lose all of its digits.
+// If s is below this fraction of |x|^2 + |y|^2, it is computed directly from the rows: in float32, |x|^2 + |y|^2 - 2<x,y>
+// could lose all of its digits.
 constexpr double kNear = 0.01;
 
 // Below this fraction, a float32 product of many columns has lost more digits than an accurate distance allows.
@@ -49,7 +49,7 @@ HD RowValues<T> padding_values() {
   return {1, 1, 1, 0};
 }
 
-// `square` is the squared norm of the row, with the signs of the card's rows.
+// `square` is the squared norm of the row (in the Minkowski product for minkowski rows).
 template <class Card, class T>
 HD RowValues<T> row_values(const Card& card, const T* row, Index depth, const Square& square) {
   const double a = one_minus(card.c, square);

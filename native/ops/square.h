@@ -24,7 +24,7 @@ HD void add_exactly(V& high, V& low, V value) {
 }
 HD void add(Square& sum, double value) { add_exactly(sum.high, sum.low, value); }
 
-// high[l] + low[l] += v^2. The square of a float is exact in float64, and the sum needs no compensation for a float32 result.
+// high + low += v^2. The square of a float is exact in float64, and the sum needs no compensation for a float32 result.
 HD void add_square(float x, double& high, double&) {
   const double v = static_cast<double>(x);
   high += v * v;

@@ -44,8 +44,8 @@ class Select {
   using V = Vec<T>;
   static constexpr std::int64_t kSide = kBlock<T>;
   static constexpr int kCols = kTileCols<T>;
-  // A factor that covers the rounding error of a rank. For s just above the threshold kNear, the error is up to 1.4e-3 after
-  // a float32 product of 1500 columns.
+  // A factor on bounds, so that rounding errors of a distance or of Card::rank() exclude no candidate. The largest errors,
+  // up to 1.4e-3 after a float32 product of 1500 columns, occur just above kNearPart, below which s is computed directly.
   static constexpr double kSlack = sizeof(T) == 4 ? 1 + 2e-3 : 1 + 1e-12;
 
   // The gallery rows of a chunk, numbered from its start.

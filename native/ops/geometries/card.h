@@ -25,7 +25,7 @@ constexpr Accuracy kLossAccuracy = {{{1e-6, 1e-14}, {3e-6, 1e-12}, {3e-6, 1e-12}
 constexpr Accuracy kSeparatedAccuracy = {{{2e-5, 2e-13}, {2e-5, 1e-11}, {2e-5, 1e-11}},
                                          {{1e-4, 1e-11}, {1e-4, 1e-11}, {1e-3, 1e-10}}};
 
-// The parameters of a logit. `start`: the published value, and the default of every interface that has one.
+// The parameters of a logit. `start`: the published value, which every interface with defaults uses.
 struct LogitParameter {
   const char* name;
   double start;
@@ -90,7 +90,7 @@ struct PairKind {
   static constexpr bool kBounded = Card::kBounded && kDistance && !kTied;  // points may be outside the domain
   static constexpr Rows kRows = kTied ? Rows::plain : Card::kRows;
   using Difference = DifferenceCard<kRows>;
-  // The card that prepares the rows of squared differences: tied rows are unit rows, not ball points.
+  // The card that prepares the rows for squared differences: tied rows are unit rows, not ball points.
   using Preparation = typename Choose<kTied, Difference, Card>::Type;
   static_assert(Card::kRows != Rows::unit, "the loss has no chain rule through a normalization");
 };
@@ -110,7 +110,7 @@ struct PairKindOf<Geometry, kPublished, kTied> {
 // The terms of a geometry's logit, as runtime values.
 struct GeometryTerms {
   bool inner, distance, weighted;
-  bool curved, tied_curved;  // whether c enters the distance; with tied heads also through their radius
+  bool curved, tied_curved;  // whether c enters the distance, without and with tied heads
 
   // The factor of the distance in the logit.
   HD double distance_weight(double lambda, double tau_h) const { return (weighted ? lambda : 1) / tau_h; }

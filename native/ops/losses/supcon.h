@@ -36,7 +36,7 @@ struct SupCon : SupervisedCard {
   AnchorTerms terms(const AnchorSums& s) const {
     if (s.positives == 0) return {};
     const PairTerm<double> tail = against(s);
-    // One positive: the weight exp(S_p - P) (1 - slope) - 1, without its cancellation.
+    // With one positive, the weight exp(S_p - P) (1 - slope) - 1 is -slope, without cancellation.
     const Anchor<double> anchor = s.positives == 1
                                       ? Anchor<double>{s.positive_log, -tail.slope, 0}
                                       : Anchor<double>{s.positive_log, 1 - tail.slope, -1 / s.positives};

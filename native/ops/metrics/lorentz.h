@@ -22,7 +22,7 @@ struct Lorentz {
       .points = Points::hyperboloid,
       .curved = true,
       .slope = 1,
-      // In s, the time coordinates of rows far from the apex nearly cancel.
+      // Looser than usual, because the time and space terms of s nearly cancel for rows far from the apex.
       .tolerance = kMetricAccuracy.with_value({1e-5, 1e-14}).with_parameters({1e-5, 1e-11})};
   static constexpr Rows kRows = Rows::minkowski;
   static constexpr bool kBounded = false;

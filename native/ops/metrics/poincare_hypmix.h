@@ -60,7 +60,7 @@ struct PoincareHypmix {
     constexpr double kSeries[] = {2. / 3,   4. / 5,   6. / 7,   8. / 9,   10. / 11,
                                   12. / 13, 14. / 15, 16. / 17, 18. / 19, 20. / 21};
     constexpr int kTerms = kIsSingle<V> ? 7 : 10;
-    constexpr double kSmall = kIsSingle<V> ? 0.1 : 0.04;  // bound of t^2
+    constexpr double kSmall = kIsSingle<V> ? 0.1 : 0.04;  // the series is used for smaller t^2
     const Parts<V> p = parts(s, a, b);
     const V bias = constant<V>(kBias), ab = a * b, cs = constant<V>(c) * s;
     const V shared = fma(nx, b, ny * a), c_shared = constant<V>(c) * shared;
@@ -82,7 +82,7 @@ struct PoincareHypmix {
     V big;           // D
     V inverse;       // 1/(D + 1e-5)
     V root;          // sqrt(s D)
-    V inverse_root;  // its inverse, 0 at 0
+    V inverse_root;  // 1/root, but 0 at 0
     V ratio;         // 2 t/(1 - t)
   };
 
@@ -95,14 +95,14 @@ struct PoincareHypmix {
     const V root_big = sqrt(big), both = root_big + sqrt(cs);
     const V rest = constant<V>(kBias) + where(both > zero, root_big * ab / both, zero);
     const V ratio = constant<V>(2 * std::sqrt(c)) * root / rest;
-    // An overflow is beyond the clamp. NaN is kept.
+    // An overflowing ratio is clamped; NaN is kept.
     const V top = where(s == s, constant<V>(2 * kClamp / (1 - kClamp)), s);
     return {big, constant<V>(1) / (big + constant<V>(kBias)), root,
             where(root > zero, constant<V>(1) / root, zero),
             where((ratio < top), where(ratio > zero, ratio, zero), top)};
   }
 
-  // d(distance)/d|w| = 2/(1 - t^2) = (2 + r)^2/(2 + 2 r) with r = 2 t/(1 - t).
+  // The derivative of the distance with respect to t/sqrt(c): 2/(1 - t^2) = (2 + r)^2/(2 + 2 r) with r = 2 t/(1 - t).
   template <class V>
   HD V artanh_slope(const Parts<V>& p) const {
     const V sum = constant<V>(2) + p.ratio;

@@ -1,5 +1,5 @@
-// Geodesic distance, 2/sqrt c arsinh(sqrt u) with u = c|x-y|^2 / ((1 - c|x|^2)(1 - c|y|^2)); equal to
-// 2/sqrt c artanh(sqrt c |(-x) (+) y|) with Möbius addition (+), but neither cancels for near points nor saturates at the rim.
+// Geodesic distance, 2/sqrt c arsinh(sqrt u) with u = c|x-y|^2 / ((1 - c|x|^2)(1 - c|y|^2)). The equal form
+// 2/sqrt c artanh(sqrt c |(-x) (+) y|) with Möbius addition (+) would cancel for near points and saturate at the rim.
 #pragma once
 
 #include "../hypmix.h"

@@ -56,7 +56,7 @@ struct Geodesic : RowDifferenceCard {
 
  private:
   // The denominator d of the result equals `whole` times (1 + time), where time >= 1 is sqrt(c) times the time
-  // coordinate of the result. This bounds d on a path inward from the rim, where it may cancel completely.
+  // coordinate of the result. This bounds d from below on a path inward from the rim, where d may cancel.
   template <class T>
   HD static T divisor(const T& d, const T& whole) {
     const double least = 2 * value(whole);

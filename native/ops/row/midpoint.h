@@ -5,7 +5,7 @@
 // family passes N as x, D as time and sum w as t.
 //
 // The result does not depend on the scale of the weights, but their sums could overflow or underflow. The
-// family therefore divides them by weight_unit(largest), a power of two, which does not change any digit.
+// family therefore divides the weights by weight_unit(largest), a power of two, which does not change any digit.
 #pragma once
 
 #include "../row_card.h"

@@ -1,4 +1,4 @@
-// Möbius matrix-vector product, tanh(|Mx|/|x| artanh(sqrt c |x|)) Mx / (sqrt c |Mx|), and 0 where Mx = 0.
+// Möbius matrix-vector product, tanh(|Mx|/|x| artanh(sqrt c |x|)) Mx / (sqrt c |Mx|), and 0 if Mx = 0.
 // With q = artanh(sqrt c |x|) / (sqrt c |x|) it is q tanhc(c |Mx|^2 q^2) Mx (tanhc: smooth.h), smooth in both norms, so the
 // zero matrix and the origin need no special case. The family passes Mx as y.
 #pragma once
