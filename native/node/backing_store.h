@@ -6,7 +6,7 @@
 // Node-API, so it is looked up at run time and first tried on a test buffer. If it is missing or does
 // not behave as expected (Windows, Bun, a Node built with another C++ library), a job uses copies of its arrays, and
 // its results are copied back when it ends (Arguments::before_job). The lane of the training addon does not support
-// copies, so it runs such a call synchronously. HOROBALL_COPY_ARRAYS=1 has the same effect, for tests.
+// copies, so it runs such a call synchronously. HOROBALL_COPY_ARRAYS=1 simulates a missing function for tests.
 //
 // A resizable buffer releases pages when it shrinks, even while it is kept alive, so no job accepts one.
 #pragma once
@@ -114,7 +114,7 @@ inline bool is_resizable(Napi::Env env, napi_value buffer, const BackingStore& s
   return value.IsBoolean() && value.As<Napi::Boolean>();
 }
 
-// The memory that a job uses in place of a typed array, and copies back if the job writes it.
+// The copy that a job uses in place of a typed array. It is copied back if the job writes to it.
 struct ArrayCopy {
   std::shared_ptr<std::byte[]> memory;
   std::size_t bytes = 0;

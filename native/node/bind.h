@@ -57,8 +57,8 @@ class Arguments {
   Napi::Env env() const { return env_; }
   Type type() const { return type_; }  // the element type of the matrices, the same in all
 
-  // The typed arrays that a job reads or writes. Throws if one is resizable, or a getter of a later argument has
-  // transferred it.
+  // The typed arrays that a job reads or writes. Throws if one is resizable, or if a getter of a later argument
+  // has transferred one.
   std::vector<KeptArray> keep_arrays() const {
     std::vector<KeptArray> kept;
     kept.reserve(count_ + more_.size());
@@ -305,7 +305,7 @@ struct Converter<bool> {
   }
 };
 
-// Enumerations are passed as indices, at most last_of.
+// Enumerations are passed as indices.
 template <class Enum>
   requires std::is_enum_v<Enum>
 struct Converter<Enum> {

@@ -4,8 +4,8 @@
 
 namespace horoball::node {
 
-// Locks an open file until its descriptor is closed, exclusively or shared, without waiting. Returns true; false if
-// another descriptor holds a conflicting lock; null if the system or the file system does not support such locks.
+// Locks an open file, exclusively or shared, without waiting. Returns true; false if another descriptor holds a
+// conflicting lock; null if the system or the file system does not support such locks.
 Napi::Value lock_file(const Napi::CallbackInfo& info);
 
 // Releases the lock of an open file. Closing the descriptor is not enough, because a child process shares the open file

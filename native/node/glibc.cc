@@ -1,6 +1,6 @@
 // For portable Linux builds only (HOROBALL_PORTABLE). Functions that the glibc of the build machine exports
 // under a new symbol version are bound to the version that every glibc since 2.17 has. The linker's --wrap
-// redirects all references to this file, including those in the static libstdc++.
+// redirects all calls, including those from the static libstdc++, to the wrappers in this file.
 #include <features.h>
 
 #if defined(__GLIBC__)

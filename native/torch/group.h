@@ -19,7 +19,7 @@ struct GroupConfig {
   std::uint16_t port = 0;
   int rank = 0;
   int size = 1;
-  bool launched = false;      // a launcher serves the store, otherwise rank 0
+  bool launched = false;      // a launcher, not rank 0, serves the store
   std::string prefix;         // of the keys in the store; differs after each restart
   std::string interface;      // network interface, or empty
   double join_seconds = 300;  // seconds in which all ranks must arrive

@@ -2,8 +2,8 @@
 // 2021 (arXiv 2010.04592), without their correction for false negatives (tau+ = 0). A control for studies: it
 // tests whether weighting alone explains the effect of a geometry.
 //
-// For an anchor of view a, its positive of view b and the negatives k of both views, 2 (B - 1) of them for B classes. The
-// logit of two embeddings x and y is s = <x, y> / tau; s+ is that of the positive, s_k that of negative k:
+// With B classes, an anchor of view a has one positive, of view b, and 2 (B - 1) negatives k, of both views. The logit of
+// two embeddings x and y is s = <x, y> / tau. With logit s+ for the positive and s_k for negative k,
 //   R = sum_k exp((1 + beta) s_k) / mean_k exp(beta s_k),   loss = log(exp(s+) + R) - s+.
 // So dloss/ds_k = W ((1 + beta) softmax_k((1 + beta) s) - beta softmax_k(beta s)) with W = R / (exp(s+) + R),
 // and dloss/ds+ = -W. With beta = 0 it is the usual contrastive loss. Everything is in float64 and the logits of all pairs

@@ -13,7 +13,7 @@ class Initial {
   void normal(at::Tensor to, double std);
   void uniform(at::Tensor to, double bound);            // on [-bound, bound)
   void trunc_normal(at::Tensor to, double std);         // truncated at +-2, as in timm
-  void trunc_normal_scaled(at::Tensor to, double std);  // truncated at +-2 std, as timm's trunc_normal_tf_
+  void trunc_normal_scaled(at::Tensor to, double std);  // truncated at +-2 std, as in timm's trunc_normal_tf_
   void orthogonal(at::Tensor to);                       // rows x cols, orthonormal along the shorter side
 
  private:

@@ -10,7 +10,7 @@
 namespace horoball::train {
 namespace {
 
-// libtorch appends the C++ stack to its messages, starting on the second line.
+// libtorch appends the C++ stack trace to its messages, starting on the second line.
 std::string first_line(const char* text) { return {text, std::strcspn(text, "\n")}; }
 
 // An out-of-memory error of a CUDA device has its own class; errors of the CPU's allocator and of the driver
@@ -52,8 +52,8 @@ Lane::Lane(Napi::Env env) : env_(env) {
   const auto nothing = Napi::Function::New(env, [](const Napi::CallbackInfo&) {});
   wake_ = Napi::ThreadSafeFunction::New(env, nothing, "horoball lane", 0, 1);
   wake_.Unref(env);
-  // Registered after the function above, so that it runs before the function is freed. Releasing the function
-  // in the destructor of the instance data would hang at exit on Node 24.
+  // The hook is registered after wake_ is created, so that it runs before wake_ is freed. Releasing wake_ in the
+  // destructor of the instance data would hang at exit on Node 24.
   env.AddCleanupHook([this] { close(); });
   thread_ = std::thread([this] { serve(); });
 }

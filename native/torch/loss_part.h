@@ -15,7 +15,7 @@ namespace horoball::train {
 class LossPart {
  public:
   // Null if several ranks have rows of the same class, because the loss then cannot be divided by classes. The decision is
-  // the same on all ranks. `order` is that of ContrastArgs; apply_to() replaces it with one in which the classes of a rank
+  // the same on all ranks. `order` is ContrastArgs::order; apply_to() replaces it with one in which the classes of a rank
   // are consecutive.
   static std::unique_ptr<LossPart> of(const Gathered& gathered, std::int64_t rows, std::int64_t views,
                                       const std::int32_t* order);

@@ -6,9 +6,9 @@
 
 namespace horoball::train {
 
-// One row z per class, as wide as the output of the head's linear layer. The head maps it to a unit vector and to a point
-// of the ball, as it maps the embeddings. The parameters are therefore free vectors (in geometries with the ball, tangent
-// vectors at its origin), which any optimizer of a vector space can train.
+// One row z per class, as wide as the output of the head's linear layer. The head maps z to a unit vector and to a point
+// of the ball, as it does for images. The parameters are therefore unconstrained vectors (in geometries with the ball,
+// tangent vectors at its origin), which need no Riemannian optimizer.
 class ProxiesResource : public Resource {
  public:
   static constexpr const char* kKind = "Proxies";
@@ -26,7 +26,7 @@ class ProxiesResource : public Resource {
 };
 
 // The loss of a batch against proxies, as a node of the graph. `args` is as in pair_loss(), without rows and gradients;
-// `classes` has the proxy of each row of the batch. `args` and `run` are not kept after the call.
+// `classes` is the proxy index of each row of the batch. `args` and `run` are not kept after the call.
 at::Tensor proxy_loss(const at::Tensor& euclidean, const at::Tensor& hyperbolic, const Outputs& proxies,
                       const std::int32_t* classes, const Tables& tables, const ContrastArgs& args,
                       const PairVariant& variant, const Run& run);

@@ -93,7 +93,7 @@ at::Tensor doubles(Span<double> from, const at::Device& device) {
   return sent(at::from_blob(from.data, {length}, at::TensorOptions(at::kDouble)).clone(), device);
 }
 
-// The Einstein midpoint of the rows of each node. Its weights are their Lorentz factors, lambda - 1.
+// The Einstein midpoint of the rows of each node, weighted by their Lorentz factors, lambda - 1.
 at::Tensor midpoints(const at::Tensor& points, const at::Tensor& nodes, const at::Tensor& rows,
                      std::int64_t count, double c) {
   const auto lambda = 2 / (1 - c * points.square().sum(1, true));

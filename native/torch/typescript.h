@@ -61,7 +61,7 @@ struct TypeScript<Span<Item>> {
   }
 };
 
-// A struct whose properties are read or written by name: a type of lib/train/lane/addon-types.ts or types.ts.
+// A struct whose properties are read or written by name. Its type is in lib/train/lane/addon-types.ts or types.ts.
 template <class T>
   requires requires { T::kTypeScript; }
 struct TypeScript<T> {
