@@ -9,7 +9,7 @@
 //
 //   HOROBALL_EMULATOR_DEVICES   number of devices (default 1)
 //   HOROBALL_EMULATOR_BYTES     memory of each device (default 1 GiB)
-//   HOROBALL_EMULATOR_DRIVER    the CUDA version of the driver (default 13000, that of the runtime; 0: no driver)
+//   HOROBALL_EMULATOR_DRIVER    the CUDA version of the driver (default 13000, the runtime's version; 0: no driver)
 //   HOROBALL_EMULATOR_LAUNCH    the error number that every launch returns instead of running
 //   HOROBALL_EMULATOR_SEED      seed of the order of threads and blocks
 #pragma once

@@ -30,7 +30,7 @@ constexpr int kWarp = 32, kMostThreads = 1024, kMostShared = 8;
 // ---- One fiber ----
 
 #if defined(__x86_64__)
-// Saves the callee-saved registers on the current stack and its pointer in *from, then continues on the stack `to`.
+// Pushes the callee-saved registers, saves the stack pointer in *from, then switches to the stack pointer `to`.
 extern "C" void horoball_emulator_switch(void** from, void* to);
 asm(R"(
 .text
@@ -66,7 +66,7 @@ struct Fiber {
   void *here = nullptr, *back = nullptr;
   void start() {
     auto top = reinterpret_cast<std::uintptr_t>(stack.get() + kStack) & ~std::uintptr_t{15};
-    void** at = reinterpret_cast<void**>(top) - 2;  // as if called: the stack is 8 past a multiple of 16
+    void** at = reinterpret_cast<void**>(top) - 2;  // as after a call, rsp is 8 past a multiple of 16
     *at = reinterpret_cast<void*>(enter);
     here = at - 6;
   }
