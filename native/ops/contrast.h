@@ -137,7 +137,7 @@ struct Odds {
   }
 };
 
-// Sums over all pairs of the weight times each of these quantities. The gradients of the parameters are
+// Weighted sums of these quantities over all pairs. The gradients of the parameters are
 // computed from them.
 struct ParamSums {
   double inner = 0, distance = 0, curvature = 0, radius = 0;

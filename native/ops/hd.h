@@ -15,7 +15,7 @@
 #define HD_LOOP [[gnu::noinline]] inline
 #endif
 
-// The same for formulas of vectors of pairs, which must not become calls on the host.
+// The same for formulas over vectors. On the host, they must always be inlined.
 #if defined(__CUDACC__)
 #define HD_INLINE HD
 #else

@@ -1,5 +1,5 @@
-// Hyperbolic functions of the square of their argument, divided by the argument: f(r)/r as a function of
-// z = r^2. A norm enters every formula through its square, so maps and gradients are smooth at the origin and
+// Hyperbolic functions of r as functions of z = r^2, mostly in the form f(r)/r.
+// A norm enters every formula through its square, so maps and gradients are smooth at the origin and
 // no division by a norm needs a guard. Each function is written for doubles with its slope and lifted to dual
 // numbers; values are accurate to a few units in the last place, slopes to about 1e-15.
 #pragma once
