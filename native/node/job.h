@@ -50,7 +50,7 @@ Status run_work(const Callable& work, const Run& run) {
   }
 }
 
-// The last check of a call, which reads whole lists. Returns whether they are valid.
+// The final check of a call: reads whole lists and returns whether they are valid.
 using Holds = std::function<bool()>;
 
 // A job and its promise. The work uses plain C++ only; the arrays that it reads and writes, or its copies of them, are kept

@@ -114,8 +114,8 @@ at::Tensor ViTImpl::forward(const at::Tensor& images, bool class_alone, const Fl
   if (norm_pre) x = norm_pre(x);
   if (watch && norm_pre) watch("norm_pre", x);
   const auto rotations = rope ? rope(x) : std::vector<Rotation>();
-  // Only attention mixes tokens, so after the attention of the last block, only the tokens that are read are computed. With
-  // twelve blocks, this saves up to a twelfth of the work.
+  // Only attention mixes tokens, so after the attention of the last block, only the tokens that pooling reads are computed.
+  // With twelve blocks, this saves up to a twelfth of the work.
   const std::int64_t all = x.size(1);
   const std::int64_t read = config_.pool != Pool::token ? all : dist_token.defined() && !class_alone ? 2 : 1;
   for (std::size_t i = 0; i < blocks->size(); ++i) {
