@@ -11,7 +11,7 @@ const pauseMs = 500;
 export class Dashboard implements AsyncDisposable {
   readonly #state: LiveState;
   #server!: LocalServer;
-  /** The open pages, with the topics that have changed since the last update of each. */
+  /** The open pages, each with the topics that have changed since its last update. */
   readonly #clients = new Map<ServerResponse, Set<Topic>>();
   readonly #changed = new Set<Topic>();
   #timer: NodeJS.Timeout | null = null;

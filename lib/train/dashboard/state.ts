@@ -11,7 +11,7 @@ export interface LiveRun extends RunRecord {
   status: 'starting' | 'training' | 'finished' | 'stopped' | 'failed';
   /** Path of the run folder; null before the run starts, or if nothing is stored. */
   folder: string | null;
-  /** Recent warnings, such as unreadable images. */
+  /** Recent warnings, for example about unreadable images. */
   notes: string[];
 }
 

@@ -64,7 +64,7 @@ const headerLength = 20;
 const checksumAt = 16;
 const channels = [1, 2, 3, 4, 4];
 
-/** One file per image, named by the image's path, size and modification time, so a changed image is decoded again. */
+/** One file per image, named after a hash of its path, size and modification time, so a changed image is decoded again. */
 class FolderCache implements ImageCache {
   readonly #folder: string;
 

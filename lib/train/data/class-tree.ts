@@ -7,7 +7,7 @@ import type { Split } from './types.ts';
 export interface BatchTree {
   /**
    * The rows grouped by ancestor, one entry per level, from the bottom up: the group of each row, numbered from 0, and
-   * the height of the level above the classes. A level is omitted if it has the same groups as the level below, or if
+   * the level's height above the classes. A level is omitted if it has the same groups as the level below, or if
    * all rows are in one group.
    */
   readonly levels: readonly { readonly height: number; readonly groups: Int32Array }[];

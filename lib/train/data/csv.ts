@@ -36,9 +36,10 @@ export const csv: DatasetRecord = {
 };
 
 /**
- * Opens a list of images: a CSV file with the columns `path` (relative to the file), `label` and optionally `split`
- * (train, test, query or gallery; val and its synonyms, as for folders, if there is no test). Without `split`, the first half of the labels is for training, the rest for testing. An
- * optional column `tree` has the ancestors of the label in the class tree, from the top, as in `family/genus`.
+ * Opens a list of images: a CSV file with the columns `path` (relative to the file), `label` and optionally `split` (train,
+ * test, query, gallery or val; synonyms as for folders). The split query means test, and val replaces a missing test split.
+ * Without `split`, the first half of the labels is for training, the rest for testing. An optional column `tree` has the
+ * ancestors of the label in the class tree, from the top, as in `family/genus`.
  *
  * @throws `ERR_HOROBALL_DATA_READ` or `ERR_HOROBALL_DATA_LAYOUT`
  */
@@ -205,7 +206,7 @@ interface ColumnSplits extends Pick<Dataset, 'train' | 'test' | 'gallery'> {
   warnings: string[];
 }
 
-/** Rows of a validation split are the test split if the list has no other, and are not used otherwise, as with folders. */
+/** As with folders, validation rows are the test split if the list has no test rows; otherwise they are not used. */
 function* splitByColumn(rows: Row[], file: string): Steps<ColumnSplits> {
   const among = (wanted: RowSplit): Row[] => rows.filter(({ split }) => split === wanted);
   const [train, listed, validation, gallery] = [

@@ -54,7 +54,7 @@ async function readOfficial(root: string): Promise<{ root: string; train: Split;
   return { root: folder, train: split(splits[1]), test: split(splits[0]) };
 }
 
-/** Reads lines of an id and a value, which may contain spaces; returns the values by id. */
+/** Reads lines that contain an id and a value; returns the values by id. A value may contain spaces. */
 async function readTable(folder: string, file: string): Promise<Map<string, string>> {
   const rows = (await readLines(about, folder, file)).map((line) => {
     const match = /^(\d+)\s+(\S.*)$/.exec(line.trimEnd());

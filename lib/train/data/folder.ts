@@ -10,11 +10,11 @@ import { classRange, defaultKs, singleImageWarnings } from './split.ts';
 import { splitFolders } from './split-folders.ts';
 import type { Dataset, DatasetRecord, Split } from './types.ts';
 
-/** Maximum depth of a tree; a deeper one indicates a symbolic link to one of its own ancestors. */
+/** Maximum depth of a tree; a deeper one indicates a symbolic link to a folder that contains the link. */
 export const maxDepth = 24;
 /**
- * Maximum number of paths through links to one folder. Without a limit, twenty folders with two links each to the next
- * would have a million paths.
+ * Maximum number of paths to the same folder through links. Without a limit, a chain of twenty folders, each with two links
+ * to the next, would have a million paths.
  */
 const maxPaths = 16;
 

@@ -28,7 +28,7 @@ export function notesOf(found: { alpha: number; large: number }, background?: Ba
 /**
  * Returns notes on the images that loaders have read so far.
  *
- * @param alphaNoted - whether an earlier note was about alpha, so that no other follows with a different count
+ * @param alphaNoted - whether an earlier note counted images with alpha; a second note could give a different count
  */
 export function imageNotes(
   loaders: readonly ImageLoader[],

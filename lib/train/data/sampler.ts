@@ -14,9 +14,9 @@ export interface SamplerOptions {
 }
 
 /**
- * The published sampler: an epoch contains every class once, in random order, with `samplesPerClass` different images each
- * (with repetition if the class has fewer). An incomplete last batch is dropped. The batches of an epoch are a pure
- * function of the seed and the epoch number, so a run can resume at any step.
+ * The sampler of the published code: an epoch contains every class once, in random order, with `samplesPerClass` different
+ * images each (with repetition if the class has fewer). An incomplete last batch is dropped. The batches of an epoch are a
+ * pure function of the seed and the epoch number, so a run can resume at any step.
  */
 export class ClassBalancedSampler {
   /** Batches per epoch. */

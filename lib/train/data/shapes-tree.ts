@@ -111,7 +111,7 @@ function drawGenus(next: Random, family: Species, index: number): Species {
 }
 
 /**
- * Adds the mark and the final colors. The marks of the species of a genus have angles and hues in different quarters of
+ * Adds the mark and the final colors. Within a genus, the marks of the species have angles and hues in different quarters of
  * the circle.
  */
 function drawSpecies(next: Random, genus: Species, index: number): Species {

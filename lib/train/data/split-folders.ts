@@ -1,7 +1,7 @@
 /** Detects the split folders of a data set by their names. */
 import { coded } from '../../errors.ts';
 
-/** Role of a split folder, by its name in lowercase; also of a split in a CSV file. */
+/** Roles of split folders, and of the splits in CSV files, by lowercase name. */
 export const splitRoles: ReadonlyMap<string, 'train' | 'test' | 'validation'> = new Map([
   ['train', 'train'],
   ['training', 'train'],

@@ -1,4 +1,4 @@
-/** Functions on splits that several data sets use. */
+/** Functions on splits, shared by several data sets. */
 import type { Steps } from '../../call/run.ts';
 import { forEach, range, sorted } from '../../call/slices.ts';
 import { checkObject, checkText, integer } from '../../check.ts';
@@ -23,7 +23,7 @@ export function checkSplit(operation: string, split: Split): Split {
   return { classes: names, samples: copies, ...(parents && { parents }), ...(levels && { levels }) };
 }
 
-/** Default k of Recall@k, for data sets without a published protocol. */
+/** Default values of k in Recall@k, for data sets without a published protocol. */
 export const defaultKs: readonly number[] = [1, 2, 4, 8];
 
 /** Returns the split of classes `from` to `to` - 1, relabeled from 0. */

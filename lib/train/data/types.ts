@@ -48,7 +48,7 @@ export interface DatasetRecord {
   readonly name: string;
   /** A one-line description for help texts. */
   readonly description: string;
-  /** Description of the path of the data set, if that is not a folder. */
+  /** Description of the path of the data set, if the path is not a folder. */
   readonly path?: string;
   /** The published counts; `open` warns if the counts differ. */
   readonly counts?: Counts;

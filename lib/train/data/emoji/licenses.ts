@@ -1,4 +1,4 @@
-/** Attribution of the drawings and their licenses. */
+/** Attribution and licenses of the drawings. */
 import path from 'node:path';
 import { z } from 'zod';
 import { damaged, parsedJson } from '../../../io/json.ts';

@@ -44,7 +44,7 @@ function halfOf(labels: readonly string[], seed: number): Set<string> {
 }
 
 /**
- * Returns the training labels: about half, in complete subgroups. Each subgroup goes to the half that is smaller so far.
+ * Returns the training labels: about half, in complete subgroups. Each subgroup is added to the half that is smaller so far.
  */
 function wholeSubgroups(labels: readonly string[], seed: number): Set<string> {
   const subgroups = new Map<string, string[]>();

@@ -35,7 +35,7 @@ export interface EmojiOptions {
   /** Also render the sets outside the benchmark, to `extra` and `extra.csv`; default false. */
   all?: boolean | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Receives messages about downloads and images that cannot be rendered. */
+  /** Receives messages about downloads, and about images that cannot be rendered. */
   onNote?: ((text: string) => void) | undefined;
   /** When aborted, the promise rejects with the signal's reason, and no files remain. */
   signal?: AbortSignal | undefined;
@@ -83,8 +83,8 @@ const manifestAdvice = 'it lacks the counts of its images. Delete the folder to 
  *
  * @returns the contents of the folder, and whether this call created it (`fresh`)
  * @throws `ERR_HOROBALL_DOWNLOAD` if npm fails; `ERR_HOROBALL_DATA_READ` if a package is missing; `ERR_HOROBALL_FORMAT` if
- * one is damaged; `ERR_HOROBALL_DATA_EMPTY` if fewer than two emoji match; `ERR_HOROBALL_DATA_LAYOUT` if `root` has other
- * contents
+ * one is damaged; `ERR_HOROBALL_DATA_EMPTY` if the sets have fewer than two emoji in common; `ERR_HOROBALL_DATA_LAYOUT` if
+ * `root` has other contents
  * @example
  * const { classes } = await makeEmoji('data/emoji');
  */

@@ -23,7 +23,7 @@ export interface Matched {
   incomplete: number;
 }
 
-/** Returns the emoji that all sets contain, except emoji that repeat the drawing of an earlier one. */
+/** Returns the emoji that all sets contain, except emoji for which a set repeats an earlier drawing. */
 export function matchClasses(
   emoji: readonly Emoji[],
   sets: readonly { set: EmojiSet; drawings: Drawings }[],

@@ -2,7 +2,7 @@
 import type { ErrorCode } from '../../../errors.ts';
 import { type Drawing, renderDrawing } from './svg.ts';
 
-/** A request of the parent. */
+/** A request from the parent. */
 export interface RenderRequest {
   readonly drawing: Drawing;
   readonly size: number;
