@@ -10,7 +10,7 @@ export interface CostOptions {
   /** Global batch size in images. */
   batch: number;
   ranks: number;
-  /** Images per second of a single rank, as a run prints it; NaN if unknown, as the times then are. */
+  /** Images per second of a single rank, as printed by a run. If it is NaN (unknown), the times and rates are NaN too. */
   imagesPerSecond: number;
   /** Bytes per second that a rank can send and receive at the same time. */
   bandwidth: number;
@@ -29,7 +29,7 @@ export interface Cost {
    */
   stateBytes: number;
   /**
-   * Bytes on each rank for the gathered embeddings, and for its part of their gradients, stored before and after
+   * Bytes on each rank for the gathered embeddings, and for two copies of its part of their gradients: before and after
    * scaling.
    */
   gatheredBytes: number;

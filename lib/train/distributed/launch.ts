@@ -12,7 +12,7 @@ export interface LaunchOptions {
   /** Number of processes. */
   size: number;
   /**
-   * The program and its arguments, as arguments of Node.
+   * Arguments of Node: the program and its arguments.
    * @param resume - the run folder to resume, after a restart
    */
   command: (resume: string | null) => readonly string[];

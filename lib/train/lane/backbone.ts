@@ -29,14 +29,14 @@ export class ViT implements Disposable {
     return this.#embedder.handle;
   }
 
-  /** Returns every tensor of the model, by timm's names. */
+  /** Returns every tensor of the model, with timm's names. */
   parameters(): readonly Parameter[] {
     return this.#embedder.parameters().filter(({ name }) => isOfBackbone(name));
   }
 
   /**
    * Queues a forward pass.
-   * @returns the unnormalized features: count x embedDim; call `backward(cotangent)` on it before `gradients()`.
+   * @returns the unnormalized features: count x embedDim; call `backward(cotangent)` on the tensor before `gradients()`.
    * @throws RangeError `ERR_HOROBALL_SHAPE` if the images do not have the model's input size.
    */
   forward(batch: Batch, options: ForwardOptions = {}): Tensor {

@@ -201,7 +201,7 @@ export class Embedder extends Resource<'Embedder'> {
     return where === '' ? null : where;
   }
 
-  /** Returns every tensor of the model, by timm's names; the head's are `head.weight` and `head.bias`. */
+  /** Returns every tensor of the model, with timm's names; the head's are `head.weight` and `head.bias`. */
   parameters(): readonly Parameter[] {
     return this.#parameters;
   }

@@ -41,7 +41,7 @@ export interface Place extends RankPlace {
 export interface JoinOptions extends WaitOptions {
   /** Seconds to wait until every rank has joined; default 300. */
   joinSeconds?: number;
-  /** Time limit of a collective in seconds, which includes waiting for a rank that evaluates; default 1800. */
+  /** Time limit of a collective in seconds, including the wait for a rank that evaluates; default 1800. */
   timeout?: number;
   /** Seconds without a heartbeat after which a rank counts as hung; default 20. */
   patience?: number;
@@ -226,7 +226,7 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
     native().groupAt(this.handle, checkText('group.at', 'where', where));
   }
 
-  /** Reports an error of this rank to the others, so that they do not wait for missing heartbeats. */
+  /** Reports an error of this rank to the others, so that they fail without waiting for a heartbeat timeout. */
   fail(message: string): void {
     native().failGroup(this.handle, checkText('group.fail', 'message', message));
   }

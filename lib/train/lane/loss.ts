@@ -32,7 +32,7 @@ import type { HybridLossOptions, LossValues, WaitOptions } from './types.ts';
 /** The geometries that support `hardness`. */
 const withoutDistance = geometries.filter((name) => !geometryTerms[name].distance);
 
-/** Options of one `apply`. Those that `HybridLoss` also has override its values. */
+/** Options of one call of `apply`; they override the options of the same name in `HybridLoss`. */
 export interface ApplyOptions {
   /** Temperatures, above 0. */
   tauE?: number;

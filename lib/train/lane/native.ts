@@ -82,7 +82,7 @@ export function manualSeed(seed: number): void {
   native().manualSeed(seed);
 }
 
-/** Returns the state of a device's generator, as input of {@link setRandomState}. */
+/** Returns the state of a device's generator, for {@link setRandomState}. */
 export function randomState(device: Device = 'cpu'): Promise<Uint8Array> {
   return native().readRandom(device);
 }

@@ -39,7 +39,7 @@ export interface AdamWOptions {
 export interface Trainable {
   /** @internal */
   readonly handle: Handle<'Embedder'>;
-  /** Returns every tensor of the model, by timm's names. */
+  /** Returns every tensor of the model, with timm's names. */
   parameters(): readonly Parameter[];
 }
 

@@ -10,7 +10,7 @@ export interface Group {
   weightDecay?: number;
 }
 
-/** The values of `decayed` of {@link GroupOptions}. */
+/** The values of {@link GroupOptions.decayed}. */
 export const decayedParts = ['all', 'matrices'] as const;
 
 /** Options of {@link groupsOf}. */

@@ -90,7 +90,7 @@ export class Proxies extends Resource<'Proxies'> {
   }
 }
 
-/** Seeded normal numbers (Box and Muller 1958). */
+/** Draws normally distributed random numbers from a seed (Box and Muller 1958). */
 function normals(length: number, deviation: number, seed: number): Float32Array {
   const next = random(seed, 0x9c);
   return Float32Array.from({ length }, () => {

@@ -53,7 +53,7 @@ export abstract class Resource<Kind extends string> implements Disposable {
   }
 }
 
-/** Checks a live resource: an object that only inherits from its class has no handle, and none of its other fields. */
+/** Checks that a value is a live resource. An object that only inherits from the class has no handle, so `handle` throws. */
 export function checkResource<T extends Resource<string>>(
   operation: string,
   argument: string,

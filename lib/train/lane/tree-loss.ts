@@ -57,8 +57,8 @@ export class TreeTerms implements Disposable {
  * Losses on a class tree, added to the loss of a batch:
  *
  * - `levels`: for each level above the classes, the SupCon loss whose positives have the same ancestor on that level
- *   (Zhang et al. 2022, arXiv 2204.13207), computed by the fused kernel in O(rows dim) memory. Its temperatures are those
- *   of the loss times `temperature ** height`, so that larger groups are pulled together less tightly.
+ *   (Zhang et al. 2022, arXiv 2204.13207), computed by the fused kernel in O(rows dim) memory. Its temperatures are
+ *   `tauE` and `tauH` of `HybridLoss` times `temperature ** height`, so that larger groups are pulled together less tightly.
  * - `cones`: `max(0, exteriorAngle(a, x) - halfAperture(a))`, averaged over images x and their ancestors a (MERU, Desai
  *   et al. 2023, arXiv 2304.09172; HyCoCLIP, Pal et al. 2024, arXiv 2410.06912).
  * - `radius`: the mean squared difference between `dist0 / reach` and the relative depth, over images and ancestors.

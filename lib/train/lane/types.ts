@@ -75,7 +75,7 @@ export type EmbedderConfig = Readonly<Required<Omit<EmbedderOptions, 'model'>>> 
   readonly model: Readonly<Required<ViTConfig>>;
 };
 
-/** A trainable or frozen tensor of the model, by timm's name. */
+/** A trainable or frozen tensor of the model, with timm's name. */
 export interface Parameter {
   name: string;
   shape: readonly number[];
