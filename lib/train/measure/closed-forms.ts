@@ -54,7 +54,7 @@ export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
 
 /**
  * The logit of a pair: `cos / tauE - lambda d / tauH`, with `d = 2/sqrt c arsinh sqrt u`, `u = 2 c r^2 (1 - cos) /
- * a^2`, `a = 1 - c r^2` for the ball's common radius r; without curvature `d = slope r sqrt(2 (1 - cos))`.
+ * a^2`, `a = 1 - c r^2`, where r is the norm of all ball points; without curvature `d = slope r sqrt(2 (1 - cos))`.
  *
  * Derivatives: `dd/dcos = -(2/sqrt c) (c r^2/a^2) / sqrt(u (1 + u))` and, finite even at cos 1,
  * `dd/dtheta = 2 r cos(theta/2) / (a sqrt(1 + u))`. The page with sliders embeds the source of this function, of

@@ -82,7 +82,7 @@ function fusedSearch(
   };
 }
 
-/** Computes a distance of each query (row) and gallery image (column) that ranks like the hybrid logit: 1 / tauE minus it. */
+/** Computes 1 / tauE minus the hybrid logit of each query (row) and gallery image (column), a distance for the ranking. */
 function* fusedDistances(
   euclidean: Floats,
   hyperbolic: Floats,

@@ -26,7 +26,7 @@ export async function spreadOf(embedded: Embedded): Promise<Spread> {
 }
 
 /**
- * Averages over all pairs within classes, because a sample of rows could contain no pairs if there are many classes.
+ * Averages over all pairs within classes, because a sample of rows could contain no such pairs if there are many classes.
  * This is cheap: the squared distances between n rows sum to n times the sum of squared distances from their mean.
  */
 export async function alignmentOf({ euclidean, labels, width }: Embedded): Promise<number> {
@@ -186,7 +186,7 @@ async function midpoints(
   return matrix(out, groups.size, all.cols);
 }
 
-/** Returns at most `most` evenly spaced rows, which also samples the classes evenly if rows are ordered by class. */
+/** Returns at most `most` evenly spaced rows. If rows are ordered by class, this also samples the classes evenly. */
 export function evenly(count: number, most: number): number[] {
   const size = Math.min(count, most);
   return Array.from({ length: size }, (_, i) => Math.floor(((i + 0.5) * count) / size));

@@ -185,7 +185,7 @@ export interface HierarchyFit {
 /** Agreement between the rankings by hyperbolic distance and by cosine, averaged over anchors. */
 export interface Ranks {
   spearman: number;
-  /** Fraction of the nearest neighbors that both rankings share; `nearest` is their number. */
+  /** Fraction of the k nearest neighbors that both rankings share, with k = `nearest`. */
   overlap: number;
   nearest: number;
 }

@@ -47,9 +47,9 @@ export interface Facts<T> {
   /** Names of the option in other tools; the command line accepts them and prints a note. */
   readonly aliases?: readonly string[];
   readonly unit?: 'pixels' | 'seconds';
-  /** Default of the published code. Of horoball if the published code has no such option, or if `compat` has its default. */
+  /** Default of the published code; horoball's own if the published code has no such option or `compat` has a default. */
   readonly default: T;
-  /** Defaults by data set, for the data sets of horoball. */
+  /** Defaults by data set, for data sets that horoball generates. */
   readonly datasets?: Readonly<Record<string, T>>;
   /** Defaults by head, which override those by data set. */
   readonly heads?: Readonly<Partial<Record<Head, T>>>;

@@ -129,7 +129,7 @@ export class LossRunOptions {
     default: base,
     ...ofProxyAnchor,
   });
-  /** Peak learning rate of the proxies; it follows the schedule. `null`: 100 times `lr`. */
+  /** Peak learning rate of the proxies, subject to the schedule. `null`: 100 times `lr`. */
   readonly proxy_lr: RunOption<number | null> = loss(orNone(positive), {
     help: 'peak learning rate of the proxies; None is 100 times lr',
     default: null,
@@ -142,7 +142,7 @@ export class LossRunOptions {
     published: 'behavior',
     losses: ['views'],
   });
-  /** Classes of earlier batches that are used as additional negatives; 0 disables the memory. */
+  /** Number of classes from earlier batches that are used as additional negatives; 0 disables the memory. */
   readonly memory: RunOption<number> = loss(count(0), {
     help: 'number of classes from earlier batches that serve as additional negatives (cross-batch memory)',
     default: 0,
@@ -152,7 +152,7 @@ export class LossRunOptions {
     help: 'learnable scalars of the loss',
     default: null,
   });
-  /** Peak learning rate of the logarithms of the learnable scalars; it follows the schedule. */
+  /** Peak learning rate of the logarithms of the learnable scalars, subject to the schedule. */
   readonly learn_lr: RunOption<number> = loss(positive, {
     help: 'peak learning rate of the logarithms of the learnable scalars',
     default: 0.01,
