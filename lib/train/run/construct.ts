@@ -19,7 +19,7 @@ import { isHeadPart } from '../weights/names.ts';
 /**
  * Creates the network of a run with its initial weights.
  *
- * @param note - receives messages about adapted weights, without a full stop at the end
+ * @param note - receives messages about adapted weights, without a final period
  * @param options - `head`: whether the weights of the head are loaded, too; default true
  */
 export async function createEmbedder(
@@ -42,7 +42,7 @@ export async function createEmbedder(
   }
 }
 
-/** Returns the backbone of a network as a target of weights, for outputs that do not depend on the head. */
+/** Returns the backbone of a network as a target for weights; used for outputs that do not depend on the head. */
 function backboneOf(embedder: Embedder): WeightsTarget {
   const parameters = embedder.parameters().filter(({ name }) => !isHeadPart(name));
   return {

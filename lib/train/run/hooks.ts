@@ -23,7 +23,7 @@ export interface RunListener {
   onBegin?(config: RunConfig): void;
   /** Called after `onBegin`, with the size of the network and of the data set. */
   onSummary?(summary: RunSummary): void;
-  /** Called when a run resumes, with its folder and completed steps. */
+  /** Called when a run resumes, with its folder and the number of completed steps. */
   onResume?(folder: string, step: number): void;
   /** Called after every step. `steps` is the length of the run, or null if `data` determines it. */
   onStep?(row: StepRow, steps: number | null): void;

@@ -28,7 +28,7 @@ import { neverStops, type StopPoints } from './stop.ts';
 /** Rows of a batch, followed by rows of the cross-batch memory. */
 interface Rows extends LossInputs, Disposable {
   labels: Int32Array;
-  /** Factor of the loss, so that the ranks' gradients sum to the gradient of a mean over the batch's classes. */
+  /** Factor for the loss, so that the ranks' gradients sum to the gradient of a mean over the batch's classes. */
   factor: number;
 }
 

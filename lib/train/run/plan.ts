@@ -32,7 +32,7 @@ export interface PlanOptions {
   resume?: string | null | undefined;
   /** Receives messages, as in `normalizeOptions`. */
   note?: ((text: string) => void) | undefined;
-  /** The ranks that train together, which share the memory of this machine. */
+  /** The ranks that train together, as in {@link ChunkOptions}. */
   ranks?: ChunkOptions['ranks'];
 }
 
@@ -57,7 +57,7 @@ export async function planRun(
 /** Peak learning rates below this one are for pretrained weights. */
 const fineTuningRate = 1e-4;
 
-/** Returns a message if random weights are frozen, as the published defaults, which are for pretrained weights, do. */
+/** Returns a message if random weights are frozen: the published defaults freeze the patch embedding. */
 function frozenText({ weights, freeze, lr }: RunConfig): string | null {
   if (weights !== null || freeze === null) return null;
   const [kept, their] =
@@ -108,7 +108,7 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
   for (const folder of await newestFirst(runs)) {
     const original = await readConfig(folder).catch(() => null);
     if (original === null) continue;
-    const like = { ...config, chunk: config.chunk ?? original.chunk }; // an automatic size depends on free memory
+    const like = { ...config, chunk: config.chunk ?? original.chunk }; // an automatic chunk size depends on free memory
     if (differing(original, like, unrelated)) continue;
     const other = await runHolder(folder);
     if (other !== null) {

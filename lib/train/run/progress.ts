@@ -12,7 +12,7 @@ export class Pace {
   #samples: { ms: number; done: number }[] = [];
   #total: number | null = null;
 
-  /** @param windowMs - length of the average in milliseconds */
+  /** @param windowMs - length of the averaging window in milliseconds */
   constructor(windowMs: number) {
     this.#windowMs = windowMs;
   }
@@ -27,7 +27,7 @@ export class Pace {
     this.#total = total;
     if (done <= 0) return;
     const before = this.#samples.at(-2);
-    // Frequent updates replace the newest sample, so that the window holds about 100 of them.
+    // Frequent updates replace the newest sample, so that the window holds about 100 samples.
     if (before !== undefined && ms - before.ms < this.#windowMs / 100) this.#samples.pop();
     this.#samples.push({ ms, done });
     while (this.#samples.length > minIntervals + 1 && this.#samples[1]!.ms <= ms - this.#windowMs)

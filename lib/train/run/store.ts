@@ -249,7 +249,7 @@ export class DiskStore implements RunStore {
     await naming(this.file('metrics.jsonl'), this.#log.datasync());
   }
 
-  /** Files other than the log are written by path, so they could overwrite those of a run that took over the folder. */
+  /** Files other than the log are written by path, so they could overwrite the files of a run that took over the folder. */
   async check(): Promise<void> {
     await this.#checkFolder().catch(async (error) => {
       const other = (await this.#lock.isHeld().catch(() => true)) ? null : await runHolder(this.folder);
@@ -268,7 +268,7 @@ export class DiskStore implements RunStore {
       await link(last, temporary).catch(() => copyFile(last, temporary)); // some file systems do not support links
       await rename(temporary, this.file(bestName));
     } finally {
-      await rm(temporary, { force: true }); // renaming onto a link of the same file does nothing
+      await rm(temporary, { force: true }); // renaming onto a link to the same file does nothing
     }
   }
 

@@ -3,7 +3,7 @@ import type { Parameter } from '../lane/types.ts';
 
 /** The network and the data of a run. */
 export interface RunSummary {
-  /** Number of the network's parameters, and of those that are not frozen. */
+  /** Number of all parameters of the network, and of its trainable parameters. */
   readonly parameters: number;
   readonly trainable: number;
   /** Images and classes of each split; null if the caller provides the batches. */

@@ -30,7 +30,7 @@ export function invalidLinesText(
 /**
  * Warns once about each unreadable image.
  *
- * @param images - default: those that the source of the run has found
+ * @param images - default: the unreadable images that the source of the run has found
  */
 export function warnOfSkipped(
   { source, state, listeners }: { source: Source; state: RunState; listeners: Listeners },

@@ -2,7 +2,7 @@ import type { DepthRow } from '../../measure/types.ts';
 import { html, type Part } from '../html.ts';
 import { barShare, fixed, orZero } from '../tables.ts';
 
-/** Returns a table of the distances of the class tree's levels from the origin; empty without a tree. */
+/** Returns a table of distances from the origin, one row per level of the class tree; empty without a tree. */
 export function depthTable(rows: readonly DepthRow[]): Part {
   if (rows.length === 0) return null;
   const farthest = Math.max(...rows.map(({ mean }) => orZero(mean)), 1e-9);

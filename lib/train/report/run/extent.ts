@@ -53,7 +53,7 @@ export function bestEvaluationText({ config, rows }: RunRecord): string | null {
   return `The best evaluation was after epoch ${best.epoch}: Recall@1 ${percent(at1(best))}% by ${name}${kept}.`;
 }
 
-/** Explains why there is no recall, and when it will be measured; null if there is recall. */
+/** Explains why recall was not measured, and when it will be; null if it was measured. */
 export function notEvaluatedText(record: RunRecord): string | null {
   const { config, rows } = record;
   if (evaluationsOf(rows).length > 0) return null;

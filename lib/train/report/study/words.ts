@@ -19,7 +19,7 @@ export function interval({ low, high }: Pick<Estimate, 'low' | 'high'>): string 
 /** Minimum number of seeds for an interval or a test. */
 export const fewestSeeds = 3;
 
-/** Returns the largest number of seeds that a setting has finished with. */
+/** Returns the largest number of finished seeds of any setting. */
 export function finishedSeeds(arms: readonly ArmSummary[]): number {
   return Math.max(0, ...arms.flatMap(({ cells }) => cells.map(({ estimate }) => estimate.count)));
 }
