@@ -39,18 +39,18 @@ export interface PlanOptions {
   draws?: number | null;
 }
 
-/** Name of the control with a Euclidean logit of the same slope as the hyperbolic logit. */
+/** Name of the control whose Euclidean logit has the same slope as the hyperbolic logit. */
 export const slopeMatched = 'slope-matched';
 /** The geometry that is studied, the geometry that it is compared with, and the control without curvature. */
 export const subject = 'hyperbolic' as const;
 export const baseline = 'euclidean' as const;
 export const chordControl = 'chordal' as const;
-/** The geometries of a study that names none. */
+/** The geometries of a study that does not list any. */
 export const defaultGeometries: readonly string[] = [baseline, subject, 'hybrid'];
 /** Name of the control that weights negatives explicitly. */
 export const hardNegatives = 'hard negatives';
 const defaultStrength = 1;
-/** The cosine at which the slopes are equal, which is typical of hard negatives early in training. */
+/** The cosine at which the slopes are equal; hard negatives typically have this cosine early in training. */
 export const matchedAt = 0.5;
 
 /** Maximum number of runs in a study, because plan, results and report are held in memory. */

@@ -77,7 +77,7 @@ export function checkSame(
 }
 
 /**
- * Opens the studies of a reproduction, each in a folder of its name, and writes reproduction.json.
+ * Opens the studies of a reproduction, each in a folder with its name, and writes reproduction.json.
  * @throws `ERR_HOROBALL_SWEEP_EXISTS` if another process has started a different reproduction there in the meantime
  */
 export async function openReproduction(path: string, record: ReproductionRecord): Promise<StudyFolder[]> {

@@ -48,8 +48,8 @@ const epochs = {
 } as const;
 
 /**
- * Returns the options of all runs on a data set: for the data sets of horoball, short runs from random weights; for others,
- * the published options.
+ * Returns the options of all runs on a data set: for `shapes` and the emoji data sets, short runs from random weights; for
+ * others, the published options.
  * @param quick - runs of a few epochs, which are enough to see the report but too short for conclusions
  */
 export function baseOf(ds: string, quick: boolean): Partial<RunConfig> {

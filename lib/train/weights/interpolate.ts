@@ -1,7 +1,7 @@
 import { coded } from '../../errors.ts';
 import type { NamedTensor } from '../lane/types.ts';
 
-/** An output sample along an axis: weights of the input samples `start`, `start + 1`, ..., which sum to 1. */
+/** An output sample along an axis: the weights (with sum 1) of the input samples `start`, `start + 1`, ... */
 interface Tap {
   start: number;
   weights: number[];
@@ -12,7 +12,7 @@ interface Tap {
  * kept; the others, which form a square grid, are resampled with antialiased bicubic interpolation.
  *
  * @param positions - position embeddings of shape [1, prefixTokens + side^2, width]
- * @param prefixTokens - tokens before the patches: 1 for the class, 2 with the distillation token
+ * @param prefixTokens - number of tokens before the patches: class, distillation and register tokens
  * @param grid - rows and columns of the new grid
  * @returns position embeddings of shape [1, prefixTokens + rows * columns, width]; the tensor itself if the grid is the same
  * @throws ERR_HOROBALL_WEIGHTS if the patches do not form a square grid

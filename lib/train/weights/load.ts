@@ -123,7 +123,7 @@ export async function loadWeights(
   }
 }
 
-/** Says what happened to the head of the file, and to that of the network. */
+/** Returns notices on the file's head and on the network's head. */
 function headNotices({
   dropped,
   isRandom,

@@ -148,7 +148,7 @@ function checkedOptions(given: PullOptions): PullOptions {
 /** The maximum delay of Node's timers, in milliseconds. */
 const maxWait = 2 ** 31 - 1;
 
-/** Extensions of weight files, by which a path is told from a name. */
+/** Extensions of weight files, which distinguish a path from a name. */
 const weightsExtension = /\.(safetensors|pth?|bin|ckpt|tar|npz|onnx)$/i;
 
 /**
