@@ -36,7 +36,7 @@ export interface ImageLoaderOptions {
   resize?: number | undefined;
   /** Training: smallest and largest area of a crop as a fraction of the image; default [0.2, 1]. */
   cropScale?: readonly [number, number] | undefined;
-  /** Training: smallest and largest width / height of a crop; default [3/4, 4/3]. */
+  /** Training: smallest and largest aspect ratio (width / height) of a crop; default [3/4, 4/3]. */
   ratio?: readonly [number, number] | undefined;
   /** Training: further random augmentation after the crop and the flip; absent by default. */
   augmentation?: Augmentation | undefined;

@@ -33,7 +33,7 @@ export async function locate(about: Published, root: string, needed: string): Pr
   throw missing(about, where, needed);
 }
 
-/** Returns the path of the first of several files or folders that exists in `root`. */
+/** Returns the path of the first file or folder in `paths` that exists in `root`. */
 export async function firstOf(about: Published, root: string, paths: readonly string[]): Promise<string> {
   for (const each of paths) if (await exists(path.join(root, each))) return path.join(root, each);
   throw missing(about, root, paths[0]!);

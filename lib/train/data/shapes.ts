@@ -40,7 +40,7 @@ export interface ShapesOptions {
   /** Side length of an image in pixels, from 16 to 1024; default 64. */
   size?: number | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
-  /** When aborted, the promise rejects with the signal's reason, and no files remain. */
+  /** If the signal is aborted, the promise rejects with its reason, and no files remain. */
   signal?: AbortSignal | undefined;
 }
 

@@ -18,7 +18,7 @@ export interface NamedTensor {
   readonly data: Float32Array;
 }
 
-/** A tensor as input. If float32 is expected, float64 values are rounded and integers are rejected. */
+/** An input tensor. If float32 is expected, float64 values are rounded and integers are rejected. */
 export interface AnyTensor {
   readonly shape: readonly number[];
   readonly data: TensorData;
@@ -26,7 +26,7 @@ export interface AnyTensor {
 
 /** Options of every call that returns a promise. */
 export interface WaitOptions {
-  /** When aborted, the promise rejects with the signal's reason, and queued work that has not started is dropped. */
+  /** If the signal is aborted, the promise rejects with its reason, and queued work that has not started is dropped. */
   signal?: AbortSignal;
 }
 

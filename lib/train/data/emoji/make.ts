@@ -37,7 +37,7 @@ export interface EmojiOptions {
   onProgress?: ((done: number, total: number) => void) | undefined;
   /** Receives messages about downloads, and about images that cannot be rendered. */
   onNote?: ((text: string) => void) | undefined;
-  /** When aborted, the promise rejects with the signal's reason, and no files remain. */
+  /** If the signal is aborted, the promise rejects with its reason, and no files remain. */
   signal?: AbortSignal | undefined;
 }
 

@@ -36,7 +36,7 @@ export async function fetchPackages(
   throw coded('ERR_HOROBALL_DOWNLOAD', `[data emoji] packages: ${message}, ${offlineAdvice}.`);
 }
 
-/** Returns the folder of a package below `root`, which is a project or its node_modules. */
+/** Returns the folder of a package. `root` is a project or its node_modules. */
 export async function locatePackage(
   root: string,
   { name }: Pinned,

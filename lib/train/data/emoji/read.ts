@@ -67,7 +67,7 @@ function normalizedCodepoints(hexcode: string): string {
   return points.filter((point) => point !== 'fe0f').join('-');
 }
 
-/** Reduces a label to lowercase letters, digits and hyphens, which is safe as a folder name. */
+/** Reduces a label to lowercase letters, digits and hyphens, so that it is safe as a folder name. */
 export function slug(label: string): string {
   const plain = label.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
   const spelled = plain.replaceAll('&', ' and ').replaceAll('#', ' hash ').replaceAll('*', ' asterisk ');
