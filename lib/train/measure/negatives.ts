@@ -86,7 +86,7 @@ function stripAnchors(classes: number, views: number): number[] {
   return Array.from({ length: count }, (_, i) => Math.floor((i * classes) / count) * views);
 }
 
-/** Returns the negatives of an anchor with the largest weights, in descending order. */
+/** Returns an anchor's negatives with the largest weights, in descending order. */
 function hardestOf(
   { q, rank, anchors }: NegativeWeights,
   anchor: number,

@@ -12,8 +12,8 @@ export interface Protocol {
   /** The values of k in Recall@k. */
   ks: readonly number[];
   /**
-   * Number of queries: the first images of the split; the others are the gallery. Default: each image is a query, and
-   * all others are its gallery.
+   * Number of queries, which are the first images of the split; the others are the gallery. By default, each image is a
+   * query, and all others are its gallery.
    */
   queries?: number | undefined;
 }
@@ -68,7 +68,7 @@ export function retrievalOf(
   };
 }
 
-/** The share of a single process, which has all queries. */
+/** The share of a single process: all queries. */
 const undivided: Share = { rank: 0, size: 1 };
 
 function listOf({ first, end }: Range): number[] {

@@ -73,7 +73,7 @@ export class ModelOptions {
     geometries: geometriesWith('distance'),
     ...untrained,
   });
-  /** Number n >= 0 of frozen blocks, in addition to the patch embedding; `null`: nothing is frozen. */
+  /** Number of frozen blocks, 0 or more, in addition to the patch embedding; `null`: nothing is frozen. */
   readonly freeze: RunOption<number | null> = model(orNone(count(0)), {
     help: 'number of frozen blocks; 0 freezes only the patch embedding, None freezes nothing',
     default: 0,

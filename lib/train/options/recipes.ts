@@ -131,7 +131,7 @@ export const recipes: readonly Recipe[] = [
   },
 ];
 
-/** Differences of the published code from the defaults of horoball; `--compat hypmix` follows the published code. */
+/** How the published code differs from the defaults of horoball; `--compat hypmix` follows the published code. */
 export const deviations: readonly string[] = [
   'It clips the gradient before unscaling it, so its steps are smaller than intended; --compat hypmix with --precision float16 does the same.',
   "It evaluates the hyperbolic distance between the Euclidean unit vectors, never between the head's hyperbolic outputs: the ranking equals that of the cosine similarity while c is well below 1, and is meaningless for c above about 0.9.",

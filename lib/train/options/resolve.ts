@@ -86,8 +86,8 @@ function shorthands(given: Readonly<Record<string, unknown>>): Record<string, un
 
 /**
  * Overrides options. A shorthand in `overrides` also replaces the options of `base` that it sets. If `overrides`
- * contains `ep`, an `eval_ep` of `base` with only the last epoch, as in published commands, becomes the new last epoch;
- * any other `eval_ep` of `base` becomes the default.
+ * contains `ep`, the `eval_ep` of `base` changes: a list of only the last epoch, as in published commands, becomes the new
+ * last epoch; any other value becomes the default.
  */
 export function overrideOptions(
   base: Readonly<Record<string, unknown>>,

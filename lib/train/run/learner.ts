@@ -44,7 +44,7 @@ export interface FinishOptions {
   wantPoints: boolean;
   /** The losses on the class tree. */
   tree?: TreeTerms | null;
-  /** Whether this rank wants the run to stop. */
+  /** Whether a stop was requested on this rank. */
   stop?: boolean;
 }
 
@@ -59,7 +59,7 @@ export interface StepOutcome {
   tree?: TreeValues | null;
   /** Ball points of the batch (rows x dim), if requested. */
   points: Float32Array | null;
-  /** Whether any rank wants the run to stop. */
+  /** Whether a stop was requested on any rank. */
   stop?: boolean;
 }
 

@@ -17,7 +17,7 @@ import type {
 import { trainedGeometries } from '../options/define.ts';
 import type { InvalidLines, Row } from './record.ts';
 
-/** Option of a check: ends the validation of a list at its first invalid value, as a wrong type does; see `parsedBy`. */
+/** Option of a Zod check: ends the validation of a list at its first invalid value, as a wrong type does; see `parsedBy`. */
 const abort = { abort: true };
 
 /**

@@ -34,7 +34,7 @@ const caveat =
 
 const same = (one: number, other: number): boolean => Math.abs(one - other) < 1e-9;
 
-/** States the highest recall and all settings that reach it, because small test sets produce ties. */
+/** States the highest recall and any ties, which are common with small test sets. */
 function leadText(first: ArmSummary, done: readonly ArmSummary[], alone: boolean): string {
   const { cell, estimate } = first.best!;
   const share = `${percent(estimate.mean)}%`;
