@@ -82,9 +82,9 @@ export const headConstants = {
 } as const;
 
 /**
- * The terms of each geometry's logit: the inner product, a distance, and lambda. For the distance of tied heads:
- * whether it depends on c, and the norm of its gradient (0 if not constant). For two heads: the space of the points. The full
- * cards in lib/cards.ts need the core.
+ * The logit of each geometry: whether it has an inner product, a distance and lambda (`weighted`). With tied heads:
+ * whether the distance depends on c (`curved`), and the norm of its gradient (`slope`; 0 if not constant). With two
+ * heads: the space of the points. The full cards in lib/cards.ts need the core.
  */
 export const geometryTerms = {
   hybrid: { inner: true, distance: true, weighted: true, curved: true, slope: 1, points: 'ball' },

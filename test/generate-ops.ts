@@ -107,11 +107,9 @@ function boundCall(name: string, fields: Fields): string {
     kind === 'matrix' ? `a.${field}.data, a.${field}.rows, a.${field}.cols` : `a.${field}`,
   );
   return `
-/** The arguments of \`${name}\`. */
 export interface ${type} {
 ${members}}
 
-/** Calls the core's \`${name}\`. */
 export function ${name}(core: Pick<PlacedCalls, '${name}'>, a: ${type}): Outcome {
   // biome-ignore format: one argument per line
   return core.${name}(
@@ -158,9 +156,9 @@ export const headConstants = {
 ${headConstants()}} as const;
 
 /**
- * The terms of each geometry's logit: the inner product, a distance, and lambda. For the distance of tied heads:
- * whether it depends on c, and the norm of its gradient (0 if not constant). For two heads: the space of the points. The full
- * cards in lib/cards.ts need the core.
+ * The logit of each geometry: whether it has an inner product, a distance and lambda (`weighted`). With tied heads:
+ * whether the distance depends on c (`curved`), and the norm of its gradient (`slope`; 0 if not constant). With two
+ * heads: the space of the points. The full cards in lib/cards.ts need the core.
  */
 export const geometryTerms = {
 ${geometryCards().map(termsOf).join('')}} as const;

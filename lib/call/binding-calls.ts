@@ -31,7 +31,6 @@ export interface PlacedCalls {
   augment: Placed;
 }
 
-/** The arguments of `pairwise`. */
 export interface PairwiseCall {
   metric: number;
   guards: number;
@@ -44,7 +43,6 @@ export interface PairwiseCall {
   job: number;
 }
 
-/** Calls the core's `pairwise`. */
 export function pairwise(core: Pick<PlacedCalls, 'pairwise'>, a: PairwiseCall): Outcome {
   // biome-ignore format: one argument per line
   return core.pairwise(
@@ -60,7 +58,6 @@ export function pairwise(core: Pick<PlacedCalls, 'pairwise'>, a: PairwiseCall): 
   );
 }
 
-/** The arguments of `pairwiseVjp`. */
 export interface PairwiseVjpCall {
   metric: number;
   guards: number;
@@ -76,7 +73,6 @@ export interface PairwiseVjpCall {
   job: number;
 }
 
-/** Calls the core's `pairwiseVjp`. */
 export function pairwiseVjp(core: Pick<PlacedCalls, 'pairwiseVjp'>, a: PairwiseVjpCall): Outcome {
   // biome-ignore format: one argument per line
   return core.pairwiseVjp(
@@ -95,7 +91,6 @@ export function pairwiseVjp(core: Pick<PlacedCalls, 'pairwiseVjp'>, a: PairwiseV
   );
 }
 
-/** The arguments of `contrast`. */
 export interface ContrastCall {
   geometry: number;
   guards: number;
@@ -120,7 +115,6 @@ export interface ContrastCall {
   job: number;
 }
 
-/** Calls the core's `contrast`. */
 export function contrast(core: Pick<PlacedCalls, 'contrast'>, a: ContrastCall): Outcome {
   // biome-ignore format: one argument per line
   return core.contrast(
@@ -148,7 +142,6 @@ export function contrast(core: Pick<PlacedCalls, 'contrast'>, a: ContrastCall): 
   );
 }
 
-/** The arguments of `pairLoss`. */
 export interface PairLossCall {
   variant: number;
   geometry: number;
@@ -187,7 +180,6 @@ export interface PairLossCall {
   job: number;
 }
 
-/** Calls the core's `pairLoss`. */
 export function pairLoss(core: Pick<PlacedCalls, 'pairLoss'>, a: PairLossCall): Outcome {
   // biome-ignore format: one argument per line
   return core.pairLoss(
@@ -229,7 +221,6 @@ export function pairLoss(core: Pick<PlacedCalls, 'pairLoss'>, a: PairLossCall): 
   );
 }
 
-/** The arguments of `select`. */
 export interface SelectCall {
   metric: number;
   guards: number;
@@ -246,7 +237,6 @@ export interface SelectCall {
   job: number;
 }
 
-/** Calls the core's `select`. */
 export function select(core: Pick<PlacedCalls, 'select'>, a: SelectCall): Outcome {
   // biome-ignore format: one argument per line
   return core.select(
@@ -266,7 +256,6 @@ export function select(core: Pick<PlacedCalls, 'select'>, a: SelectCall): Outcom
   );
 }
 
-/** The arguments of `centers`. */
 export interface CentersCall {
   metric: number;
   guards: number;
@@ -280,7 +269,6 @@ export interface CentersCall {
   job: number;
 }
 
-/** Calls the core's `centers`. */
 export function centers(core: Pick<PlacedCalls, 'centers'>, a: CentersCall): Outcome {
   // biome-ignore format: one argument per line
   return core.centers(
@@ -297,7 +285,6 @@ export function centers(core: Pick<PlacedCalls, 'centers'>, a: CentersCall): Out
   );
 }
 
-/** The arguments of `encode`. */
 export interface EncodeCall {
   metric: number;
   guards: number;
@@ -317,7 +304,6 @@ export interface EncodeCall {
   job: number;
 }
 
-/** Calls the core's `encode`. */
 export function encode(core: Pick<PlacedCalls, 'encode'>, a: EncodeCall): Outcome {
   // biome-ignore format: one argument per line
   return core.encode(
@@ -340,7 +326,6 @@ export function encode(core: Pick<PlacedCalls, 'encode'>, a: EncodeCall): Outcom
   );
 }
 
-/** The arguments of `probe`. */
 export interface ProbeCall {
   metric: number;
   guards: number;
@@ -367,7 +352,6 @@ export interface ProbeCall {
   job: number;
 }
 
-/** Calls the core's `probe`. */
 export function probe(core: Pick<PlacedCalls, 'probe'>, a: ProbeCall): Outcome {
   // biome-ignore format: one argument per line
   return core.probe(
@@ -397,7 +381,6 @@ export function probe(core: Pick<PlacedCalls, 'probe'>, a: ProbeCall): Outcome {
   );
 }
 
-/** The arguments of `delta`. */
 export interface DeltaCall {
   distances: CallMatrix;
   base: number;
@@ -408,7 +391,6 @@ export interface DeltaCall {
   job: number;
 }
 
-/** Calls the core's `delta`. */
 export function delta(core: Pick<PlacedCalls, 'delta'>, a: DeltaCall): Outcome {
   // biome-ignore format: one argument per line
   return core.delta(

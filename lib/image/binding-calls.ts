@@ -2,7 +2,6 @@
 // lib/call/binding-calls.ts documents threads and job.
 import type { Outcome, PlacedCalls } from '../call/binding-calls.ts';
 
-/** The arguments of `resample`. */
 export interface ResampleCall {
   width: number;
   height: number;
@@ -24,7 +23,6 @@ export interface ResampleCall {
   job: number;
 }
 
-/** Calls the core's `resample`. */
 export function resample(core: Pick<PlacedCalls, 'resample'>, a: ResampleCall): Outcome {
   // biome-ignore format: one argument per line
   return core.resample(
@@ -49,7 +47,6 @@ export function resample(core: Pick<PlacedCalls, 'resample'>, a: ResampleCall): 
   );
 }
 
-/** The arguments of `augment`. */
 export interface AugmentCall {
   size: number;
   steps: number;
@@ -60,7 +57,6 @@ export interface AugmentCall {
   job: number;
 }
 
-/** Calls the core's `augment`. */
 export function augment(core: Pick<PlacedCalls, 'augment'>, a: AugmentCall): Outcome {
   // biome-ignore format: one argument per line
   return core.augment(
