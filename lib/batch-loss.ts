@@ -24,7 +24,7 @@ export const batchLosses: readonly ['views', ...typeof contrastiveLosses, 'proxy
 ];
 export type BatchLoss = (typeof batchLosses)[number];
 
-/** All parameters; the core expects every one of them for any loss. */
+/** The parameters of all losses: the core expects all of them, whatever the loss. */
 export type SimilarityNumbers = Record<ParameterOf<LossWithParameters>, number>;
 
 interface LossFacts {

@@ -1,5 +1,5 @@
 // A separate module, never bundled: file tracers (@vercel/nft, Turbopack) follow `require` only if it is created
-// exactly like this. lib/tasks/minify.ts keeps it.
+// as below, so lib/tasks/minify.ts does not inline it.
 import { createRequire } from 'node:module';
 
 /**
@@ -11,7 +11,7 @@ export interface BinaryFiles {
   readonly own: readonly string[];
   readonly wasm: string;
   readonly worker: string;
-  /** The worker thread of embedTree. */
+  /** Path of the worker script of `embedTree`. */
   readonly tree: string;
   /** Returns the binaries of the installed packages for this platform, at most one per C library. */
   packaged(): Iterable<string>;

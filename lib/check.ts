@@ -128,10 +128,7 @@ export function checkText(operation: string, argument: string, value: unknown): 
   throw typeError(operation, argument, 'a string', quoted(value));
 }
 
-/**
- * Whether a value is a typed array of one of the classes. A proxy of an array is an instance, but the getters of its class
- * reject it.
- */
+/** Whether a value is a typed array of one of the classes. `instanceof` alone also accepts a proxy, whose getters throw. */
 export function isTyped<T>(value: unknown, ...classes: readonly (new () => T)[]): value is T {
   return ArrayBuffer.isView(value) && classes.some((Class) => value instanceof (Class as new () => object));
 }
@@ -155,8 +152,8 @@ export function isIterable(value: unknown): value is Iterable<unknown> {
 }
 
 /**
- * Copies an array of exactly `count` elements; null for any other value. Its length is read once, because a proxy may have
- * a billion elements at the next reading.
+ * Copies an array of exactly `count` elements; null for any other value. The length of the array is read once, because
+ * a proxy may return a huge length the next time.
  */
 export function listOf(value: unknown, count: number): unknown[] | null {
   if (!Array.isArray(value) || value.length !== count) return null;
@@ -233,7 +230,7 @@ export function integer(
   throw refuse(operation, argument, `an integer ${range}`, quoted(value));
 }
 
-/** Returns the index of a name in a list, which is the core's number for it. */
+/** Returns the index of a name in a list; the core uses this index for the name. */
 export function choice(
   operation: string,
   argument: string,
@@ -271,7 +268,7 @@ export function threadCount(operation: string, threads: number | undefined): num
   return threads === undefined ? 0 : integer(operation, 'threads', threads, 1, mostThreads);
 }
 
-/** The core's number for a device: -2 auto, -1 the CPU, n the n-th CUDA device. */
+/** Returns the core's number for a device: -2 for auto, -1 for the CPU, N for `cuda:N`. */
 export function deviceIndex(operation: string, device: Device | undefined): number {
   if (device === undefined || device === 'cpu') return -1;
   if (device === 'auto') return -2;

@@ -15,7 +15,7 @@ export interface Core extends PlacedCalls {
   describeCalls(): string;
   /**
    * Version of the function tables (kAbi in native/core.h); an addon that uses the tables must have the same version.
-   * Null without function tables.
+   * Null if the core has no function tables.
    */
   readonly abi: number | null;
   /** The names of the numeric arguments of a row-wise call, in order; lib/row/call.ts is generated from them. */
@@ -51,7 +51,10 @@ export interface Core extends PlacedCalls {
   cancel(job: number): void;
   /** The last job number of lib/call/run.ts, kept here because a bundle may contain a second copy of that file. */
   lastJob?: number;
-  /** A type-tagged handle of the function table of a device (-1: the CPU) or CPU level, for another addon; null if unavailable. */
+  /**
+   * Returns the function table of a device (-1: the CPU) or of a CPU level, as a type-tagged handle for another addon;
+   * null if unavailable.
+   */
   backend(which: number | string): object | null;
   /** Loads a shared library by its absolute path. */
   dlopenLibrary(path: string): void;

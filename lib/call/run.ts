@@ -39,7 +39,7 @@ export function runSync<R>(operation: string, prepared: Prepared<R>): R {
   return prepared.finish();
 }
 
-/** Returns the next job number. It is never 0, which marks a synchronous call, and repeats after four billion jobs. */
+/** Returns the next job number. Skips 0, which marks a synchronous call; numbers repeat after four billion jobs. */
 function nextJob(): number {
   const binary = core();
   const last = binary.lastJob ?? 0;
@@ -131,7 +131,7 @@ function end(steps: Steps<unknown>): void {
   }
 }
 
-/** Throws the signal's reason if the signal is aborted, and a TypeError unless it is an AbortSignal or undefined. */
+/** Throws a TypeError for an invalid signal, and the signal's reason if the signal is aborted. */
 export function throwIfAborted(operation: string, signal: AbortSignal | undefined): void {
   if (signal === undefined) return;
   checkSignal(operation, signal);

@@ -138,7 +138,7 @@ export class Session {
   }
 }
 
-/** Returns the URL of a runtime, resolved from this package or from the program's folder; undefined if not installed. */
+/** Returns the URL of a runtime, resolved from this package or the working directory; undefined if not installed. */
 function find(runtime: Runtime): string | undefined {
   const ways = [
     () => runtimeFile(runtime),
