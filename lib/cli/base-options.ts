@@ -28,7 +28,7 @@ export async function baseOptions(
 
 const optionsSchema = z.record(z.string(), z.unknown());
 
-/** Reads a run's configuration without its name, which belongs to that run. */
+/** Reads the options of a configuration file, except `name`, which identifies a single run. */
 async function readConfig(command: string, file: string): Promise<Record<string, unknown>> {
   try {
     const options = optionsSchema.safeParse(await readRecordFile(file));

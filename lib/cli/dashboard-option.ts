@@ -2,7 +2,6 @@ import { Option } from 'commander';
 import { coded } from '../errors.ts';
 import { defaultPort } from '../train/dashboard/local-server.ts';
 
-/** `--dashboard [port]`. */
 export function dashboardOption(): Option {
   const text = 'serve a live page of the run at http://127.0.0.1:<port>/; 0 picks a free port';
   const option = new Option('--dashboard [port]', text).preset(String(defaultPort));

@@ -140,7 +140,7 @@ async function evaluateBackbone(given: Given, { perQuery, split, json }: Options
   meter.say(recallText([{ name: spaceNames.body, recall }]));
 }
 
-/** Opens the images of an evaluation, and says how many of the classes they have: a folder is divided by classes. */
+/** Opens the split to evaluate, and reports its numbers of images and classes. */
 async function openSplit(
   config: RunConfig,
   name: EvaluatedSplit,

@@ -4,8 +4,8 @@ import type { HealthRow } from '../train/run/record.ts';
 const pauseMs = 10_000;
 
 /**
- * Reports numerical health at the end of an epoch: at most every ten seconds, but immediately if a value reaches or leaves
- * a limit or a step was skipped, and not at all while nothing changes.
+ * Reports changes of numerical health at the end of an epoch, at most every ten seconds. Reports immediately if a step was
+ * skipped, or if the first value reaches a limit or the last one leaves it.
  */
 export class HealthReporter {
   readonly #say: (text: string) => void;

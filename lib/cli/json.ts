@@ -1,4 +1,4 @@
-/** Writes one JSON object per line to stdout, for programs. */
+/** Writes a value to stdout as one line of JSON, for programs. */
 export function jsonLine(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }

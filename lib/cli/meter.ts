@@ -81,8 +81,8 @@ export class Meter implements Disposable {
   }
 
   /**
-   * Shows steps of unequal length, such as those of a build, with the elapsed time, because no ETA can be estimated
-   * from them: `building the training addon  33%  elapsed 01:05`.
+   * Shows steps of unequal length, such as build steps. Shows the elapsed time, because no ETA can be estimated:
+   * `building the training addon  33%  elapsed 01:05`.
    * @param done - completed steps
    */
   steps(label: string, done: number, total: number): void {

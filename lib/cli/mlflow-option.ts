@@ -1,7 +1,6 @@
 import { Option } from 'commander';
 import { coded } from '../errors.ts';
 
-/** `--mlflow url`. */
 export function mlflowOption(): Option {
   const text = 'log the run to the MLflow tracking server at this URL';
   return new Option('--mlflow <url>', text);

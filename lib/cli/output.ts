@@ -65,7 +65,7 @@ export async function checkOutputFolder(option: string, folder: string): Promise
 
 /**
  * Creates and removes a file. Checking permissions is not enough: the file system may be read-only, or the folder may
- * not accept files.
+ * reject new files.
  */
 async function tryFolder(folder: string): Promise<void> {
   await removeAbandoned(join(folder, 'horoball'));

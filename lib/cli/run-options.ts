@@ -30,7 +30,7 @@ export interface RunOptionsAdded {
   defaults?: Readonly<Partial<Record<OptionName, string>>>;
   /** Descriptions of options that have another effect in the command. */
   helps?: Readonly<Partial<Record<OptionName, string>>>;
-  /** Descriptions of the accepted values, for options of which the command accepts fewer values. */
+  /** Descriptions of the accepted values, for options of which the command accepts only some values. */
   values?: Readonly<Partial<Record<OptionName, string>>>;
 }
 
@@ -75,10 +75,7 @@ export function addRunOptions(
   adviseOnUnknown(command);
 }
 
-/**
- * Advises on options of timm: replaces the similar names that commander suggests for an unknown option, if the command
- * has the counterpart.
- */
+/** Gives advice on unknown options that timm has, instead of the similar names that commander suggests. */
 function adviseOnUnknown(command: Command): void {
   const report = command.error.bind(command);
   const accepts = (name: string): boolean => command.options.some(({ long }) => long === `--${name}`);
@@ -153,7 +150,7 @@ function shown(value: unknown): string {
   return value === null ? 'None' : String(value);
 }
 
-/** Returns the property under which commander stores `--num-samples`. */
+/** Returns the property in which commander stores an option: `numSamples` for `num_samples`. */
 function camelCase(name: string): string {
   return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }

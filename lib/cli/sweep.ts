@@ -29,7 +29,7 @@ interface SweepOptions extends Record<string, unknown> {
   json?: boolean;
 }
 
-/** Options of a run of at most 55 seconds on two cores, long enough to distinguish temperatures. */
+/** Options of a short run: at most 55 seconds on two cores, but long enough to distinguish temperatures. */
 const shortRun: Readonly<Partial<RunConfig>> = { ep: 60 };
 const secondsOfShortRun = 55;
 const defaultTemperatures = '0.05,0.1,0.2';
@@ -134,7 +134,7 @@ type Axes = Readonly<Partial<Record<AxisName, Axis>>>;
  * Describes the number of runs: `12 runs: 2 lr x 3 t x 2 seeds`. Lists the axes if every combination is a setting, which is
  * not so with controls, random settings, or options that a geometry does not use.
  *
- * @param added - the axes that were not given, whose values are explained
+ * @param added - axes that were not given; the text states their default values
  */
 function sizeText({ cells, seeds }: StudyPlan, axes: Axes = {}, added: Axes = {}): string {
   const lists = Object.entries(axes).flatMap(([name, axis]) =>
