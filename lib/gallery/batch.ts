@@ -1,10 +1,12 @@
-// Exact searches of many queries in an index. If the points have clusters, the lists rule out most rows. Otherwise, comparing
-// every query with every row in tiles takes less time. A sample of the queries decides: whether the nearest lists, with half
-// of the rows, prove most of its results. The decision depends only on the points, so it is reproducible.
+// Exact searches for many queries in an index. If the points form clusters, the lists rule out most rows. Otherwise,
+// comparing every query with every row in tiles is faster. To decide, a sample of the queries is searched in the nearest
+// lists, with at most half of the rows. If this proves at least half of the results, the other queries are searched in
+// the same way; queries without a proven result are then searched in tiles. The decision does not depend on timing, so it
+// is reproducible.
 //
-// Both ways give the same bits. Tiles compute distances in the type of the rows, so they only propose candidates, which a
-// small index of these candidates ranks. A result counts only if no other row can be as near, whatever the rounding
-// errors of the tiles; the other queries are searched by lists.
+// Both methods return the same bits. Tiles compute distances in the type of the rows, so they only propose candidates; a
+// small index of the candidates then ranks them. A result counts only if no other row can be as near, whatever the
+// rounding errors of the tiles. The remaining queries are searched by lists.
 import { pause, type Steps } from '../call/run.ts';
 import { gatherRows, inSlices, range, rowsPerSlice } from '../call/slices.ts';
 import { allocate, allocateArray, type Matrix, type Reals, zeros } from '../matrix.ts';
@@ -19,16 +21,16 @@ import {
   searchLists,
 } from './lists.ts';
 
-/** Least number of queries for tiles: for fewer, preparing all rows takes longer than the index. */
+/** Minimum number of queries for tiles: for fewer, preparing all rows takes longer than searching the index. */
 export const leastTiled = 128;
-/** Least number of rows per candidate for tiles: for fewer, ranking the candidates takes too large a part of the time. */
+/** Minimum number of rows per candidate for tiles: for fewer, ranking the candidates takes too much of the time. */
 export const rowsPerCandidate = 2048;
-/** Queries per decision, and those that decide. */
+/** Maximum number of queries per decision, and approximate size of their sample. */
 const mostQueries = 4096;
 const sampled = 8;
-/** Number of lists that are ordered for the decision. */
+/** Maximum number of lists that are sorted by distance for the decision. */
 const mostOrdered = 4096;
-/** Candidates that share an index. */
+/** Approximate number of candidates in one small index. */
 const groupCandidates = 1024;
 /** Largest coordinate of a query, and range of distances, for which float32 squares neither overflow nor underflow. */
 const largest = 1e15;
@@ -46,7 +48,7 @@ interface Search<T extends Reals> {
   readonly result: ProvenNeighbors<T>;
 }
 
-/** Finds the nearest rows; `index` covers all of `rows`. Results are those of {@link searchLists}. */
+/** Finds the nearest rows, with the same results as {@link searchLists}; `index` covers all of `rows`. */
 export function* searchBatch<T extends Reals>(
   operation: string,
   queries: Matrix<T>,
@@ -72,7 +74,7 @@ export function* searchBatch<T extends Reals>(
   return result;
 }
 
-/** Searches the queries at the given positions in the faster way. */
+/** Searches the queries at the given positions by lists or in tiles, as their sample decides. */
 function* decided<T extends Reals>(search: Search<T>, at: Int32Array): Steps<void> {
   const step = Math.floor(at.length / sampled) || 1;
   const sample = at.filter((_, i) => i % step === 0);
@@ -87,12 +89,12 @@ function* decided<T extends Reals>(search: Search<T>, at: Int32Array): Steps<voi
   if (rest.length > 0) yield* listed(search, rest, search.index.centers.rows);
 }
 
-/** Returns those of the given positions whose results are not proven yet. */
+/** Returns the given positions whose results are not proven yet. */
 function unproven({ result }: Search<Reals>, at: Int32Array): Int32Array {
   return at.filter((position) => result.proven[position] !== 1);
 }
 
-/** Returns how many lists, nearest first, have at most half of the rows: the median for the queries `at`. */
+/** Returns the number of nearest lists that together have at most half of the rows: the median over the queries `at`. */
 function* listsOfHalf<T extends Reals>(search: Search<T>, at: Int32Array): Steps<number> {
   const { operation, metric, options, index } = search;
   const { queries } = yield* gathered(search, at);
@@ -145,12 +147,18 @@ function* tiled<T extends Reals>(search: Search<T>, at: Int32Array): Steps<void>
   }
 }
 
-/** Number of candidates per query: more than k, so that the last is usually farther than rounding errors explain. */
+/**
+ * Number of candidates per query: more than k, so that the last is usually farther than the k-th by more than the
+ * rounding error.
+ */
 function tiledCount(k: number): number {
   return 16 * Math.ceil((k + 6) / 16);
 }
 
-/** Returns the queries for which float32 squares neither overflow nor underflow, given their last candidate's distance. */
+/**
+ * Returns the queries for which float32 squares neither overflow nor underflow.
+ * @param last - returns the distance of a query's last candidate
+ */
 function* rowsInRange({ data, rows, cols }: Matrix, last: (i: number) => number): Steps<number[]> {
   const found: number[] = [];
   const isSmall = (value: number): boolean => Math.abs(value) < largest;
@@ -164,14 +172,15 @@ function* rowsInRange({ data, rows, cols }: Matrix, last: (i: number) => number)
 }
 
 /**
- * Returns a bound of the relative error of distances in tiles. The product of d columns has an error of at most d 2^-24
- * relative to the squared norms, and the squared difference is at least a tenth of these (kFair, native/ops/near.h).
+ * Returns a bound on the relative error of distances in tiles. In float32, an inner product of d columns has an error of
+ * at most d 2^-24 relative to the sum of the squared norms. Squared differences below a tenth of this sum are not
+ * computed from the inner product (kFair, native/ops/near.h).
  */
 function roundingError({ data, cols }: Matrix): number {
   return 10 * (cols + 16) * (data.BYTES_PER_ELEMENT === 4 ? 2 ** -24 : 2 ** -53);
 }
 
-/** Ranks the candidates of each query like {@link searchLists}, by an index of these candidates with a list per query. */
+/** Ranks the candidates of each query: builds an index of all candidates, with one list per query, and searches it. */
 function* ranked<T extends Reals>(
   search: Search<T>,
   at: Int32Array,

@@ -1,5 +1,5 @@
-// The file of a gallery: rows, numbers and labels as safetensors, the metric in the metadata, and of an index, if any, only
-// the centers and the list of each row. The rest of the index is recomputed from the rows.
+// A gallery file is a safetensors file with the rows, numbers and labels, and the metric in its metadata. Of an index, it
+// contains only the centers and the list of each row; the rest is recomputed from the rows.
 import { runSteps, type Steps } from '../call/run.ts';
 import { inSlices } from '../call/slices.ts';
 import { type Coded, coded } from '../errors.ts';
@@ -13,7 +13,7 @@ import { moved, remainingLists, rowsOfStore, type Store } from './store.ts';
 /** Maximum number of JSON values in the metadata of a file; `writeStore` writes about five. */
 const maxMetadataValues = 100;
 
-/** Writes the remaining rows of a store; `about` is the metric and the next row number. */
+/** Writes the rows of a store that were not removed; `about` is the metric and the next row number. */
 export async function writeStore(
   operation: string,
   path: string,

@@ -126,8 +126,8 @@ export function* trainCenters<T extends Reals>(
   for (let iteration = 0; iteration < rounds; ++iteration) {
     yield* assign(operation, sample, centers, call, lists, 0, progress);
     yield* moveCenters(operation, sample, centers, lists, counts, call);
-    // A center without rows is moved to a random row. Its value is undefined: the native core leaves it unchanged, but
-    // WebAssembly does not copy the old centers in.
+    // Moves each center without rows to a random row: the native core leaves it unchanged, but the WebAssembly core sets
+    // it to arbitrary values.
     for (let list = 0; list < centers.rows; ++list) {
       if (counts[list] !== 0) continue;
       const from = found[Math.floor(next() * found.length)]! * rows.cols;
@@ -157,7 +157,10 @@ function* assign<T extends Reals>(
   }
 }
 
-/** Moves each center to the mean of its rows; a center without rows stays. `counts` gets the rows of each list. */
+/**
+ * Moves each center to the mean of its rows; the value of a center without rows is undefined. `counts` receives the
+ * number of rows per list.
+ */
 export function* moveCenters(
   operation: string,
   rows: Matrix,

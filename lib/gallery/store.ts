@@ -120,7 +120,7 @@ export function* remainingLists({ alive, index }: Store<Reals>): Steps<Int32Arra
   return kept.slice(0, count);
 }
 
-/** Returns the index of `old` for the store to which its remaining rows were moved. */
+/** Returns the index for a store to which the remaining rows of `old` were moved. */
 export function* movedIndex<T extends Reals>(
   operation: string,
   old: Store<T>,
