@@ -160,7 +160,8 @@ async function fiveBits(bytes: Buffer, header: Header, pitch: number): Promise<P
 }
 
 /**
- * Expands RLE8 or RLE4 to one byte per pixel, in the order of the file. As in Pillow, an encoded run ends with its row.
+ * Expands RLE8 or RLE4 to one byte per pixel, in the order of the file. As in Pillow, an encoded run stops at the end of
+ * its row.
  */
 function unpackRuns(bytes: Buffer, { width, height, compression, begin }: Header): Uint8Array {
   const nibbles = compression === 'rle4';

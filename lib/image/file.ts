@@ -11,7 +11,7 @@ const metadataBytes = 1 << 26;
 
 /**
  * Reads an image file. Named pipes, devices, folders and files that consist almost entirely of holes are rejected
- * before anything is read. Files of other formats are rejected after their first bytes are read.
+ * before anything is read. Files of unsupported formats are rejected after their first bytes are read.
  *
  * @throws `ERR_HOROBALL_PICTURE`; file system errors
  */

@@ -26,7 +26,7 @@ const signatures: readonly (readonly [ImageFormat, ...string[]])[] = [
 export const signatureLength = 16;
 
 /**
- * Detects the format from the first bytes; undefined for any other format. No other format is passed to the decoder:
+ * Detects a supported format from the first bytes; undefined for anything else. Other formats never reach the decoder:
  * SVG and PDF, for example, need an interpreter, in which a file of 2 kB can take minutes.
  */
 export function formatOf(bytes: Uint8Array): ImageFormat | undefined {

@@ -84,7 +84,7 @@ export async function decodePnm(bytes: Buffer, maxPixels: number): Promise<Pixel
   return { data, width, height, layout: kind === 3 ? 'rgb' : 'gray' };
 }
 
-/** Lower bound in bytes of plain-text pixels, so that a short file cannot cause a large allocation. */
+/** Returns the minimum size of plain-text pixels in bytes, so that a short file cannot cause a large allocation. */
 function bytesOfPlain({ kind, width, height }: Header): number {
   const values = width * height * (kind === 3 ? 3 : 1);
   return kind === 1 ? values : 2 * values - 1;

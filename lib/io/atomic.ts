@@ -5,7 +5,10 @@ import { atFile } from './file-errors.ts';
 import { syncFolder } from './folder.ts';
 import { type OpenFile, openFile } from './thread-file.ts';
 
-/** Before a file of this size is written, abandoned temporary files are removed. Searching for them is fast beside it. */
+/**
+ * Before a file of at least this size is written, abandoned temporary files are removed. Finding them takes much less
+ * time than writing the file.
+ */
 const largeBytes = 2 ** 22;
 
 /**
@@ -39,10 +42,10 @@ export async function writeAtomically(
   }
 }
 
-/** What {@link writeAtomically} adds to a file's name for its temporary file, which starts with a dot. */
+/** The suffix of the temporary files of {@link writeAtomically}, whose names start with a dot. */
 const suffix = /\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/;
 
-/** Removes the temporary files that killed processes left in a folder, to which no other process may write. */
+/** Removes the temporary files that killed processes left in a folder. No other process may write to the folder. */
 export async function removeTemporaries(folder: string): Promise<void> {
   for (const name of await readdir(folder))
     if (name.startsWith('.') && suffix.test(name)) await rm(join(folder, name), { force: true });

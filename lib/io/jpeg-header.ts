@@ -35,8 +35,8 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
 }
 
 /**
- * Whether a JPEG file has more than `most` scans. Each scan is a pass over all pixels, but may consist of a few bytes. As
- * decoders do, skips bytes between segments that are not markers.
+ * Whether a JPEG file has more than `most` scans. Each scan is a pass over all pixels, but may consist of a few bytes.
+ * Like decoders, skips stray bytes between segments.
  */
 export function hasMoreScans(bytes: Buffer, most: number): boolean {
   let scans = 0;

@@ -1,7 +1,8 @@
 import { type Coded, coded } from '../errors.ts';
 
 /**
- * Maximum number of values in a horoball file: far more than the charts of a report need, and about 200 MB in memory.
+ * Maximum number of values in a JSON file of horoball: far more than the charts of a report need, and about 200 MB in
+ * memory.
  */
 const maxOwnValues = 2 ** 20;
 /** Maximum number of values in the options of a run or network, which have about a hundred. */

@@ -4,7 +4,7 @@ import { type Coded, coded } from '../errors.ts';
 import { damaged } from './mat-elements.ts';
 
 const inflateAsync = promisify(inflate);
-/** Maximum number of compressed bytes that are inflated on this thread, to at most 4 MB. */
+/** Maximum compressed size in bytes of data that is inflated on this thread; the result has at most about 4 MB. */
 const maxInline = 2 ** 12;
 /** Maximum file size: MATLAB limits each variable of this format to 2 GiB. */
 export const maxFile: number = 2 ** 31 - 1;

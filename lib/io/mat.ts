@@ -20,7 +20,7 @@ const numeric: Readonly<Record<number, readonly [name: string, dtype: Dtype]>> =
   14: ['int64', 'I64'],
   15: ['uint64', 'U64'],
 };
-/** Unsupported classes: those that are not data, and those that annotation files do not use. */
+/** Unsupported classes: they are not data, or annotation files do not use them. */
 const refusedClasses: Readonly<Record<number, string>> = {
   3: 'object',
   5: 'sparse',
@@ -49,7 +49,7 @@ export interface ReadMatOptions {
 
 /**
  * Reads a MATLAB level 5 file (written by `save -v7` or `save -v6`): numbers, text, cells and structs, compressed or
- * not, of either byte order. Objects, functions and sparse matrices among them become values of kind `unsupported`.
+ * not, of either byte order. Objects, functions and sparse matrices become values of kind `unsupported`.
  * Files that contain nothing else, and files of level 7.3 (HDF5) or level 4, are rejected with an error that states the
  * reason.
  *

@@ -49,7 +49,7 @@ class PthStorage extends PickleObject {
   }
 }
 
-/** A tensor in a `.pth` file, by the location of its elements. `PthFile.read` reads them. */
+/** A tensor in a `.pth` file: the location of its elements, which `PthFile.read` reads. */
 export class PthTensor extends PickleObject {
   readonly storage: PthStorage;
   readonly shape: readonly number[];
