@@ -15,8 +15,8 @@ export interface CallOptions extends AsyncOptions {
 export interface AsyncOptions {
   /**
    * Cancels the call: the promise rejects with the signal's reason, and the thread that computes the call stops after
-   * its current block of rows. A call whose signal is already aborted does no work; a synchronous call throws the
-   * reason, and cannot be canceled later.
+   * its current block of rows. If the signal is already aborted, the call does no work; a synchronous call throws the
+   * reason. A running synchronous call cannot be canceled.
    */
   signal?: AbortSignal | undefined;
 }
@@ -73,7 +73,7 @@ export async function runAsync<R>(
 /** Maximum milliseconds of work on the main thread per turn of the event loop. */
 const turnMs = 0.5;
 
-/** Yielded at points where the event loop may run. It gets a turn if its last turn was more than `turnMs` ago. */
+/** Yielded at points where the event loop may run. `runSteps` lets it run if its last turn was more than `turnMs` ago. */
 export const pause: unique symbol = Symbol('pause');
 
 /**

@@ -11,7 +11,7 @@ interface OrtSession {
   release(): Promise<void>;
 }
 
-/** The part of onnxruntime-common that both packages export. */
+/** The part of onnxruntime-common that onnxruntime-node and onnxruntime-web export. */
 interface Ort {
   readonly env: { readonly wasm: { numThreads?: number } };
   readonly InferenceSession: {
