@@ -21,7 +21,7 @@ import { StoredZip } from './zip.ts';
 export { PthTensor } from './pth-values.ts';
 
 const maxPickleBytes = 64 * 2 ** 20;
-/** Files in the format of torch before 1.6 begin with a pickle of this number; they are not zip archives. */
+/** Files in torch's legacy format (before 1.6) are not zip archives; they begin with this pickled number. */
 const legacyMagic = Buffer.from('8a0a6cfc9c46f9206aa85019', 'hex');
 const legacyHead = 32;
 const zipMagic = Buffer.from('PK\x03\x04', 'latin1');
@@ -47,8 +47,8 @@ export class PthFile {
   }
 
   /**
-   * Opens a `.pth` or `.pt` file. Nothing in it is executed: names other than those of tensors and plain
-   * containers become opaque values, and names that could execute something in Python are rejected.
+   * Opens a `.pth` or `.pt` file. Nothing in it is executed: globals other than tensors and plain containers become
+   * opaque values, and globals that could execute something in Python are rejected.
    *
    * @throws ERR_HOROBALL_PICKLE_REFUSED, with the rejected name; ERR_HOROBALL_FORMAT for a file that is damaged, in the old
    * format (the message contains the command that converts it), or not a PyTorch file
@@ -116,7 +116,7 @@ function oldFormat(path: string): string {
   return `it is in the format of PyTorch before 1.6. Convert it with: python3 -c ${shellWord(line)}`;
 }
 
-/** Returns the archive's only folder, which contains `data.pkl`. */
+/** Returns the name of the only folder that contains `data.pkl`. */
 function findFolder(zip: StoredZip): string {
   const names = zip.names();
   const folders = names.flatMap((name) => /^([^/]+)\/data\.pkl$/.exec(name)?.[1] ?? []);

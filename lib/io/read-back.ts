@@ -7,7 +7,7 @@ import { damaged } from './json.ts';
 const firstOnly: object = { abortEarly: true };
 
 /**
- * Validates a value up to its first problem: a description of each of a million wrong values would take gigabytes.
+ * Validates a value and stops at the first problem: describing a million invalid values would take gigabytes.
  */
 export function parsedBy<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<T> {
   return schema.safeParse(value, firstOnly);

@@ -6,8 +6,7 @@ import { naming } from './file-errors.ts';
 import { type OpenFile, openFile } from './thread-file.ts';
 
 /**
- * A file may be at most this many times larger than its allocated blocks, because some file systems compress
- * zeros.
+ * Maximum ratio of a file's size to its allocated space; above 1, because some file systems compress zeros.
  */
 const maxHoleFactor = 64;
 const freeBytes = 2 ** 26;

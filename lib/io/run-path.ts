@@ -13,15 +13,15 @@ export const checkpointKey = 'horoball.checkpoint';
 export const temperaturesKey = 'horoball.temperatures';
 export const stepKey = 'horoball.step';
 
-/** A run, and the weights of it that a path selects. */
+/** A run folder, and the file with the weights that a path selects. */
 export interface RunPath {
   readonly folder: string;
   readonly weights: string;
 }
 
 /**
- * Returns the run that a path names: a run folder, which selects the final network, or a checkpoint or the final network
- * in a run folder, which selects these weights. Any other path counts as a run folder; reading its config.json fails.
+ * Returns the run that a path names. A run folder selects its final network; a checkpoint or the final network in a run
+ * folder selects itself. Any other path counts as a run folder; reading its config.json fails.
  *
  * @throws Error `ERR_HOROBALL_FORMAT` if a safetensors file next to a config.json is damaged
  */

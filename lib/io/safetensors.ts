@@ -243,8 +243,8 @@ function checkCoverage(path: string, entries: readonly Entry[], dataSize: number
  *
  * @param tensors - arrays with their shapes, by name
  * @param options.metadata - strings for the header's `__metadata__`
- * @param options.checksums - add CRC-32 checksums of the header and every tensor to the metadata, which
- * {@link readSafetensors} verifies and omits; default false
+ * @param options.checksums - add CRC-32 checksums of the header and every tensor to the metadata; default false.
+ * {@link readSafetensors} verifies them and omits them from the metadata that it returns
  * @throws TypeError or RangeError with a code if a tensor cannot be written; file system errors
  * @example
  * const path = join(tmpdir(), 'horoball-points.safetensors');

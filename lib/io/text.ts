@@ -7,8 +7,8 @@ import { reading } from './regular.ts';
 export const mostText: number = 2 ** 29 - 2 ** 20;
 
 /**
- * Reads a text file written by any editor: UTF-8, or UTF-16 if a byte-order mark says so (PowerShell's `>`
- * writes that). The mark is removed, because JSON and column names must not start with it.
+ * Reads a text file written by any editor: UTF-8, or UTF-16 with a byte-order mark, as PowerShell's `>` writes
+ * it. The mark is removed, because JSON and column names must not start with it.
  *
  * @param maxBytes - longer files are refused
  * @throws `ERR_HOROBALL_FORMAT` for a file that is too long or in another encoding, a pipe or a device, which may never

@@ -3,7 +3,7 @@ import { RandomAccessReader } from 'yauzl';
 import { readAll } from './atomic.ts';
 import type { OpenFile } from './thread-file.ts';
 
-/** Read-ahead for the directory, whose records yauzl requests one by one. */
+/** Read-ahead for the central directory, whose records yauzl requests one by one. */
 const windowBytes = 2 ** 16;
 
 /**

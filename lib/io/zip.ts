@@ -23,9 +23,9 @@ export class StoredZip {
   }
 
   /**
-   * Reads and checks the directory of an open file. The archive owns the file from then on.
+   * Reads and checks the central directory of an open file. The archive owns the file from then on.
    *
-   * @throws ERR_HOROBALL_FORMAT when the directory is damaged, compressed, encrypted, or its entries overlap
+   * @throws ERR_HOROBALL_FORMAT if the directory is damaged, an entry is compressed or encrypted, or entries overlap
    */
   static async open(handle: OpenFile): Promise<StoredZip> {
     const { size } = await handle.stat();
@@ -51,8 +51,8 @@ export class StoredZip {
   }
 
   /**
-   * Fills `data` with the bytes of an entry, starting at byte `start`. Verifies the CRC-32 of a whole entry, unless it
-   * is 0, which means that the writer did not compute it.
+   * Fills `data` with the bytes of an entry, starting at byte `start`. If `data` is as long as the entry, verifies its
+   * CRC-32; 0 means that the writer did not compute it.
    */
   async read(name: string, start: number, data: ArrayBufferView): Promise<void> {
     const entry = this.#entries.get(name);
