@@ -19,7 +19,7 @@ export interface ViTConfig {
   embedDim: number;
   depth: number;
   numHeads: number;
-  /** Width of the MLP's hidden layer over `embedDim`; 4 by default. */
+  /** Width of the MLP's hidden layer divided by `embedDim`; 4 by default. */
   mlpRatio?: number;
   qkvBias?: boolean;
   /** Epsilon of the norms; 1e-6 by default. */
@@ -70,7 +70,7 @@ export interface ViTConfig {
   /** Attention class of family `eva`; keys have a bias only with `rope`. `eva` by default. */
   attnType?: 'eva' | 'rope';
   /**
-   * Rotary position embeddings: along rows and columns (`cat`), along learned directions (`mixed`), or those of DINOv3.
+   * Rotary position embeddings: along rows and columns (`cat`), along learned directions (`mixed`), or as in DINOv3.
    */
   ropeType?: 'none' | 'cat' | 'mixed' | 'dinov3';
   ropeTemperature?: number;

@@ -105,10 +105,10 @@ const publishedSchema = z.looseObject({
 });
 
 /**
- * Parses a description. Missing arguments are taken from its `architecture` if that is known.
+ * Parses a description. If it has an `architecture`, missing arguments are taken from that backbone.
  *
  * @param text - the JSON text
- * @param known - returns the configuration of a known backbone
+ * @param known - returns the configuration of a backbone by its name; throws if the name is unknown
  * @throws `ERR_HOROBALL_OPTION` naming the invalid field
  */
 export function parseViT(text: string, known: (name: string) => ViTConfig): ViTConfig {

@@ -111,7 +111,8 @@ const aliases: Readonly<Record<string, ModelName>> = {
 };
 
 /**
- * timm's names of the DINOv3 models. timm pools the mean of the patches by default, the original code the class token.
+ * timm's names of the DINOv3 models. By default, the feature is the mean of the patches in timm, and the class token in
+ * the original code.
  */
 const meanOfDinov3: Readonly<Record<string, ModelName>> = {
   vit_small_patch16_dinov3: 'dinov3_vits16',

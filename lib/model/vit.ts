@@ -90,7 +90,7 @@ const flags = [
   'ropeRotateHalf',
 ] as const satisfies readonly (keyof ViTConfig)[];
 
-/** timm's defaults; some depend on other options. */
+/** Adds timm's defaults, except that gated layers of `vit` use SiLU. Some defaults depend on other options. */
 function withDefaults(given: ViTConfig): WholeViT {
   const { family = 'vit', numHeads, mlpRatio = 4, mlpLayer = 'mlp' } = given;
   const { globalPool = family === 'eva' ? 'avg' : 'token' } = given;

@@ -6,9 +6,9 @@ import { reading } from '../io/regular.ts';
 import { metadataField } from './metadata.ts';
 
 /**
- * The metadata entry with the CRC-32 of all bytes before it, eight hexadecimal digits. It is the last field of the
- * file, which is valid because the fields of a message may have any order. Files without it come from earlier versions
- * or other programs.
+ * Key of the metadata entry with the CRC-32 of all bytes before it, as eight hexadecimal digits. The entry is the last
+ * field of the file; in Protocol Buffers, fields may have any order. Files without it come from earlier versions or
+ * other programs.
  */
 const key = 'horoball.crc32';
 /** Bytes read at a time. */

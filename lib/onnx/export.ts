@@ -28,8 +28,9 @@ export interface Exported {
  * `pooler_output` (the backbone's feature, N x width). The metadata entry `horoball.embed` contains the evaluation
  * transform. Does not need libtorch. The file is written atomically.
  *
- * @param source - a run folder, a checkpoint or the `model.safetensors` in it, a file written by `saveWeights`, or a backbone
- * @throws Error `ERR_HOROBALL_RUN` for a path that does not exist and a folder that is not a finished run;
+ * @param source - a run folder, a checkpoint or the `model.safetensors` in a run folder, a file written by `saveWeights`, or
+ * a backbone
+ * @throws Error `ERR_HOROBALL_RUN` for a path that does not exist or a folder that is not a finished run;
  * `ERR_HOROBALL_WEIGHTS` if the weights do not describe their network or lack a parameter; `ERR_HOROBALL_FORMAT` for
  * damaged files
  */

@@ -15,7 +15,7 @@ import { dtypes, onnxFiles, type Storage, storages } from './storage.ts';
 
 /** Options of {@link exportOnnxFolder}. */
 export interface ExportFolderOptions {
-  /** The files to write; default `['fp32']`. Files of an earlier export of the same network remain. */
+  /** Storage types of the files to write; default `['fp32']`. Files of an earlier export of the same network remain. */
   storages?: readonly Storage[] | undefined;
 }
 

@@ -70,7 +70,7 @@ export function onnxOf({ network, weights, serving }: OnnxSource, storage: Stora
  * of the network's input.
  *
  * @param opening - the operation and its argument, for errors
- * @throws Error `ERR_HOROBALL_RUN` for a path that does not exist and a folder that is not a finished run,
+ * @throws Error `ERR_HOROBALL_RUN` for a path that does not exist or a folder that is not a finished run,
  * `ERR_HOROBALL_WEIGHTS` if the weights do not describe their network, or a parameter is missing or has another shape,
  * `ERR_HOROBALL_FORMAT` if a file is damaged
  */
