@@ -59,7 +59,7 @@ function siblingPath(to: string, what: string): string {
 
 /**
  * Restores a libtorch that a killed call had renamed but not yet replaced, and removes the other leftovers of killed
- * calls, which have the size of libtorch. No other call may be unpacking; `setup` holds a lock.
+ * calls: each may be as large as libtorch. No other call may be unpacking; `setup` holds a lock.
  */
 export async function recoverFolder(to: string): Promise<void> {
   const left = (await leftovers(to)).filter((name) => name.endsWith('.old'));

@@ -17,7 +17,7 @@ const bytesPerJob = 1.5e9;
 /** Node-API and node-addon-api, which lib/tasks/vendor.ts copies here. */
 const headers = join(packageRoot, 'dist/lib/headers');
 
-/** Folders of the declarations of Gloo, which libtorch's headers include. */
+/** Folders with the declarations of Gloo that libtorch's headers include. */
 const gloo = ['', 'common', 'rendezvous', 'transport'].map((name) => join('native/torch/abi/gloo', name));
 
 /**

@@ -65,7 +65,7 @@ export function lastWords({ stdout, stderr }: CommandResult): string {
   return last?.trim().slice(0, 300) ?? 'no output';
 }
 
-/** Returns the first line that `program --version` prints, or undefined if the program does not exist. */
+/** Returns the first line that `program --version` prints, or undefined if that fails. */
 export async function versionOf(program: string): Promise<string | undefined> {
   const { code, stdout } = await run(program, ['--version'], { timeoutMs: 20_000 });
   return code === 0 ? stdout.split('\n', 1)[0]?.trim() : undefined;

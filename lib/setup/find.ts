@@ -35,8 +35,8 @@ export interface Search {
 }
 
 /**
- * Searches for libtorch: LIBTORCH, LIBTORCH_USE_PYTORCH=1, the earlier choice, the torch of python3, the
- * system's. Selects the first that exists and can be loaded.
+ * Searches for libtorch in this order: LIBTORCH, LIBTORCH_USE_PYTORCH=1, the earlier choice, python3's torch, the
+ * system's library folders. Selects the first libtorch that exists and can be loaded.
  *
  * @throws Error `ERR_HOROBALL_NO_TORCH` if the environment selects one that cannot be used: no other is then tried
  */
@@ -99,7 +99,7 @@ function inspectSystem({ include, libs }: SearchInputs['system']): Inspection {
   return answer;
 }
 
-/** Library folders of the system: the multiarch folders, then the plain ones. */
+/** Returns the system's header folder and library folders, the multiarch ones first. */
 export function systemFolders(prefix: string = '/usr'): SearchInputs['system'] {
   const triplets = namesIn(join(prefix, 'lib')).filter((name) => /^[^.]+-linux-gnu[^.]*$/.test(name));
   const libs = [...triplets.map((name) => join('lib', name)), 'lib64', 'lib'];

@@ -15,7 +15,7 @@ import { loads } from './probe.ts';
 import type { LibTorch } from './record.ts';
 import type { Ui } from './ui.ts';
 
-/** The version to install if none is found. */
+/** The version of libtorch to install if none is found. */
 const wantedVersion = '2.13.0';
 
 /** A way to obtain libtorch. `install` throws if it does not work on this machine. */
@@ -99,8 +99,8 @@ async function usable(inspection: Inspection, what = 'it'): Promise<LibTorch> {
 // ---- pip -------------------------------------------------------------------------------------------------
 
 /**
- * Uses the configured pip index, without retries. pip verifies the wheel against the hash of the index. A wheel contains
- * lib/ and include/.
+ * Uses the configured pip index, without retries. pip verifies the wheel against the hash that the index lists. A wheel
+ * contains lib/ and include/.
  */
 async function fromPip(ui: Ui): Promise<LibTorch> {
   return inTemporaryFolder(async (folder) => {

@@ -37,7 +37,7 @@ export function addonFolders(): string[] {
   return checkoutAddon === undefined ? cached : [checkoutAddon, ...cached];
 }
 
-/** Names in a folder; none if it is missing or cannot be read, because an addon may be elsewhere. */
+/** Returns the names in a folder. If it is missing or cannot be read, returns none: an addon may be elsewhere. */
 export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);

@@ -2,7 +2,7 @@
 export interface Ui {
   /** Prints a permanent line. */
   say(text: string): void;
-  /** Reports the numbers of completed items and of all items; `unit` is `MB`, for example. */
+  /** Reports the number of completed items and the total (null if unknown); `unit` is `MB`, for example. */
   progress(done: number, total: number | null, label: string, unit: string): void;
   /** Reports completed steps of unequal length, such as those of a build. */
   steps(done: number, total: number, label: string): void;
