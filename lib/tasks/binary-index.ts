@@ -1,6 +1,6 @@
 // Writes dist/lib/binary/index.js, which contains the path of every file of the core as a literal, and
 // dist/lib/binary/runtimes.js, which contains the names of the ONNX runtimes: file tracers (@vercel/nft) and bundlers find
-// only literals. They are CommonJS because the core is loaded synchronously, but `import()` is asynchronous.
+// only literals. Both files are CommonJS, because the core is loaded synchronously and `import()` is asynchronous.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runtimes } from '../embed/session.ts';

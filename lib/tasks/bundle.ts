@@ -37,7 +37,7 @@ function inCommonJs(toLib: string): BuildOptions {
       onLoad({ filter: /lib\/binary-files\.js$/ }, () => ({
         contents: "export const binaryFiles = () => require('./binary/index.js');",
       }));
-      // File tracers evaluate this, but not a URL relative to `ownUrl`.
+      // File tracers evaluate the replacement, but not a URL relative to `ownUrl`.
       onLoad({ filter: /lib\/embed\/session\.js$/ }, async ({ path }) => ({
         contents: replaceOnce(
           await readFile(path, 'utf8'),

@@ -1,7 +1,7 @@
 // npm run docs [-- DIR]: writes the documentation as a folder of HTML, docs/: the readmes, the guide, every option, and every
 // export with its signature. TypeDoc renders it, with search, type links, highlighting and contents per page. It is
-// installed in a separate folder, lib/tasks/docs, because it needs an older compiler. Neither this program nor its
-// pages use the network.
+// installed in a separate folder, lib/tasks/docs, because it needs an older version of TypeScript. Neither this program
+// nor its pages use the network.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   copyFileSync,

@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const folder = join(root, '.gpu');
 const maxBytes = 60e6;
 
-/** Packages for running tests and decoding images; the rest are dependencies of the package. */
+/** Packages for running tests and decoding images, in addition to the dependencies of this package. */
 const alsoNeeded = ['ava', 'sharp'];
 /** Excludes binaries for other platforms. */
 const foreign = ['darwin', 'win32', 'linux-arm', 'musl'].map((name) => `--exclude=*/prebuilds/*${name}*`);

@@ -32,8 +32,8 @@ export function wrapLines(code: string): string {
 }
 
 /**
- * Modules whose `const require = createRequire(import.meta.url)` must stay a variable: file tracers do not follow the
- * expression that esbuild inlines it to.
+ * Modules whose `const require = createRequire(import.meta.url)` must stay a variable: esbuild would inline it, and file
+ * tracers do not follow the inlined expression.
  */
 const traced = /\/(binary|runtime)-files\.js$/;
 

@@ -1,7 +1,7 @@
 // npm run packages [-- --only PLATFORM] [-- --publish]: builds the packages to publish from prebuilds/ and dist/: one
-// package per platform with the native core, and `horoball` without binaries, which depends on them optionally. Writes
-// build/packages/<name>/ and the tarballs next to it. An incomplete set is rejected; `--only` builds a part of it for
-// tests.
+// package per platform with the native core, and `horoball`, which has no binaries and lists the others as optional
+// dependencies. Writes build/packages/<name>/ and the tarballs next to it. An incomplete set is rejected; `--only` builds
+// some of the packages for tests.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
