@@ -1,5 +1,5 @@
-// Locates the files of the core: its own build, the package of the platform, the WebAssembly module. Node's modules are
-// loaded on demand: importing them statically takes 0.3 to 2 ms each, `fs` the most.
+// Locates the files of the core: a build of this package, the platform's package, the WebAssembly module. Node's modules
+// are loaded on demand: importing them statically takes 0.3 to 2 ms each, `fs` the most.
 import { type BinaryFiles, binaryFiles } from './binary-files.ts';
 import { addonCache } from './cache-folder.ts';
 

@@ -115,7 +115,7 @@ interface PairOptions<T extends Reals> extends Omit<LogitOptions<T>, 'views' | '
    * positive, and so does `dcl` for anchors with negatives; the other losses have one term per anchor. Only
    * `multi-similarity` and `proxy-anchor` have a term for anchors without positives; as published, their logits are
    * cosines (`tauE: 1`). For `proxy-anchor`, the anchors are proxies and `ref` is the batch; `mean` averages the
-   * part with positives over the proxies that have any, and the part with negatives over all proxies.
+   * positive part of the terms over the proxies with positives, and the negative part over all proxies.
    */
   loss?: ContrastiveLossName | undefined;
   /**

@@ -43,7 +43,7 @@ export interface Logits<T extends Reals = Reals> {
   readonly geometry: number;
   readonly card: GeometryCard;
   readonly tied: boolean;
-  /** Whether `euclidean` is divided by the norms of its rows first. */
+  /** Whether the rows of `euclidean` are divided by their norms first. */
   readonly normalize: boolean;
   readonly euclidean: Matrix<T> | undefined;
   readonly hyperbolic: Matrix<T> | undefined;
@@ -116,7 +116,7 @@ interface UnitRows<T extends Reals> {
   readonly norms?: Float64Array;
 }
 
-/** Checks that the rows of a tied head have unit length, or normalizes rows. */
+/** Normalizes the rows if requested; otherwise checks that the rows of a tied head have unit length. */
 export function* unitRowsOf<T extends Reals>(
   operation: string,
   { euclidean, normalize, tied }: Logits<T>,

@@ -1,7 +1,7 @@
 import { integer, isTyped } from './check.ts';
 import { coded, describe, quoted, rangeError, shapeError, typeError } from './errors.ts';
 
-/** Element types that every function accepts; results have the type of the inputs. */
+/** Element types of matrices. Unless stated otherwise, a result has the type of the inputs. */
 export type Reals = Float32Array | Float64Array;
 
 /** A row-major matrix: element (i, j) is `data[i * cols + j]`. */

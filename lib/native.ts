@@ -74,7 +74,7 @@ function usable(found: Core): Core {
 /** Importing Node's modules statically takes 0.3 to 2 ms each, `fs` the most. */
 const builtin = process.getBuiltinModule;
 
-/** Loads the core named by `HOROBALL_CORE`, a build of this package, or the binary of this platform's package. */
+/** Loads the core that `HOROBALL_CORE` names or, if it is not set, the first of the locator's files that loads. */
 function open(): Core {
   const locator = new Locator();
   const named = process.env['HOROBALL_CORE'];

@@ -194,7 +194,7 @@ function checkList(
   }
 }
 
-/** Whether the ascending part of a list from `from` to `to` contains a number. */
+/** Whether elements `from` to `to - 1` of a list, which are ascending, include `value`. */
 function has(list: Int32Array, from: number, to: number, value: number): boolean {
   let [low, high] = [from, to];
   while (low < high) {

@@ -15,7 +15,7 @@ export type RerankOptions = MetricOptions &
   };
 
 /**
- * Gallery rows that an index found: a flat list with the same number per query, or one list per query. -1 and
+ * Gallery rows that an index found: a flat list with the same number of rows per query, or one list per query. -1 and
  * duplicates are skipped. The keys of usearch can be passed as they are.
  */
 export type Candidates = CandidateList | readonly CandidateList[];

@@ -40,7 +40,7 @@ export interface RetrievalMetrics {
   recall: Record<number, number>;
   /** Fraction of the R nearest rows that have the query's class, where R is the number of gallery rows of that class. */
   rPrecision: number;
-  /** Sum of the precisions at those of the first R ranks whose row has the query's class, divided by R. */
+  /** Precision at each rank up to R whose row has the query's class, summed and divided by R. */
   mapAtR: number;
   /** Number of queries. */
   queries: number;
@@ -55,7 +55,7 @@ const rankingNames = ['ks', 'query', 'gallery', 'perQuery'];
 const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, ...rankingNames]);
 const defaultKs: readonly number[] = [1, 2, 4, 8];
 
-/** Maximum number of neighbors per search call, which limits its memory and the work between two calls. */
+/** Maximum number of neighbors per search call; limits the memory of the call. */
 const blockSize = 1 << 20;
 
 function* measure(embeddings: Matrix, labels: Labels, given: RetrievalOptions): Steps<RetrievalMetrics> {
@@ -81,7 +81,7 @@ function* measure(embeddings: Matrix, labels: Labels, given: RetrievalOptions): 
  */
 export type Search = (query: Int32Array, exclude: Int32Array, k: number) => Steps<Int32Array>;
 
-/** The evaluation shared by all searches; `open` receives the gallery's rows. */
+/** Computes the metrics with any search; `open` returns a search in the given gallery rows. */
 export function* measureBy(
   rows: number,
   labels: Labels,
@@ -109,8 +109,8 @@ export function* measureBy(
     if (result.first === Infinity && relevant.counts[i]! > 0) unmatched[missing++] = i;
   });
   const deepest = Math.min(gallery.length, largest(ks, k));
-  // A search with a large k takes many times as long, so only the queries whose class has not been found yet are
-  // searched again.
+  // A search with a large k takes many times as long as one with a small k, so it is limited to the queries whose class
+  // has not been found yet.
   if (deepest > k && missing > 0) {
     yield* search(unmatched.subarray(0, missing), deepest, (i, answer) => {
       const { first } = resultOf(answer, gallery, classes, classes[query[i]!]!, 1);

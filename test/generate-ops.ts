@@ -38,10 +38,10 @@ function rowCallSource(): string {
 export const rowCall = {
 ${rowCall.map((name, place) => `  ${name}: ${place},\n`).join('')}} as const;
 
-/** The length of that array in calls that pass matrices as arguments. */
+/** The length of the array of numeric arguments in calls that pass matrices as arguments. */
 export const rowNumbers: number = rowCall.job + 1;
 
-/** Where the elements of a short call begin in the core's call buffer. */
+/** The index of a short call's first element in the core's call buffer. */
 export const shortData = ${shortData};
 `;
 }

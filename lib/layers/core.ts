@@ -32,7 +32,7 @@ export interface LayerParameter<T extends Reals = Reals> {
   readonly space: 'vector' | 'ball';
 }
 
-/** Maximum number of elements of a parameter, which is filled synchronously: 2 GiB in float32. */
+/** Maximum number of elements of a parameter (2 GiB in float32), which is filled synchronously. */
 const mostElements = 2 ** 29;
 
 type ArrayKind = Float32ArrayConstructor | Float64ArrayConstructor;

@@ -3,8 +3,8 @@ import { core } from '../native.ts';
 import { rowCall, shortData } from './call.ts';
 
 // Getting the address of a typed array takes the core about 100 ns, and V8 first moves arrays of up to 64 bytes off its
-// own heap. For two 8-vectors this takes ten times as long as the arithmetic, so synchronous calls on few numbers are
-// copied through a persistent array with a fixed address.
+// own heap. For two 8-vectors this takes ten times as long as the arithmetic, so synchronous calls on few numbers pass
+// them through a persistent array with a fixed address.
 
 /** Maximum total number of elements of a short call, including inputs and results. */
 const most = 128;

@@ -50,7 +50,7 @@ export interface EmbedTreeOptions extends AsyncOptions {
   threads?: number | undefined;
   /** Prints the loss of each epoch, and the mean rank and MAP at the end, to stderr (in Node); default false. */
   verbose?: boolean | undefined;
-  /** Called after each epoch, with the mean loss per pair. */
+  /** Called after each epoch, with the completed epochs, the total and the mean loss per pair. */
   onProgress?: ((done: number, total: number, loss: number) => void) | undefined;
 }
 
@@ -176,7 +176,7 @@ function* stateOf(
   };
 }
 
-/** Memory that threads share; ordinary memory in browsers that do not allow it. */
+/** Allocates an array that threads share, or an ordinary array if the browser has no shared memory. */
 function shared<T extends Int32Array | Float64Array>(
   Type: { new (buffer: ArrayBufferLike): T; readonly BYTES_PER_ELEMENT: number },
   length: number,

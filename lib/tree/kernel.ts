@@ -17,11 +17,11 @@ export interface TreeState {
   readonly related: Int32Array;
   /** Per pair of a batch: u, v and the negatives (-1: none). */
   readonly nodes: Int32Array;
-  /** Per pair of a batch: the factor of the gradient of each distance. */
+  /** Per pair of a batch: the coefficient of each distance's gradient. */
   readonly factors: Float64Array;
   /** Per pair of a batch: its loss. */
   readonly losses: Float64Array;
-  /** Per node: mean rank and average precision of its related nodes; NaN without any. */
+  /** Per node: mean rank and average precision of its related nodes; NaN if it has none. */
   readonly ranks: Float64Array;
   readonly precisions: Float64Array;
   readonly dim: number;
@@ -215,7 +215,7 @@ function step(points: Float64Array, gradients: Float64Array, at: number, width: 
 }
 
 /**
- * Computes mean rank and average precision of the related nodes among the unrelated ones, for every `parts`-th node
+ * Computes the mean rank and average precision of the related nodes among the unrelated ones, for every `parts`-th node
  * starting at `part`. Yields before each node.
  */
 export function* evaluateNodes(state: TreeState, part: number, parts: number): Generator<void, void, void> {
