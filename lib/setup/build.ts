@@ -62,7 +62,7 @@ export async function buildTrainAddon(libtorch: LibTorch, ui: Ui, lock?: Lock): 
   return built;
 }
 
-/** Builds the light core in the location where lib/native.ts searches for it. */
+/** Builds the light core in a folder that lib/locate.ts searches. */
 export async function buildCore(ui: Ui): Promise<void> {
   const release = join(packageRoot, 'build', 'Release');
   const folder = await outputFolder([release, addonCache(packageVersion)]);

@@ -26,7 +26,7 @@ function manifest(folder: string): Manifest {
 }
 
 /**
- * Folders under node_modules, relative to the root, of the packages `names` and their dependencies, resolved
+ * Returns the folders of the packages `names` and of their dependencies, relative to the root. Resolves packages
  * as Node does.
  */
 function closure(names: readonly string[]): Set<string> {
