@@ -72,7 +72,7 @@ export interface HyperbolicMLROptions extends SeededLayerOptions {
 /**
  * Hyperbolic multinomial logistic regression (Ganea et al. 2018, arXiv 1805.09112, section 5), as a layer: logits of ball
  * points, one per class. Parameters `points` P and `normals` A, both classes x dim: the hyperplane of a class contains
- * `p = expmap0(P)` (or P itself if it is in the ball) with the normal `(1 - c|p|^2) A`.
+ * `p = expmap0(P)` (P itself for `points: 'ball'`) with the normal `(1 - c|p|^2) A`.
  *
  * @example
  * const layer = new HyperbolicMLR({ dim: 2, classes: 3, c: 0.1 });

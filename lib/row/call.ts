@@ -1,6 +1,6 @@
 // Generated from native/bind/row_call.h by `npm run ops`: edit that file instead.
 
-/** The index of each numeric argument of a row-wise call in the array that passes them. */
+/** The indices of a row-wise call's numeric arguments in the array that passes them. */
 export const rowCall = {
   op: 0,
   guards: 1,

@@ -144,7 +144,7 @@ function negative(state: TreeState, u: number, n: number, next: () => number): n
 }
 
 /**
- * Computes the gradients of a batch at its nodes whose number modulo `parts` is `part`, and returns these nodes. The
+ * Computes the gradients of a batch at the nodes of this part (`node % parts === part`), and returns these nodes. The
  * gradient of `d(u, v)` at u is `(cosh(d) u - v) / sinh(d)`; only its term in v is computed here, because the
  * projection to the tangent space in `step` adds the term in u.
  */

@@ -1,4 +1,4 @@
-// embedTree in Node: worker threads, so that the calling thread only waits.
+// Runs embedTree in Node's worker threads, so that the calling thread only waits.
 import { Locator } from '../locate.ts';
 import type { OnEpoch, TreeJob } from './epochs.ts';
 

@@ -1,4 +1,4 @@
-/** The parts of WebAssembly that are used here; @types/node 20 does not declare it. */
+/** Declares the parts of WebAssembly that are used here; @types/node 20 does not. */
 declare namespace WebAssembly {
   class Module {
     constructor(bytes: ArrayBufferView | ArrayBuffer);

@@ -1,4 +1,4 @@
-// The entry point of a worker in Node or a browser, which runs calls on its own instance of the core.
+// The entry point of a worker, in Node or a browser. Each worker runs calls on its own instance of the core.
 import type { ErrorCode } from '../errors.ts';
 import { constructors, Instance, isNumbers, type Numbers } from './instance.ts';
 import type { Answer, ArraySpec, ToWorker } from './jobs.ts';
