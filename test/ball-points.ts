@@ -35,7 +35,7 @@ export function inside(type: RealsType, row: readonly number[], c: number): Matr
   return matrix(outside ? (data.map((value) => value * (1 - 2 ** -22)) as typeof data) : data, 1, row.length);
 }
 
-/** Pairs of points at a given radius (as a fraction of the ball's radius) and a given distance from each other. */
+/** Points at the fraction `radius` of the ball's radius, each with a point at a relative distance of about `apart`. */
 export function nearDuplicates(type: RealsType, c: number, radius: number, apart: number): [Matrix, Matrix] {
   const x = cloud(Float64Array, 6, 9, 1, 2);
   const step = cloud(Float64Array, 6, 9, 1, 4);

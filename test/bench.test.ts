@@ -40,7 +40,7 @@ test('quantiles interpolate between order statistics', (t) => {
 test('figure returns the median, and half of the relative 10-90 percentile range, widened for few values', (t) => {
   const { median, spread } = figure([undefined, 8, 10, undefined, 12]);
   t.is(median, 10);
-  // 0.16 is widened by Student's 99.5% quantile for three values, 9.92, over the normal 97.5% quantile, 1.96: see `widening`.
+  // 0.16 is widened by 9.92, Student's 99.5% quantile for three values, divided by 1.96, the normal 97.5% quantile.
   t.true(Math.abs(spread / 0.16 - 5.06) < statedError.arithmetic);
 });
 
@@ -266,5 +266,5 @@ test('a chart of times labels its axis as logarithmic and clips whiskers to it',
   for (const [, left, width] of whiskers)
     t.true(Number(left) + Number(width) <= 100.05, `${left} + ${width}`);
   const dots = [...chart.matchAll(/<u class="own" style="left:([\d.]+)%">/g)].map(([, left]) => Number(left));
-  t.deepEqual(dots, [97.7, 23.9, 50]); // from 0.1 to 10 ms
+  t.deepEqual(dots, [97.7, 23.9, 50]); // on an axis from 0.1 to 10 ms
 });

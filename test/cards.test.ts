@@ -44,7 +44,7 @@ for (const name of geometries) {
     const names = Object.keys(numbers) as LogitParameter[];
     const acting = names.filter((each) => logit({ [each]: 0.7 }) !== logit({}));
     t.deepEqual(actingParameters(card, false).toSorted(), acting.toSorted());
-    // The radius of tied heads depends on c, whatever the distance.
+    // The radius of tied heads depends on c, so their distance does too, even if its formula has no c.
     const tied = card.distance === null ? acting : [...new Set([...acting, 'c' as const])];
     t.deepEqual(actingParameters(card, true).toSorted(), tied.toSorted());
   });

@@ -135,7 +135,7 @@ test('scaling the ball by 1e-4 and 1e4 scales all results', (t) => {
   }
 });
 
-/** Whether all ratios equal the same power of the scale: 0, 1 or 2. */
+/** Whether all ratios equal scale^p with the same exponent p, which is 0, 1 or 2. */
 function powerOf(ratios: ArrayLike<number>, scale: number, limit: number): boolean {
   return [0, 1, 2].some((power) => {
     const want = Array.from(ratios, () => scale ** power);

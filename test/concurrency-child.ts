@@ -4,7 +4,6 @@ import { Worker } from 'node:worker_threads';
 import { gromovDelta, hybridContrastiveLoss, normalize, pairwiseDistance, topK } from '../lib/index.ts';
 import { cloud } from './support.ts';
 
-/** Results of one set of calls. */
 export interface Concurrent {
   calls: number;
   aborted: number;

@@ -61,7 +61,7 @@ const [kind, rounds, ...sizes] = process.argv.slice(2);
 const [size, side] = sizes.map(Number) as [number, number];
 const { calls, close } = await (kind === 'large' ? largeCalls(size) : coreCalls({ rows: size, side }));
 const results: { name: string; longest: number; bound: number; rounds: number }[] = [];
-/** Work on Node's thread pool that never blocks the event loop: its long turns are due to other processes. */
+/** Work on Node's thread pool. It never blocks the event loop, so long turns during it are due to other processes. */
 const control = () => promisify(pbkdf2)('', '', 20_000, 8, 'sha256');
 for (const { name, run } of calls) {
   let longest = Infinity;

@@ -42,7 +42,7 @@ function watch(seen: (job: unknown) => void): () => void {
   };
 }
 
-// Timing cannot detect this for calls that are fast at every practical size.
+// Timing cannot show on which thread a call runs if it is fast at every practical size.
 test.serial('asynchronous exports run the core in jobs only, and synchronous variants never', async (t) => {
   const { calls, close } = await coreCalls({ rows: 64, side: 16 });
   let jobs: unknown[] = [];
@@ -80,7 +80,10 @@ test.serial('asynchronous exports run the core in jobs only, and synchronous var
   ]);
 });
 
-/** Runs the calls in another process. The bound is the time to add five million numbers, or twice Node's longest turn. */
+/**
+ * Runs the calls in another process. The bound is the time to add five million numbers or twice the longest turn of
+ * work that does not block, whichever is longer.
+ */
 async function longestTurns(t: ExecutionContext, ...args: readonly unknown[]): Promise<void> {
   t.timeout(600_000);
   const { stdout } = await run(process.execPath, ['--expose-gc', child, ...args.map(String)]);

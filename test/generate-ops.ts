@@ -20,7 +20,7 @@ const head = `// Generated from the cards in native/ops/row/ by \`npm run ops\`:
 // Every operation throws a TypeError or RangeError with a code \`ERR_HOROBALL_...\` for an invalid argument (an
 // asynchronous call rejects with it). NaN in a row makes the result of that row NaN. A point on or outside the rim is
 // treated as one with 1 - c|x|^2 = 1e-30, and its radius has no gradient; distances from it are infinite.
-// compat: 'hypmix' uses the published guards, the clamps and epsilons of the code of HypMix, also outside the ball.
+// compat: 'hypmix' uses the published guards (the clamps and epsilons of HypMix's code), also outside the ball.
 import { type Curved, type Operation, operation } from './row/operation.ts';
 `;
 

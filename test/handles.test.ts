@@ -1,4 +1,4 @@
-// Every exported class that holds a resource releases it by the same names.
+// Every exported class that holds a resource has methods of the same names to release it.
 import test from 'ava';
 import * as embed from '../lib/embed/index.ts';
 import * as core from '../lib/index.ts';

@@ -40,7 +40,6 @@ function learnOptions(name: string, error: unknown): void {
   if (code === 'ERR_HOROBALL_OPTION' && list !== undefined) accepted.set(name, list.split(', '));
 }
 
-/** Truncates a call to the width of a terminal; the seed identifies it. */
 function say(text: string): void {
   writeSync(1, `${text}\n`);
 }

@@ -1,5 +1,5 @@
-// Random hostile arguments: wrong types, getters that return another value each time, proxies, and shared, detached or
-// resizable buffers.
+// Random hostile arguments: wrong types, getters whose value changes, proxies, and shared, detached or resizable
+// buffers.
 
 /** The value that a hostile getter throws; a call may pass it on unchanged. */
 export class HostileError extends Error {}
@@ -240,7 +240,7 @@ export class Hostile {
     () => Object.create(AbortSignal.prototype),
   ];
 
-  /** Getters that return another value at each read, or throw. */
+  /** Getters that return `base`'s values at the first read and may return others later, or throw. */
   changing(base: object = { data: this.reals(18), rows: 6, cols: 3 }): object {
     const out = {};
     for (const [key, value] of Object.entries(base)) {

@@ -1,5 +1,5 @@
-// Calls of asynchronous exports on matrices of many numbers, such that one pass over a matrix on the main thread takes longer
-// than any turn of the event loop should.
+// Calls of asynchronous exports on matrices so large that one pass over a matrix on the main thread takes longer than
+// any turn of the event loop should.
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

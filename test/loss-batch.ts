@@ -32,7 +32,7 @@ export function batch(
   return { euclidean, hyperbolic: headOf(geometry, cloud(type, rows, cols, 0.9 / Math.sqrt(c), 12), c) };
 }
 
-/** Well separated classes, ordered by class: unit rows around one axis each, points around another. */
+/** Well separated classes, ordered by class. The unit rows of a class are near one axis, its points near another. */
 export function clusters(
   type: RealsType,
   classes: number,

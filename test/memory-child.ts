@@ -39,7 +39,7 @@ interface Growth extends Memory {
   name: string;
 }
 
-/** An export that grows by more is measured again: a leak recurs, memory that the allocator keeps does not. */
+/** Growth above which an export is measured again: a leak recurs, but memory that the allocator keeps does not. */
 const suspicious = 16 * 2 ** 20;
 
 /** Calls each export `count` times per ending. */

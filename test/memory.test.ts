@@ -33,7 +33,8 @@ test('memory does not grow with the number of completed, failed and aborted call
     [],
   );
   t.true(rss < 48 * 2 ** 20, `${rss} bytes`);
-  // The allocator may keep some megabytes of an export. With 1,000 calls, this bound detects leaks of 4.2 KB per call.
+  // The allocator may keep some megabytes that an export has freed. With 1,000 calls, this bound detects leaks of 4.2 KB
+  // per call.
   t.deepEqual(
     results.filter((each) => each.rss > 16 * 2 ** 20),
     [],

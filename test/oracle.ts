@@ -1,5 +1,5 @@
 // Float64 formulas without optimizations: the second copy of every formula. Test points avoid the
-// cancellations that the core handles, or are compared with 60-digit values from a file instead.
+// cancellations that the core handles; at other points, tests compare with 60-digit values from a file.
 
 import { dot, minus, norm, type Table } from './vectors.ts';
 
@@ -212,7 +212,7 @@ export function slopeOf(at: (shift: number) => number, step: number = 1.5e-3): n
   return (45 * pair(1) - 9 * pair(2) + pair(3)) / (60 * step);
 }
 
-/** The k nearest of a row of distances. Ties go to the lower index, and NaN is never returned. */
+/** The indices of the k smallest distances. Ties go to the lower index, and a distance of NaN is never chosen. */
 export function nearest(row: readonly number[], k: number, excluded = -1): number[] {
   const order = row.map((_, j) => j).filter((j) => j !== excluded && !Number.isNaN(row[j]!));
   return order.sort((a, b) => row[a]! - row[b]! || a - b).slice(0, k);

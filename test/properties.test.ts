@@ -78,7 +78,7 @@ const cases: readonly Case[] = types.flatMap((type) =>
 /**
  * Checks one identity at every point of the grid.
  *
- * @param roundings - allowed error of a coordinate, in rounding errors of the larger of `scale` and the coordinate itself
+ * @param roundings - allowed error of a coordinate, in units of the rounding error of max(`scale`, |coordinate|)
  */
 function identity(
   name: string,

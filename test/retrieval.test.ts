@@ -199,7 +199,7 @@ test('accepts query and gallery rows in any order, and bigint labels', (t) => {
   t.deepEqual(retrievalMetrics.sync(x, labels, options).recall, { 1: 1, 2: 1 });
 });
 
-/** A view of the first numbers of an array; those after them are `filler`. */
+/** Fills an array with `filler`; returns a view of its first `count` numbers, and a function that reads the rest. */
 function before<A extends Float32Array | Float64Array | Int32Array>(array: A, filler: number, count: number) {
   array.fill(filler);
   return { view: array.subarray(0, count) as A, rest: () => array.subarray(count) };

@@ -209,8 +209,8 @@ test('every call has a field for each member of its argument struct', async (t) 
   for (const [name, fields] of Object.entries(describedCalls())) {
     const struct = `${name[0]!.toUpperCase()}${name.slice(1)}Args`;
     const body = new RegExp(`^struct ${struct} \\{\\n(.*?)^\\};`, 'ms').exec(text)![1]!;
-    // The element type is that of the matrices, and only the training layer computes a part; device, threads and job
-    // say how the call runs.
+    // Not arguments: `type`, which the matrices have, and `part`, which only the training layer sets. device, threads
+    // and job say how the call runs.
     const members = membersOf(body).filter((member) => member !== 'type' && member !== 'part');
     const named = fields.map(([field]) => field).filter((field) => !/^(device|threads|job)$/.test(field));
     const camel = (member: string) => member.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());

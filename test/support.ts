@@ -53,7 +53,6 @@ export interface RealsType {
 /** The element types under test. */
 export const types: readonly RealsType[] = [Float64Array, Float32Array];
 
-/** Returns the sum of the products of corresponding elements. */
 export function inner(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < a.length; ++i) sum += a[i]! * b[i]!;
@@ -71,7 +70,7 @@ export function relativeError(got: ArrayLike<number>, want: ArrayLike<number>): 
   return Math.sqrt(difference / (size === 0 ? 1 : size));
 }
 
-/** Fails unless `got` is within `tolerance` of `want`, as a whole. */
+/** Fails if the {@link relativeError} of `got` exceeds `tolerance`, or if the lengths differ. */
 export function close(
   t: ExecutionContext,
   got: ArrayLike<number>,

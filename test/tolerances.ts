@@ -59,10 +59,10 @@ export const coreError = {
   /** Curvatures by the gamma function, and by its limit in 1e7 dimensions. */
   gamma: 1e-14,
   gammaLimit: 1e-5,
-  /** Probabilities of the positives, weights of the negatives, and summed weights of groups of negatives. */
+  /** Probabilities of positives and weights of negatives, in general, and for few anchors or classes. */
   negatives: 1e-11,
   negativesOfFew: 1e-12,
-  /** Derivatives of a step that ends on the rim, along its own direction, by the distance of its start from the rim. */
+  /** Derivatives along a step onto the rim, as pairs of the start's relative distance from the rim and the bound. */
   ontoRim: [
     [1e-2, 1e-10],
     [1e-3, 1e-9],
@@ -118,8 +118,8 @@ export const networkError = {
 } as const;
 
 /**
- * Errors of gyrovector identities per coordinate, in rounding errors of the larger of the coordinate and the ball's radius
- * (at most 100).
+ * Errors of gyrovector identities per coordinate, in units of the rounding error of max(r, |coordinate|) with
+ * r = min(100, radius of the ball).
  */
 export const identityError = {
   /** One rounding error: that of float32, and that of float64 with a small margin. */

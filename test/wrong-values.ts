@@ -37,7 +37,7 @@ function changing(): object {
   return new Proxy({}, { get: () => values[reads++ % values.length] });
 }
 
-/** An array with a billion elements from the second reading of its length. */
+/** An array whose length is correct at the first read and a billion afterwards. */
 function lengthening(values: number[]): number[] {
   let readings = 0;
   const get = (target: number[], key: keyof number[]) =>

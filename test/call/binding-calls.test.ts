@@ -19,7 +19,7 @@ import { core } from '../../lib/native.ts';
 const [rows, cols] = [4, 3];
 const how = { device: -1, threads: 1, job: 0 };
 
-/** A matrix of this many rows, with these elements. */
+/** A matrix with these elements and this many columns. */
 const points = (data: unknown = new Float64Array(rows * cols).fill(0.1), of = cols) => ({
   data,
   rows,

@@ -1,5 +1,5 @@
-// Runs the published commands word for word on miniature data sets in the published formats. Appended options make them
-// small: another path, two epochs, batches of two classes, a network of two layers.
+// Runs the published commands word for word on miniature data sets in the published formats. Appended options shorten
+// the runs: two epochs, batches of two classes, a network of two layers.
 import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -17,7 +17,7 @@ test.after.always(async (t) => {
   await t.context.remove();
 });
 
-/** Options of the tiny run; those of the network come first. */
+/** `network`: options that select the network and the images; `run`: all options of the tiny run. */
 function options(path: string, weights: string): { network: string[]; run: string[] } {
   const { model, freeze: _, ...rest } = tinyRun;
   const written = (values: object): string[] =>

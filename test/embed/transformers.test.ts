@@ -36,7 +36,7 @@ interface Transformers {
   >;
 }
 
-/** The package, unless only the core's dependencies are installed. */
+/** The package; null if it is not installed. */
 async function load(): Promise<Transformers | null> {
   const name = '@huggingface/transformers';
   return (await import(name).catch(() => null)) as Transformers | null;

@@ -1,4 +1,4 @@
-// Injects one fault per kind of system call into the fast commands; `npm run test:slow` tries more faults on every command.
+// Injects one fault per system call and error into the fast commands; `npm run test:slow` tries more, on every command.
 import test from 'ava';
 import { commands } from './commands.ts';
 import { Shim } from './shim.ts';

@@ -39,7 +39,7 @@ export async function prepare(shim: Shim, command: FaultyCommand): Promise<Prepa
   return { command, folder, expected, counts, tookMs, [Symbol.asyncDispose]: remove };
 }
 
-/** Up to `most` faults of each operation and error, spread over its calls; the first and the last are among them. */
+/** Up to `most` faults of each operation and error, from its first to its last call; a single fault hits the middle one. */
 export function faultsOf({ counts }: Prepared, most: number): Fault[] {
   return operations.flatMap((operation) =>
     errorsOf[operation].flatMap((error) => {

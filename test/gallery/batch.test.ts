@@ -1,4 +1,4 @@
-// A batch gives the bits of single queries, whether it is searched by lists or by tiles.
+// A batch of queries gives the same bits as single queries, whether it is searched by lists or by tiles.
 import test from 'ava';
 import { pause, type Steps } from '../../lib/call/run.ts';
 import { metricCards } from '../../lib/cards.ts';
@@ -12,7 +12,7 @@ const count = 16 * rowsPerCandidate;
 const c = 0.7;
 const listed = metricCards().filter(({ points }) => points !== 'hyperboloid');
 
-/** Rows without clusters, with duplicates, rows of which there are 40, points near and outside the rim, and NaN. */
+/** Rows without clusters: pairs of duplicates, a copy of row 4 per 1,000, points near and outside the rim, and NaN. */
 function scattered(type: RealsType, rows: number, seed: number, scale = 1): Matrix {
   const { data } = cloud(type, rows, cols, 0.9, seed);
   const row = (i: number) => data.subarray(i * cols, (i + 1) * cols);
@@ -38,7 +38,7 @@ function run<R>(steps: Steps<R>): { found: R; calls: number } {
   }
 }
 
-/** Searches a batch, and the same queries by lists alone. A decision for the lists takes three calls. */
+/** Searches a batch, and the same queries by lists alone. A batch that chooses the lists calls the core three times. */
 function both(
   queries: Matrix,
   rows: Matrix,
@@ -136,7 +136,7 @@ test('lists are used if they rule out half of the rows, for few queries and for 
 
 test('queries of one batch can be searched in different ways', (t) => {
   const rows = clustered(count, 5, (row) => (row % 2 === 0 ? 0.005 : 0.3));
-  // Those that decide are every 80th.
+  // Every 80th query is in the sample that decides.
   const queries = clustered(640, 7, (row) => (row % 80 < 40 ? 0.005 : 0.3));
   const { found, want, calls } = both(queries, rows, 'euclidean', { lists: 60 });
   t.true(calls > 4, `${calls} calls`);

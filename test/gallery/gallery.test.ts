@@ -13,7 +13,7 @@ const queries = cloud(Float32Array, 40, 9, 1.4, 2);
 const labels = Int32Array.from({ length: 300 }, (_, i) => i % 7);
 const part = (from: number, to: number) => matrix(points.data.subarray(from * 9, to * 9), to - from, 9);
 
-/** The expected result of a gallery without an index, which is that of topK. */
+/** The expected result of a gallery without an index: the result of topK, marked as proven. */
 const exact = <F extends object>(found: F) => ({ ...found, proven: new Uint8Array(queries.rows).fill(1) });
 
 async function filled(): Promise<Gallery<Float32Array | Float64Array>> {

@@ -182,7 +182,7 @@ test('proven results are exact, for 20,000 queries at every distance scale', asy
 test('a list is not skipped because the squared distance of its center overflows', async (t) => {
   const [half, count] = [400, 40];
   const cols = 2 * half;
-  // Two clusters, in the first and in the last columns. Row 21 of the second is nearest to the origin.
+  // Two clusters, in the first and in the last columns. Row 21, in the second cluster, is nearest to the origin.
   const fill = (data: Float32Array, row: number, size: number): unknown =>
     data.fill(size, row * cols + half * (row % 2), row * cols + half * (row % 2) + half);
   const sizes = [0.85e18, 0.95e18] as const;

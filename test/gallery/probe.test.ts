@@ -20,7 +20,7 @@ async function partlyIndexed(
   return gallery;
 }
 
-/** Whole numbers, whose distances are exact. Each row occurs four times: 0, 10, 20 and 30 are equal. */
+/** Whole numbers, whose distances are exact. Each row occurs four times: rows 0, 10, 20 and 30 are equal. */
 function repeated(type: RealsType): Matrix {
   const data = cloud(type, 10, cols, 9).data.map(Math.round);
   return matrix(type.from(Array.from({ length: 4 }, () => [...data]).flat()), 40, cols);

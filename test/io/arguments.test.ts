@@ -10,7 +10,7 @@ const six = () => new Float32Array(6);
 const sparse: number[] = [];
 sparse.length = 2 ** 31;
 
-/** A shape with a billion elements from the second reading of its length. */
+/** A shape whose length is 2 at the first read and a billion afterwards. */
 function lengthening(): number[] {
   let readings = 0;
   const get = (target: number[], key: keyof number[]) =>

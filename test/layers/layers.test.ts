@@ -39,7 +39,7 @@ const reference = await Reference.open('layers');
 const cases = JSON.parse(reference.metadata['cases']!) as Case[];
 const typeName = (type: RealsType) => (type === Float64Array ? 'float64' : 'float32');
 
-/** The layer of a case with its parameters. */
+/** Creates the layer of a case, with the parameters of the reference file. */
 function layerOf({ layer, options, parameters }: Case, index: number, type: RealsType, more = {}): AnyLayer {
   const made = new layers[layer]!({ ...options, type: typeName(type), ...more });
   const own = made.parameters();

@@ -67,7 +67,7 @@ async function build(part: Part): Promise<void> {
   await run('cmake', ['--build', out, '--target', part, '--parallel', '2'], { maxBuffer: 1 << 26 });
 }
 
-/** Builds the sources of the tree, by its own copy of `buildTrainAddon`, with the libtorch of this checkout. */
+/** Builds the addon of the tree with the tree's copy of `buildTrainAddon` and this checkout's libtorch. */
 async function buildAddon(): Promise<void> {
   const { libtorch } = JSON.parse(await readFile(join(addonFolder, 'train.json'), 'utf8')) as AddonRecord;
   const module = pathToFileURL(join(tree, 'dist', 'lib', 'setup', 'build.js')).href;
@@ -118,7 +118,7 @@ async function passes(name: string, part: Part): Promise<boolean> {
 
 const checked = new Set<string>();
 
-/** Runs the tests until one fails. Each must pass without a fault. */
+/** Runs the tests until one fails. That test must pass without the fault. */
 async function isFound(mutant: Mutant, restore: () => Promise<unknown>): Promise<boolean> {
   const part = partOf(mutant);
   for (const name of mutant.tests) {

@@ -215,7 +215,7 @@ test('the types are complete without other packages', async (t) => {
     contrastiveLoss.sync({ ...shared, loss: 'multi-similarity', margin: 0.2 });
     // @ts-expect-error - nor of the default
     contrastiveLoss.sync({ euclidean: x, labels: [1, 2, 1], geometry: 'euclidean', alpha: 2 });
-    // A gallery takes the type of its rows, and distances that of the queries.
+    // Galleries have the element type of their rows; distances have the type of the queries.
     declare const wide: Matrix<Float64Array>;
     const gallery = new Gallery({ c: 1 });
     export const numbers: Promise<Int32Array> = gallery.add(wide);
@@ -416,7 +416,7 @@ test('the core takes under 1.5 MB of memory, and under 2.5 MB with all its JavaS
     [everything, 2500],
   ] as const) {
     const sizes: number[] = [];
-    // V8 allocates pages of 256 KiB, so the sizes of equal starts differ by one page.
+    // V8 allocates pages of 256 KiB, so the sizes of identical runs differ by one page.
     for (let i = 0; i < 10; ++i) {
       const text = `${size} ${code} gc(); console.log(size() - before);`;
       const { stdout } = await bareNode(t.context, ['--expose-gc', '--input-type=module', '-e', text]);

@@ -13,9 +13,7 @@ const run = promisify(execFile);
 export const root: string = fileURLToPath(new URL('../../../', import.meta.url));
 const require = createRequire(join(root, 'package.json'));
 
-/**
- * A project in which the package and that of this platform are installed as by `npm install`, but without a registry.
- */
+/** A project with the package and this platform's package, installed as by `npm install` but without a registry. */
 export interface Installed {
   /** The user's project. */
   project: string;

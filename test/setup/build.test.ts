@@ -27,13 +27,13 @@ fi`;
   };
   const inherited = join(here.project, 'inherited');
   t.regex(await setup(`echo '// later' >> ${source}; /bin/ls -l /proc/$$/fd > ${inherited}`), /^Ready: /m);
-  // Keeps the lock while the compiler runs, even if setup is killed.
+  // The compiler inherits the lock file, so the lock is held while it runs, even if setup is killed.
   if (process.platform === 'linux') t.regex(await readFile(inherited, 'utf8'), /3 -> .*setup\.lock/);
   t.regex(await setup(), /^Ready: /m);
   t.regex(await setup(), /^Nothing to do: /m);
   await setup('/bin/rm "$2/out/train.node"', '--force');
   t.regex(await setup(), /^Nothing to do: /m, 'a failed build keeps the earlier addon');
-  // In the cache, one folder per libtorch and ABI: `npm ci` removes everything in node_modules.
+  // `npm ci` removes everything in node_modules, so the addons are in the cache, in one folder per libtorch and ABI.
   const [addons] = await readdir(join(here.project, '.cache/horoball/addons'));
   const built = await readdir(join(here.project, '.cache/horoball/addons', addons!));
   t.is(built.filter((name) => name.startsWith(`torch-${record.libtorch.version}-`)).length, 2);

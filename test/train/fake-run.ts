@@ -29,7 +29,7 @@ export function stepRow(step: number): Row {
   };
 }
 
-/** The health after the second step of a batch of four points. */
+/** The health of a batch of four points, measured after the second step. */
 export const fakeHealth: HealthRow = {
   type: 'health',
   step: 2,

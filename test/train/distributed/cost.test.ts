@@ -46,7 +46,7 @@ test('a single rank sends nothing; the traffic per rank approaches twice the siz
   t.true(four.worstEfficiency > 0.9 && four.bestEfficiency <= 1);
 });
 
-/** Largest relative difference between the measured bytes and the formula. */
+/** Allowed relative difference between the measured bytes and the formula. */
 const tolerance = statedError.bytes;
 const attempts = 4;
 /** Upper bound on the bytes of the loss besides rows and gradients: tiles, and blocks of rows. */

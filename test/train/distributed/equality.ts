@@ -27,7 +27,7 @@ export interface Deviation {
   weights: number;
   /** Largest absolute error of a recall. */
   recalls: number;
-  /** Number of steps that the loss scaler skipped in only one of the two. */
+  /** Number of steps that the loss scaler skipped in only one of the two runs. */
   skips: number;
 }
 

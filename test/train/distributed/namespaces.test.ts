@@ -105,7 +105,7 @@ async function sent({ child }: Rank, link: string): Promise<number> {
   return Number(row.split(':')[1]!.trim().split(/\s+/)[8]);
 }
 
-/** Largest relative difference between the bytes on the wire, with headers, and the formula. */
+/** Allowed relative difference between the bytes on the wire, with headers, and the formula. */
 const tolerance = statedError.bytes;
 
 for (const [name, model, emb] of [

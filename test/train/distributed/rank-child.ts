@@ -212,7 +212,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     await value.read();
     return { bytes: (await peakBytes()) - before };
   },
-  /** Steps until a rank fails; `where` is reported to the other ranks. */
+  /** Takes steps until a rank fails; the errors of the other ranks name its step. */
   async endless() {
     for (let step = 1; ; step++) {
       group!.at(`step ${step}`);

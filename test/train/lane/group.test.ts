@@ -74,7 +74,7 @@ test.serial('an overflow on one rank skips the step on every rank', async (t) =>
   }
 });
 
-/** Sends a signal to one rank in the middle of its steps, and returns the errors of the others. */
+/** Sends a signal to one rank in the middle of its steps, and waits until the others have ended. */
 async function afterSignal(rank: number, signal: NodeJS.Signals): Promise<[others: Rank[], since: number]> {
   const ranks = await startRanks(3, [child, 'endless', '5']);
   await Promise.all(ranks.map((each) => each.says('ready')));

@@ -34,7 +34,7 @@ async function network(): Promise<Embedder> {
   return model;
 }
 
-/** Cones and radius of ball points, in float64. */
+/** The cone and radius terms for ball points, in float64. */
 function angles(points: readonly number[][]): Required<Omit<TreeValues, 'levels'>> {
   const below = Array.from(tree.nodeDepths, (_, node) =>
     Array.from(tree.rows).filter((_, i) => tree.nodes[i] === node),
@@ -64,7 +64,7 @@ function angles(points: readonly number[][]): Required<Omit<TreeValues, 'levels'
 }
 
 /**
- * Returns the gradients of two networks. One backpropagates the loss plus the tree terms; the reference backpropagates
+ * Compares the gradients of two networks. One backpropagates the loss plus the tree terms; the reference backpropagates
  * the plain loss and adds the expected gradients with respect to its outputs.
  */
 async function compared(

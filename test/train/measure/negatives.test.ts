@@ -42,7 +42,7 @@ test('a high temperature spreads the weight over all negatives, and a low one co
     (await measureNegatives(made, { ...options, tauE }))!.profiles.profiles[1]!;
   const [warm, cold] = [await at(100), await at(0.01)];
   t.is(warm.negatives, 36);
-  // Own-view negatives weigh V - 1 times as much: 9 of weight 3 and 27 of weight 1.
+  // Negatives of the anchor's view weigh V - 1 times as much as others: 9 of weight 3 and 27 of weight 1.
   t.true(near(warm.sameView, 0.5, statedError.equalShares), `${warm.sameView}`);
   t.true(cold.effective < 3 && warm.effective > 30);
   t.true(cold.hardest10 > 0.8 && warm.hardest10 < 0.25);

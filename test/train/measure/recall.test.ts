@@ -38,7 +38,7 @@ test('strict recall excludes the class, then the genus', async (t) => {
   ];
   const labels = Int32Array.of(0, 0, 1, 2, 3);
   const { strict } = await recallOf(rows([0, 5, 20, 33, 60]), labels, parents, { ks: [1], distance: cosine });
-  // Without their class, 0 and 5 find 20 (a); 20 finds 33 (b), 33 finds 20 (a), and 60 finds 33 (b), which are misses.
+  // Without the query's class, 0 and 5 find 20 (a). The others miss: 20 finds 33 (b), 33 finds 20 (a), 60 finds 33 (b).
   t.is(strict[0], 2 / 5);
   // Without genus a, 0, 5 and 20 find 33 (p); without b, 33 finds 20 (p); without c, 60 finds 33 (a miss).
   t.is(strict[1], 4 / 5);

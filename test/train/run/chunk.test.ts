@@ -62,7 +62,7 @@ const onLinux = process.platform === 'linux' ? test : test.skip;
 
 onLinux('an image takes the expected memory', async (t) => {
   const model = JSON.stringify({ img_size: 224, patch_size: 28, embed_dim: 192, depth: 4, num_heads: 3 });
-  // Equal starts differ by 6%, depending on when the allocator returns memory, so the test accepts the best of three.
+  // Identical runs differ by 6%, depending on when the allocator returns memory, so the test accepts the best of three.
   let [stdout, share] = ['', 0];
   for (let start = 0; start < 3 && !(share > 0.85 && share < 1.1); start++) {
     ({ stdout } = await promisify(execFile)(process.execPath, [measuring, '216', '18,216', model]));

@@ -100,6 +100,6 @@ test('a study of many seeds is analyzed in time proportional to its runs', (t) =
     const { user, system } = process.cpuUsage(before);
     t.is(arm!.heldOut.size, seeds.length);
     t.is(arm!.heldOut.get(7), arm!.best!.scores.get(7));
-    t.true(user + system < 20e6, `${(user + system) / 1e6} s`); // 4 s, mostly for the interval; 40 s before
+    t.true(user + system < 20e6, `${(user + system) / 1e6} s`); // 4 s, mostly for the interval
   }
 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { emojiLists, type Image } from '../../../../lib/train/data/emoji/lists.ts';
 
-/** `subgroups` subgroups of `members` emoji, each drawn by two sets; the last set is not in the benchmark. */
+/** `subgroups` subgroups of `members` emoji, each drawn by two sets of the benchmark and by one other set. */
 function images(subgroups: number, members: number): Image[] {
   const list: Image[] = [];
   for (let s = 0; s < subgroups; s++)
