@@ -89,7 +89,7 @@ function checkGradients(t: ExecutionContext, type: RealsType, one: Case, what: s
   const { tolerance } = cardOf(one.loss);
   const { inner, distance } = geometryCard(one.geometry);
   const { tauE, tauH, beta } = one.settings;
-  // Small relative to the scale on which the terms change.
+  // The step is small relative to the scale on which the terms change.
   const scaled = hasScales(one.loss);
   const step = (1.5e-3 * Math.min(tauE, tauH)) / (scaled ? Math.max(1, beta) : 1);
   const reference = scaled ? referenceError.steepTerms : referenceError.sevenPoints;

@@ -14,7 +14,7 @@ const never = new Int32Array(new SharedArrayBuffer(4));
  */
 function cpuMs(): number {
   try {
-    Atomics.wait(never, 0, 0, 0.01); // the kernel updates the figure when a thread begins to wait
+    Atomics.wait(never, 0, 0, 0.01); // the kernel updates schedstat when a thread begins to wait
     const [nanoseconds] = readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ');
     return Number(nanoseconds) / 1e6;
   } catch {

@@ -124,7 +124,7 @@ function objectCalls(): [string, Call][] {
   ];
 }
 
-/** The number of arguments of the other exports of the core. */
+/** The number of arguments of the core's exports that `describeCalls` omits. */
 const arity: Record<string, number> = {
   row: 5,
   rowVjp: 9,

@@ -1,4 +1,4 @@
-// No argument crashes the process or causes an error without a code. Each child makes several thousand calls.
+// No argument crashes the process or causes an error without a code.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';

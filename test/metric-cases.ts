@@ -85,7 +85,7 @@ export function wide({ data, rows, cols }: Matrix): Matrix<Float64Array> {
   return matrix(Float64Array.from(data), rows, cols);
 }
 
-/** Two rows whose coordinates differ by 0.01 + `part` or 0.01 - `part`, at random, relative to their size. */
+/** Two rows whose coordinates have a relative difference of 0.01 + `part` or 0.01 - `part`, at random. */
 export function pairOfRows(cols: number, part: number, seed: number): Matrix {
   const signs = cloud(Float64Array, 1, cols, 1, seed).data;
   const at = 0.5 / Math.sqrt(cols);

@@ -206,7 +206,7 @@ export function pairLoss(
   return options.reduction === 'sum' ? sum : sum / weight + (withPositives > 0 ? first / withPositives : 0);
 }
 
-/** Seven-point differences of `at` around 0. */
+/** The derivative of `at` at 0, by seven-point differences. */
 export function slopeOf(at: (shift: number) => number, step: number = 1.5e-3): number {
   const pair = (k: number) => at(k * step) - at(-k * step);
   return (45 * pair(1) - 9 * pair(2) + pair(3)) / (60 * step);

@@ -29,7 +29,7 @@ function points(rows: number, cols: number, share: number, seed: number): Matrix
 
 type Pull = { loss: number; gradient: Matrix<Float64Array> };
 
-/** Half the squared distance of each point to its target, and its Euclidean gradient. */
+/** Half the sum of the squared distances between points and their targets, and its Euclidean gradient. */
 function pull(x: Matrix<Float64Array>, target: Matrix<Float64Array>): Pull {
   const distances = dist.sync(x, target, { c });
   const [gradient] = dist.vjp.sync(x, target, distances, { c });

@@ -95,7 +95,7 @@ test('tests read every tolerance from a card or from tolerances.ts', async (t) =
   t.deepEqual(found, []);
 });
 
-/** Limits that are written as literals: those of peers, of checks by `within`, and of comparisons. */
+/** Limits that are written as literals: for peers, in calls of `within`, and in comparisons. */
 const literalLimits = (path: string, text: string): string[] =>
   Array.from(
     text.matchAll(/\bwithin: [\d.]\S*|\bwithin\([^;]*\b\d\S*e-\d+[^;]*|[<>]=? [\d.]+e-\d+/g),

@@ -105,7 +105,7 @@ export const networkError = {
   device: 3e-3,
   deviceGradients: 1e-2,
   deviceCurvature: 2e-2,
-  /** Exported weights stored in 16 or 8 bits, in the browser's runtime. */
+  /** Embeddings that transformers.js computes, for every storage type of the weights. */
   stored: 1e-3,
   /** Outputs of a network whose weights are stored in 16 or 8 bits. */
   storedHalf: 1e-3,
@@ -125,7 +125,7 @@ export const identityError = {
   /** One rounding error: that of float32, and that of float64 with a small margin. */
   rounding: { float32: 6e-8, float64: 2e-16 },
   exact: 0,
-  /** Several operations in sequence, and those whose errors add up over several gyrations or sections. */
+  /** Several operations in sequence, and those whose errors add up over several gyrations or sections of a geodesic. */
   composed: 10,
   repeated: 30,
   /** Inner products after a transport along a geodesic, and lengths of tangent vectors at points with a large conformal factor. */

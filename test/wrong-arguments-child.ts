@@ -12,7 +12,7 @@ const [, , seed = '1', seconds = '10', only = ''] = process.argv;
 const mostSeconds = 20;
 /** Limit for the memory that one call adds. Valid calls add less than 100 MB. */
 const mostKilobytes = 300_000;
-/** Time in seconds after which a callable is not called again once SECONDS have passed. */
+/** Once SECONDS have passed, a callable whose calls took this many seconds is not called again. */
 const enoughSeconds = 1;
 
 interface Case {

@@ -1,5 +1,5 @@
-// No argument of any export crashes the process, hangs, takes much memory, or causes an error without a code. HOROBALL_WRONG_SECONDS sets the
-// time per seed; an hour covers all calls.
+// No argument of any export crashes the process, hangs, takes much memory, or causes an error without a code.
+// HOROBALL_WRONG_SECONDS sets the time per seed; an hour covers all calls.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';

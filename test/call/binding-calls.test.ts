@@ -43,7 +43,6 @@ function distances(changes: Readonly<Record<string, unknown>>): Float64Array {
   return out;
 }
 
-/** A call of `contrast` with a geometry, flags and a number of views. */
 function loss(
   geometry: unknown,
   tied: unknown,

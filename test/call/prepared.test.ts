@@ -1,4 +1,4 @@
-// Job numbers, signals, turns of the event loop and errors of prepared calls and steps, without calls of the core.
+// Tests prepared calls and steps without calling the core: job numbers, signals, turns of the event loop and errors.
 import { performance } from 'node:perf_hooks';
 import test from 'ava';
 import { checkSignal, pause, runAsync, runSteps, runSync, type Steps } from '../../lib/call/run.ts';

@@ -1,5 +1,5 @@
-// Output that cannot be written, because the reader closed the pipe or the disk is full. The work is completed, and the
-// exit code reports the problem.
+// If output cannot be written, because the reader closed the pipe or the disk is full, the command still does its work,
+// and its exit code reports the problem.
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

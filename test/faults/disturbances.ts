@@ -1,4 +1,4 @@
-// Disturbances of a process other than failing system calls.
+// Ways to disturb a process, in addition to failing system calls.
 import { spawn } from 'node:child_process';
 import { readdir, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';

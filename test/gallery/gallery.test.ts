@@ -205,7 +205,7 @@ test('methods of a closed gallery throw', async (t) => {
   const gallery = await filled();
   const search = gallery.topK(queries, { k: 1 });
   gallery.dispose();
-  gallery.close(); // the former name
+  gallery.close(); // another name of dispose
   gallery[Symbol.dispose]();
   t.is((await search).indices.length, 40);
   for (const call of [

@@ -73,8 +73,8 @@ function nearestRows(
 }
 
 /**
- * Fails if the distances of a proven result differ from those wanted, and returns the number of proven results. Only
- * distances are compared, because several rows may have the same distance.
+ * Fails if the distances of a proven result are wrong, and returns the number of proven results. Only distances are
+ * compared, because several rows may have the same distance.
  */
 function sameWhereProven(
   t: ExecutionContext,

@@ -86,7 +86,7 @@ test('an export removes the temporary files of killed exports to the same file, 
   const named = (name: string): string => `.${name}.${crypto.randomUUID()}.tmp`;
   await leave(named('model.onnx'), 2);
   const kept = [
-    await leave(named('model.onnx'), 0.5), // its process may be running
+    await leave(named('model.onnx'), 0.5), // the process that writes it may be running
     await leave(named('other.onnx'), 2),
     await leave('.model.onnx.tmp', 2),
     await leave(`${crypto.randomUUID()}.tmp`, 2),

@@ -1,4 +1,4 @@
-// `npm run test:runners`: tests the packed tarball in tools of the ecosystem, which are installed for this test only.
+// `npm run test:runners`: tests the packed tarball in Jest, Vitest and other tools, which it installs.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
@@ -66,7 +66,7 @@ test('Vitest loads the package with import', async () => {
   await works(files, 'vitest/vitest.mjs', ['run', '--root', 'vitest']);
 });
 
-/** A page that writes the level of the core and a distance, computed in a worker, to its title. */
+/** A page that writes the core's SIMD level and a distance, computed in a worker, to its title. */
 const page = `
   import { coreInfo, dist, matrix, ready } from 'horoball';
   const x = matrix(new Float64Array([0, 0]), 1, 2), y = matrix(new Float64Array([0.5, 0]), 1, 2);

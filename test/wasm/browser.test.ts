@@ -18,7 +18,7 @@ const types: Readonly<Record<string, string>> = {
   '.html': 'text/html',
 };
 
-/** Serves dist/lib. `isolated`: with the headers that a page needs for SharedArrayBuffer, and .gz as an encoding. */
+/** Serves dist/lib. `isolated`: with the headers for SharedArrayBuffer, and .gz files as compressed content. */
 async function serve(isolated: boolean): Promise<Server> {
   const headers = isolated
     ? { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }

@@ -42,7 +42,7 @@ async function warmUp(): Promise<void> {
 }
 
 const scenarios: Record<string, () => Promise<unknown>> = {
-  /** Sums, gathers and shares of numbers, and gathers of bits, with a different number of values on each rank. */
+  /** Sums numbers, gathers a different number of values from each rank with unchanged bits, and shares a text. */
   async collectives() {
     const sums = Float64Array.of(1, rank, 1e-300 * (rank + 1));
     await group!.sum(sums);

@@ -30,7 +30,7 @@ test('the profile of a batch is the average of negativeWeights over its anchors'
     t.is(hardest.at(-1), 8);
     t.true(near(sameView.at(-1)!, profile.sameView));
     t.true(near(sameView.at(-1)! + crossView.at(-1)!, 1));
-    t.true(near(sameView[0]! + crossView[0]!, profile.hardest10)); // ceil(10%) of 8 is 1
+    t.true(near(sameView[0]! + crossView[0]!, profile.hardest10)); // 10% of 8 negatives, rounded up, is 1
     for (const shares of Object.values(profile.byCosine)) t.true(near(sum(shares!), 1));
     t.true(profile.missed > 0 && profile.missed < 1);
   }

@@ -96,7 +96,7 @@ test.serial('an optimizer has the learning rate and the weight decay of the run'
   t.is(optimizer.options.weightDecay, 0.1);
 });
 
-// The first step of Adam moves every weight with a gradient by its learning rate.
+// The first step of Adam moves every weight that has a gradient by its learning rate.
 test.serial('with layer decay, each layer moves by its share of the learning rate', async (t) => {
   const lr = 1e-3;
   const config = tinyConfig({ layer_decay: 0.5, weight_decay: 0, lr });

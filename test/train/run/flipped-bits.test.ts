@@ -1,4 +1,4 @@
-// A flipped bit in a file that horoball reads back never yields another value.
+// A flipped bit in a file that horoball reads back never yields a wrong value.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';

@@ -230,7 +230,7 @@ test.serial('the learning rate of learnable scalars follows that of the network'
     await takeStep(learner, 1, tinySamples(), lr);
     return Math.abs(Math.log(learner.scalars().tauE / 0.1));
   };
-  const { firstStepOfScalar } = networkError; // the first step of Adam is the learning rate
+  const { firstStepOfScalar } = networkError; // Adam's first step has the size of the learning rate
   t.true(Math.abs((await moved(1e-3)) / 1e-2 - 1) < firstStepOfScalar);
   t.true(Math.abs((await moved(1e-4)) / 1e-3 - 1) < firstStepOfScalar);
 });

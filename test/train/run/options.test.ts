@@ -135,7 +135,7 @@ test.serial(
     const trainedCurvature = async (chunk: number | null): Promise<number> => {
       const options: Options = { head: 'hyp-vit', clip_r: null, hyp_c: 0.5, ep: 2, learn: 'hyp_c', chunk };
       const { rows } = await run(t.context.root, { ...options, learn_lr: 0.01 });
-      return rows[1]!.hyp_c!; // Adam's first step is the learning rate times the negative sign of the gradient
+      return rows[1]!.hyp_c!; // Adam's first step is -sign(gradient) times the learning rate
     };
     const expected = 0.5 * Math.exp(-0.01 * Math.sign(slope));
     for (const chunk of [null, 7])

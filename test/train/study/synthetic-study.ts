@@ -28,7 +28,7 @@ export function result(cell: string, seed: number, at1: number): Result {
  * A synthetic study: every arm has a different best temperature. Noise has a standard deviation of 3 points per seed,
  * common to its runs, and of 1 point per run.
  *
- * @param planted - the advantage of an arm over the others, as a share
+ * @param planted - by how much the recall of each arm exceeds that of the others, as a fraction
  */
 export function syntheticStudy(
   draw: number,

@@ -4,7 +4,7 @@ import { Renderer } from '../../../../lib/train/data/emoji/renderer.ts';
 
 const upright = { left: 0, top: 0, width: 16, height: 16, hFlip: false, vFlip: false, rotate: 0 };
 const square = { ...upright, body: '<rect width="16" height="16" fill="#f00"/>' };
-/** A drawing within the limits of size and references that takes minutes to render. */
+/** A drawing that takes minutes to render, although its size and its references are within the limits. */
 const endless = {
   ...upright,
   body: `<filter id="a">${'<feTurbulence baseFrequency=".5" numOctaves="9"/>'.repeat(10_000)}</filter><rect width="16" height="16" filter="url(#a)"/>`,
