@@ -8,7 +8,7 @@ import { Batch, createViT, loadWeights, type ViT } from '../lib/train/index.ts';
 export interface Comparison {
   feature: number;
   gradient: number;
-  /** The parameter with the largest error of its gradient. */
+  /** The parameter whose gradient has the largest error. */
   worst: string;
   /** Total number of elements in all parameters. */
   parameters: number;
@@ -25,7 +25,7 @@ interface Result {
  * Compares the model at `<path>.json` with `<path>.reference.safetensors`.
  *
  * @param path - without the extension
- * @param kinds - extensions of the weight files to compare; the result holds the largest errors over all of them
+ * @param kinds - extensions of the weight files to compare; the result has the largest errors over all of them
  */
 export async function compareBackbone(path: string, kinds: readonly string[]): Promise<Comparison> {
   const { tensors } = await readSafetensors(`${path}.reference.safetensors`);

@@ -78,7 +78,7 @@ vit_tiny_patch16_224:depth=2,img_size=64,qk_norm=true
 vit_small_patch16_224:depth=2,img_size=64,qk_norm=true,global_pool=avg
 `;
 
-/** Classes of Hugging Face; bench/peers/backbones.py defines their networks. */
+/** Model classes of Hugging Face; bench/peers/backbones.py defines their networks. */
 const classes = `
 ViTModel
 Dinov2Model

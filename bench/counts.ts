@@ -78,7 +78,7 @@ export async function whyNotCounted(): Promise<string | undefined> {
   return /\bavx2\b/.test(flags) ? undefined : 'this processor lacks AVX2';
 }
 
-/** Builds the harness from the core's object files and counts; `compiler` is the build's compiler. */
+/** Builds the harness from the core's object files, and counts instructions; `compiler` is the build's compiler. */
 export async function countAll(): Promise<Pick<Counts, 'compiler' | 'kernels'>> {
   await execute('cmake', ['--build', join(root, 'build'), '--target', 'kernels']);
   const folder = await mkdtemp(join(tmpdir(), 'horoball-counts-'));

@@ -77,7 +77,7 @@ async function check(what: string, body: () => Promise<void>): Promise<void> {
 }
 
 const c = 0.8;
-/** Parameters of the loss in both checks, of a single call and of training. */
+/** Parameters of the loss, in the check of a single call and in the check of training. */
 const logit = { tied: true, views: 2, tauE: 0.1, tauH: 0.2, lambda: 1, c: 0.1 } as const;
 
 async function families(): Promise<void> {

@@ -112,7 +112,7 @@ async function run([command, ...args]: Command, end: number, onRow: (row: Line) 
   if (fault !== '') throw new Error(`${[command, ...args].join(' ')}: ${fault}`);
 }
 
-/** Writes the rows of a run, as a complete file after each. */
+/** The rows of a run; the file is written again after each row, so it is always complete. */
 class Rows {
   readonly timings: Timing[] = [];
   readonly about: Record<string, string>;

@@ -1,4 +1,4 @@
-/** How time grows with rows and columns, from the rows of the suite `scaling`. */
+/** How time grows with the numbers of rows and columns, from the results of the suite `scaling`. */
 import { exponent } from './measure.ts';
 import type { Results, Row } from './results.ts';
 import { number } from './table.ts';

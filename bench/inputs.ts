@@ -20,7 +20,6 @@ export function normal(seed: number): () => number {
   return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }
 
-/** An array of the type. */
 export function reals(type: Type, length: number): Reals {
   return type === 'float32' ? new Float32Array(length) : new Float64Array(length);
 }

@@ -47,7 +47,7 @@ interface Tfjs {
   setBackend(name: string): Promise<boolean>;
 }
 
-/** A package, or the reason why it is not available. */
+/** Each package, or the reason why it is not available. */
 export interface JsPeers {
   readonly simsimd: Simsimd | string;
   readonly usearch: Usearch | string;

@@ -14,7 +14,7 @@ import { testSet } from './suites/evaluation.ts';
 
 const processes = 9;
 
-/** Times `require` of core.node and `import` of the package in fresh processes, and measures the size of the file. */
+/** Times `require` of core.node and `import` of the package in fresh processes, and measures the size of core.node. */
 export async function measureLoading(threads: number): Promise<Row[]> {
   const index = import.meta.resolve('horoball');
   const file = await coreOf(index);

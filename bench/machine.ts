@@ -12,7 +12,7 @@ export const isCheckout: boolean = existsSync(join(root, '.git'));
 
 /** Everything that a committed figure depends on. */
 export interface Machine {
-  /** CPU model, its family, model number and stepping, and cores as a file name: `amd-epyc-f26m2s1-x2`. */
+  /** The CPU's model name, family, model number, stepping and cores in one file name: `amd-epyc-f26m2s1-x2`. */
   readonly name: string;
   /** Commit, with `-dirty` if the tree differs from it; the version if this is an installed package. */
   readonly commit: string;
@@ -38,7 +38,7 @@ function cpuInfo(): string {
   }
 }
 
-/** A virtual machine may hide the CPU's generation from its model name, but not from its family and model number. */
+/** A virtual machine's model name may lack the CPU's generation; family, model number and stepping identify it. */
 export function machineName(model: string, cpuInfo: string, cores: number): string {
   const numbers = ['cpu family', 'model', 'stepping'].map(
     (field) => new RegExp(`^${field}\\s*: (\\d+)$`, 'm').exec(cpuInfo)?.[1],

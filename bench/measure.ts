@@ -22,7 +22,10 @@ export interface Figure {
   readonly spread: number;
 }
 
-/** Student's 99.5% quantile for 2, 3, ... values over the normal 97.5% quantile: a widened spread covers 99 of 100 runs. */
+/**
+ * Student's 99.5% quantile for 2, 3, ... values, divided by the normal 97.5% quantile. A widened spread covers 99 of
+ * 100 runs.
+ */
 const widening = [32.5, 5.06, 2.98, 2.35, 2.06, 1.89, 1.79, 1.71, 1.66, 1.62, 1.58, 1.56, 1.54, 1.52, 1.5];
 
 /** Time budget and number of rounds. */
@@ -163,7 +166,7 @@ export function quantile(values: readonly number[], at: number): number {
   return low + (high - low) * (place - Math.floor(place));
 }
 
-/** The slope of log y over log x by least squares: 2 where y grows as x squared. */
+/** The slope of log y over log x by least squares: 2 if y grows as x squared. */
 export function exponent(xs: readonly number[], ys: readonly number[]): number {
   const u = xs.map(Math.log);
   const v = ys.map(Math.log);

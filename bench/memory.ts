@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 
-/** Bytes above what the process held before the call; NaN if the system does not report it. */
+/** The peak memory during a call minus the memory before it, in bytes; NaN if the system does not report it. */
 export async function peakBytes(run: () => unknown): Promise<number> {
   try {
     // Garbage from making the inputs must be collected first; otherwise its release would hide what the call allocates.

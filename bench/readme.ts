@@ -15,7 +15,7 @@ interface Line {
   readonly of: Partial<Labels>;
   /** `horoball` or a peer; of several peers, the fastest. */
   readonly sides: readonly string[];
-  /** The figure and its target; by default those of the peer's time divided by horoball's. */
+  /** Formats the figure of a row; by default, the peer's time divided by horoball's. */
   readonly figure?: (row: Row) => string;
   readonly unit?: string;
 }
@@ -103,8 +103,8 @@ const lines: readonly Line[] = [
 ];
 
 /**
- * The ratio, with the half-width of the range that covers 99 of 100 further runs; the range itself if it contains the
- * target or 0.
+ * The ratio with the half-width of the range that covers 99 of 100 further runs; with the range itself if it contains
+ * 0; only the range if it contains the target.
  */
 function ratioText({ ratio, ratioSpread, verdict }: Row): string {
   const low = ratio * (1 - ratioSpread);
@@ -123,7 +123,7 @@ function digits(value: number): string {
   return value < 100 ? value.toPrecision(2) : number(Number(value.toPrecision(2)));
 }
 
-/** A file of rows of a machine. */
+/** A file with the rows of one machine. */
 interface File {
   readonly name: string;
   readonly results: Results;
@@ -184,8 +184,8 @@ function headOf(files: readonly File[]): string {
 }
 
 /**
- * The table in Markdown: a column per machine, each figure linked to the file that holds it. All figures of a line are
- * judged by the target of its newest row.
+ * The table in Markdown: a column per machine, each figure linked to the file that contains it. All figures of a line
+ * are judged by the target of its newest row.
  */
 export function readmeTable(files: readonly File[]): string {
   const machines = byMachine(files);

@@ -1,6 +1,6 @@
 /** The subject of a row; with its suite and side, it identifies the row. */
 export interface Labels {
-  /** The operation: `pairwiseDistance`. */
+  /** The operation, such as `pairwiseDistance`. */
   readonly op: string;
   /** Name of the shape, and anything special about the inputs: `vit-s, y = x`. */
   readonly shape: string;

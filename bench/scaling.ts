@@ -114,7 +114,7 @@ interface Point {
 
 /** More threads than CPUs, to show that memory stays within its limit although each thread allocates its own. */
 const manyThreads = 64;
-/** The memory of the loss beyond inputs and results, for any number of rows. */
+/** Target for the memory of the loss beyond inputs and results, for any number of rows. */
 const lossMemory: Bar = { of: 'peakMB', atMost: 64 };
 
 /** Time and memory of each workload, and their growth; `full`: also the largest sizes, which take minutes. */

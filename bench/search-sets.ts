@@ -124,7 +124,7 @@ function scale(row: Float32Array, by: number): Float32Array {
   return row;
 }
 
-/** The point in the direction of a row at hyperbolic distance `distance` from the origin (c = 1). */
+/** Scales a row to the hyperbolic distance `distance` from the origin (c = 1). */
 function toBall(row: Float32Array, distance: number): void {
   scale(row, Math.tanh(distance / 2) / length(row));
 }

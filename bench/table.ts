@@ -72,7 +72,7 @@ function cells(row: Row, peak: number): string[] {
     percent(row.spread),
     number(row.gflops),
     percent(row.share),
-    // The peak is that of float32.
+    // The peak rate is measured in float32.
     row.type === 'float32' ? percent(row.gflops / peak) : '',
     number(row.peakMB),
     hasValue ? `${number(row.value)} ${row.unit}` : row.against,

@@ -47,7 +47,7 @@ const options = {
 const values = called(help, options);
 
 const imageCount = 96;
-/** An image folder also has a test split. */
+/** Images of the test split, which an image folder must have. */
 const testCount = 8;
 /** With `--quick`, two rounds: under three minutes at the default batch size on two cores. */
 const plan: Plan = {
@@ -122,7 +122,7 @@ async function makeImages(folder: string): Promise<void> {
 interface Operation {
   readonly op: string;
   readonly own: keyof ReturnType<Ours['timedSides']>;
-  /** The peers, each with the target of its time divided by horoball's. */
+  /** The peers, each with the target for the ratio of its time to horoball's. */
   readonly peers: Readonly<Record<string, Bar | undefined>>;
   readonly precision: 'float32' | 'bfloat16';
   /** Batches per measurement of the loader: workers deliver in bursts, so a few batches would not be representative. */

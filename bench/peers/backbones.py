@@ -152,8 +152,8 @@ def reference(folder, index, spec):
         json.dump(arguments, file)
 
 
-# Classes of Hugging Face with small networks: class, configuration, the same network in timm's terms, and its
-# feature.
+# Small networks of Hugging Face's model classes: class, configuration, the arguments of the same network in timm, and
+# the output that is the feature.
 PATCHES = dict(image_size=32, patch_size=8, hidden_size=48, num_hidden_layers=2, num_attention_heads=3)
 SAME = dict(img_size=32, patch_size=8, embed_dim=48, depth=2, num_heads=3)
 DINOV2 = dict(SAME, init_values=1e-5)

@@ -47,11 +47,11 @@ interface Answer {
 export interface PreparedPeer extends TimedSide {
   readonly probe: readonly number[];
   readonly note: string;
-  /** Returns the peak memory of one call in bytes, above what the process held before. */
+  /** Returns the peak memory during one call minus the memory before it, in bytes. */
   peak(): Promise<number>;
 }
 
-/** The long-lived Python process. Throws an Error whose message is the reason when something cannot be measured. */
+/** The long-lived Python process. If something cannot be measured, methods throw an Error that gives the reason. */
 export class PeerWorker {
   readonly #child: ChildProcess;
   readonly #files: string;

@@ -18,7 +18,7 @@ def _status(field: str) -> int:
 
 
 def peak_bytes(run: Callable[[], Any]) -> int:
-    """Bytes above what the process held before the call."""
+    """The peak memory during a call minus the memory before it, in bytes."""
     gc.collect()
     try:
         with open("/proc/self/clear_refs", "w") as clear:

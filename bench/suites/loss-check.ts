@@ -22,9 +22,9 @@ export interface CheckedLoss extends OwnSide {
 
 /** Number of classes for the oracle, which loops over all pairs of views like the published code. */
 const checkedClasses = 8;
-/** Step of differences along the directions of {@link moved}. */
+/** Step of the finite differences along the directions of {@link moved}. */
 export const step = 1e-4;
-/** The oracle does not implement the published guards; that side is compared with the published loss instead. */
+/** The oracle does not implement the published guards; a side with them is compared with the published loss instead. */
 const hasOracle = ({ options }: CheckedLoss) => options.compat === undefined && options.grad !== false;
 
 /**

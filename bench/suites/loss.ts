@@ -18,7 +18,7 @@ import type { PeerSide, Suite } from '../suite.ts';
 import { type CheckedLoss, checkLosses, dot } from './loss-check.ts';
 import { asType, input, productNames, products } from './product.ts';
 
-/** Target ratios over the published code and the best torch.compile formulation. */
+/** Target ratios: times of the published code and of the best torch.compile formulation, divided by horoball's. */
 export interface LossBars {
   readonly published: number;
   readonly compiled: number;
@@ -149,15 +149,15 @@ function lossPeers(
     ...(bar === undefined ? {} : { bar }),
   });
   return [
-    // It needs the memory of one pair of views, whatever the number of views.
+    // The memory of the published loss does not depend on the number of views, so it is measured for two views only.
     {
       ...peer('published loss', 'compat', { of: 'ratio', atLeast: bars.published }),
       peak: shape.views === 2,
     },
     peer('torch eager, one matrix', 'untied'),
     peer('torch.compile, one matrix', 'untied', { of: 'ratio', atLeast: bars.compiled }),
-    // Compiles for twenty seconds and was never faster than `one matrix`; with more views, it unrolls more pairs than a
-    // compiler can handle.
+    // `pair blocks` takes twenty seconds to compile and was never faster than `one matrix`; with more views, it unrolls
+    // more pairs than a compiler can handle.
     ...(shape.views === 2 && full
       ? [peer('torch.compile, pair blocks', 'untied', { of: 'ratio', atLeast: bars.compiled })]
       : []),

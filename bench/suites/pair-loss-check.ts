@@ -16,7 +16,7 @@ interface Labeled {
   readonly labels: Int32Array;
 }
 
-/** A side with its call options, and their numbers for the oracle. */
+/** A side with its call options, and the same parameters for the oracle. */
 export interface CheckedPairLoss extends OwnSide {
   readonly options: ContrastiveLossOptions & Labeled & { readonly ref?: LossReference & Labeled };
   readonly numbers: PairLossNumbers;

@@ -74,7 +74,7 @@ export class Sides {
     return this.#distances(nameOf(metric, type), points, this.#options(metric), { geometry: metric, type });
   }
 
-  /** As {@link forward}, but allocates a new result per call, as the peers do. */
+  /** Like {@link forward}, but allocates a new result per call, as the peers do. */
   fresh(metric: Metric): Checked {
     const { x, y } = this.#points;
     const options = this.#options(metric);

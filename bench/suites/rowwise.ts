@@ -15,7 +15,7 @@ const classes = 100;
 /** The number that is the first argument of some operations. */
 const leading = 0.5;
 
-/** Matrices of arguments; a second input with the same domain has different values. */
+/** The kinds of input matrices; a second input with the same domain has different values. */
 type Kind =
   | 'point'
   | 'other'
@@ -189,7 +189,7 @@ function resultOf(card: RowCard, given: readonly Matrix[]): Matrix {
   return operationOf(card.name).sync(...argumentsOf(card, given), optionsOf(card)) as Matrix;
 }
 
-/** The gradients of the inputs. That of a leading number is not checked; it stays fixed. */
+/** The gradients of the inputs. A leading number stays fixed, so its gradient is not checked. */
 function gradientsOf(
   card: RowCard,
   given: readonly Matrix[],

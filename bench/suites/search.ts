@@ -9,7 +9,7 @@ import type { OwnSide, PeerSide, Suite } from '../suite.ts';
 import { input, productNames, products } from './product.ts';
 
 const c = 0.1;
-/** A few queries, and enough for faiss to reach its best rate. */
+/** Numbers of queries: a few, and enough for faiss to reach its best rate. */
 export const queryCounts = [512, 4096] as const;
 
 /** Exact search of a large gallery. */
@@ -79,7 +79,7 @@ export function searchSuite(
     peers: [
       flat('faiss IndexFlatL2', 'euclidean', { as: 'euclidean', within: peerError.ranking }),
       flat('faiss IndexFlatIP', 'inner product'),
-      // Writes all distances, unlike the other sides.
+      // The matrix products write all their results; the other sides return only the nearest rows.
       ...products({ ...labels(''), op: 'sgemm' }, { x: 'queries', y: 'gallery' }, flops),
     ],
     peakRate: productNames,
@@ -100,7 +100,10 @@ function everyNth({ data, rows, cols }: Matrix, count: number): Matrix {
   return matrix(out, count, cols);
 }
 
-/** Compares the first query's ranking with the oracle's; rows whose distances differ by less than their errors may come in either order. */
+/**
+ * Compares the first query's ranking with the oracle's. Rows whose distances differ by less than their errors may be in
+ * either order.
+ */
 function checkSearch(queries: Matrix, gallery: Matrix, k: number): void {
   const firstQuery = matrix(queries.data.subarray(0, queries.cols), 1, queries.cols);
   const rows = table(gallery.data, gallery.cols);

@@ -39,7 +39,7 @@ export async function prepare(shim: Shim, command: FaultyCommand): Promise<Prepa
   return { command, folder, expected, counts, tookMs, [Symbol.asyncDispose]: remove };
 }
 
-/** Up to `most` faults of each operation and error, from its first to its last call; a single fault hits the middle one. */
+/** Up to `most` faults of each operation and error, from its first to its last call; a single one hits the middle call. */
 export function faultsOf({ counts }: Prepared, most: number): Fault[] {
   return operations.flatMap((operation) =>
     errorsOf[operation].flatMap((error) => {
