@@ -156,8 +156,8 @@ export const headConstants = {
 ${headConstants()}} as const;
 
 /**
- * The logit of each geometry: whether it has an inner product, a distance and lambda (`weighted`). With tied heads:
- * whether the distance depends on c (`curved`), and the norm of its gradient (`slope`; 0 if not constant). With two
+ * The logit of each geometry: whether it has an inner product, a distance and lambda (\`weighted\`). With tied heads:
+ * whether the distance depends on c (\`curved\`), and the norm of its gradient (\`slope\`; 0 if not constant). With two
  * heads: the space of the points. The full cards in lib/cards.ts need the core.
  */
 export const geometryTerms = {
