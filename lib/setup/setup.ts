@@ -1,4 +1,4 @@
-import { rmdir, utimes } from 'node:fs/promises';
+import { rm, rmdir, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { coded } from '../errors.ts';
 import { ensureFolder } from '../io/folder.ts';
@@ -9,7 +9,7 @@ import { findLibTorch, pythonTorch, type SearchInputs, systemFolders } from './f
 import { installLibTorch, recoverLibTorch, takeFolder, takeLibTorch } from './install.ts';
 import { addonFolders, cacheFolder } from './paths.ts';
 import { type AddonInfo, loads, probeAddon } from './probe.ts';
-import { findAddon, type LibTorch, readChoice, writeChoice } from './record.ts';
+import { findAddon, type LibTorch, readChoice, recordName, writeChoice } from './record.ts';
 import type { Ui } from './ui.ts';
 
 export interface SetupOptions {
@@ -73,6 +73,7 @@ async function newAddon(libtorch: LibTorch, ui: Ui, lock: Lock): Promise<SetupRe
   const { file } = await buildTrainAddon(libtorch, ui, lock);
   const probed = await probeAt(file);
   if ('reason' in probed) {
+    await rm(join(dirname(file), recordName), { force: true }); // else it would be preferred to an earlier addon that works
     throw coded(probed.code, `[setup] the training addon was built but does not work: ${probed.reason}`);
   }
   return { file, ...probed.info };
