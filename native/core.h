@@ -185,7 +185,7 @@ struct SelectArgs {
 inline constexpr std::int64_t kSlots = 16, kSlotFacts = 4, kListFacts = 4;
 
 // Centers of lists of rows (cpu/lists/centers.h). `lists` has the list index of each row; a row whose index is out of range
-// is ignored. The center of an empty list is left unchanged.
+// is ignored. The center of an empty list is 0.
 struct CentersArgs {
   Type type = Type::f32;
   Metric metric{};

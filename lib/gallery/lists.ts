@@ -126,8 +126,7 @@ export function* trainCenters<T extends Reals>(
   for (let iteration = 0; iteration < rounds; ++iteration) {
     yield* assign(operation, sample, centers, call, lists, 0, progress);
     yield* moveCenters(operation, sample, centers, lists, counts, call);
-    // Moves each center without rows to a random row: the native core leaves it unchanged, but the WebAssembly core sets
-    // it to arbitrary values.
+    // Moves each center without rows to a random row.
     for (let list = 0; list < centers.rows; ++list) {
       if (counts[list] !== 0) continue;
       const from = found[Math.floor(next() * found.length)]! * rows.cols;

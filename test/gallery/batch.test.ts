@@ -143,6 +143,18 @@ test('queries of one batch can be searched in different ways', (t) => {
   t.deepEqual(found, want);
 });
 
+test('a query of a batch can share all its candidates with earlier queries', (t) => {
+  const rows = scattered(Float32Array, count, 1);
+  const query = scattered(Float32Array, 1, 2);
+  const queries = matrix(
+    Float32Array.from({ length: 640 * cols }, (_, i) => query.data[i % cols]!),
+    640,
+    cols,
+  );
+  const { found, want } = both(queries, rows, 'poincare', { lists: 60 });
+  t.deepEqual(found, want);
+});
+
 test('a batch larger than one decision has the results of its parts', (t) => {
   const rows = scattered(Float32Array, count, 1);
   const { found, want } = both(scattered(Float32Array, 4200, 2), rows, 'cosine', { lists: 5, k: 2 });

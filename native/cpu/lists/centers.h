@@ -2,7 +2,7 @@
 // the Einstein midpoint: with a = 1 - c|x|^2, a row x has the Lorentz factor (2 - a)/a and the Klein coordinates
 // 2x/(2 - a), so the midpoint is the sum of 2x/a divided by the sum of (2 - a)/a, mapped back to the ball.
 //
-// The center of an empty list stays unchanged. All bounds are computed from the rounded centers, so they remain valid
+// The center of a list without reachable rows is 0. All bounds are computed from the rounded centers, so they remain valid
 // after the rounding.
 #pragma once
 
@@ -35,7 +35,7 @@ struct Centers {
             if (list >= 0 && list < count) add(row(i), sums + list * depth, weights[list], args.counts[list]);
           }
           for (std::int64_t i = 0; i < count; ++i)
-            if (args.counts[i] > 0) finish(sums + i * depth, weights[i], center(i));
+            finish(sums + i * depth, args.counts[i] > 0 ? weights[i] : 1, center(i));
         });
   }
 
