@@ -46,7 +46,7 @@ interface ReproduceOptions extends Record<string, unknown> {
 const notes: Notes = {
   paragraphs: [
     'Three studies repeat the comparisons of the HypMix paper (Yue et al., WACV 2024): Recall@1 as a function of the temperature for each geometry, as a function of lambda and c, and with a fixed or a free radius (head hypmix or hyp-vit). The report also shows the hard negatives and the effective temperature of the best runs.',
-    'On shapes and emoji, runs start from random weights and take 60 and 5 epochs, respectively; on the data sets of the papers they use the options of the published commands, and on others the defaults of train. First, the command measures the speed of this machine and prints the estimated duration. To resume, run the same command again.',
+    'On shapes and emoji, runs start from random weights and take 60 and 20 epochs, respectively; on the data sets of the papers they use the options of the published commands, and on others the defaults of train. First, the command measures the speed of this machine and prints the estimated duration. To resume, run the same command again.',
   ],
   examples: [
     ['75 runs on the built-in data set', 'horoball reproduce'],
@@ -61,10 +61,10 @@ const otherwise = 'otherwise that of the published command or of train';
 /** Defaults that differ from those of a single run. */
 const defaults: Readonly<Partial<Record<OptionName, string>>> = {
   ds: 'shapes',
-  ep: `60 on shapes, 5 on emoji, ${otherwise}`,
+  ep: `60 on shapes, 20 on emoji, ${otherwise}`,
   eval_ep: 'the last epoch',
   lr: `0.001 on shapes and emoji, ${otherwise}`,
-  warmup: `20 on shapes and emoji, ${otherwise}`,
+  warmup: `20 on shapes, 100 on emoji, ${otherwise}`,
 };
 
 /** Options that the studies do not set themselves. */

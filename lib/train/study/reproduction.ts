@@ -44,7 +44,7 @@ export const variedNames: readonly AxisName[] = [
 /** Epochs of a run from random weights, by default and with `--quick`. */
 const epochs = {
   shapes: { usual: 60, quick: 4 },
-  emoji: { usual: 5, quick: 1 },
+  emoji: { usual: 20, quick: 1 },
 } as const;
 
 /**
@@ -57,7 +57,8 @@ export function baseOf(ds: string, quick: boolean): Partial<RunConfig> {
   if (ds === 'shapes') return { ds, ...during(epochs.shapes[length]) };
   if (ds.startsWith('emoji')) {
     const { options } = findRecipe('emoji');
-    return { ...options, ds, ...during(epochs.emoji[length]), lr: 1e-3, warmup: 20, baselines: false };
+    const warmup = quick ? 20 : 100;
+    return { ...options, ds, ...during(epochs.emoji[length]), lr: 1e-3, warmup, baselines: false };
   }
   const { head: _, ...published } = publishedRecipes(ds)[0]?.options ?? {};
   return { ...published, ds, ...(quick && during(1)) };
