@@ -3,6 +3,7 @@
  * the resampling itself. Rounding is Python's (half to even), so that sizes agree with torchvision's to the pixel.
  */
 import { integer, type Random, uniform } from '../random.ts';
+import { unreadable } from './fault.ts';
 
 /** A rectangle of whole pixels. */
 export interface Box {
@@ -43,13 +44,22 @@ export function trainPlacement(
   return { box, height: size, width: size, top: 0, left: 0, size, flip: next() < 0.5 };
 }
 
-/** Resize(resize) of the shorter side, then CenterCrop(size); `resize` is at least `size`. */
+/** Maximum side of a resized image, as in native/bind/image.h. */
+const maxSide = 2 ** 28;
+
+/**
+ * Resize(resize) of the shorter side, then CenterCrop(size); `resize` is at least `size`.
+ *
+ * @throws `ERR_HOROBALL_PICTURE` for an image of a million pixels by one, for example, whose longer side would be too long
+ */
 export function evalPlacement(
   { width, height }: { width: number; height: number },
   resize: number,
   size: number,
 ): Placement {
   const long = Math.trunc((resize * Math.max(width, height)) / Math.min(width, height));
+  if (long > maxSide)
+    throw unreadable(`${width} x ${height} pixels, with a shorter side of ${resize}, are too long`);
   const resized = width <= height ? { width: resize, height: long } : { width: long, height: resize };
   return {
     box: { top: 0, left: 0, height, width },

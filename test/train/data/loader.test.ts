@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { readClasses } from '../../../lib/train/data/folder.ts';
 import { ImageLoader, type ImageLoaderOptions } from '../../../lib/train/data/loader.ts';
 import type { Split } from '../../../lib/train/data/types.ts';
-import { all, temporary, writeClasses, writeTree } from './support.ts';
+import { all, encodedImage, temporary, writeClasses, writeTree } from './support.ts';
 
 const training = { size: 16, mode: 'train', seed: 7 } as const;
 const evaluation = { size: 16, mode: 'eval', resize: 20, seed: 7 } as const;
@@ -114,6 +114,28 @@ test('in evaluation, a damaged image is omitted', async (t) => {
   const [whole] = await all(new ImageLoader(split, evaluation).batches([Int32Array.of(0, 4, 5)]));
   t.deepEqual(batch!.images, whole!.images);
   t.is(loader.skipped.length, 1);
+});
+
+test('in evaluation, an image that is too long to be resized is omitted', async (t) => {
+  const root = await temporary(t);
+  const pixels = 2 ** 24;
+  const bitmap = Buffer.concat([Buffer.from(`P4\n${pixels} 1\n`), Buffer.alloc(pixels / 8)]);
+  const long = {
+    'a/long.pbm': bitmap,
+    'a/tall.pbm': Buffer.concat([Buffer.from(`P4\n1 ${pixels}\n`), Buffer.alloc(pixels)]),
+  };
+  await writeTree(root, { ...long, 'b/0.png': await encodedImage(1, 40, 30, 'png') });
+  const split = await readClasses(root);
+  const loader = new ImageLoader(split, evaluation);
+  const [batch] = await all(loader.batches([Int32Array.of(0, 1, 2)]));
+  t.deepEqual([...batch!.indices], [2]);
+  t.deepEqual(
+    loader.skipped.map(({ reason }) => reason),
+    [
+      `${pixels} x 1 pixels, with a shorter side of 20, are too long`,
+      `1 x ${pixels} pixels, with a shorter side of 20, are too long`,
+    ],
+  );
 });
 
 test('a batch of damaged images is skipped; an error is thrown if all images are damaged', async (t) => {
