@@ -8,6 +8,8 @@ export const metadataField = 14;
 const maxEntry = 1 << 20;
 /** Maximum number of fields; a model has about ten, and a few metadata entries. */
 const maxFields = 1000;
+/** Maximum number of fields in an entry, which has two. */
+const maxEntryFields = 16;
 
 /**
  * Reads the metadata of an ONNX file. The graph is skipped, so this takes a few reads, regardless of the size of the file.
@@ -79,15 +81,15 @@ function varint(bytes: Buffer, at: number): { value: number; end: number } | und
   return undefined;
 }
 
-/** Key (field 1) and value (field 2) of an entry. */
+/** Key (field 1) and value (field 2) of an entry. Further fields are ignored. */
 function entryOf(bytes: Buffer): [key: string | undefined, value: string | undefined] {
   const texts: (string | undefined)[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0, count = 0; at < bytes.length && count < maxEntryFields; count++) {
     const field = parseField(bytes, at);
     if (field === undefined) break;
     const end = field.begin + field.length;
     if (end > bytes.length) break;
-    texts[field.number] = bytes.toString('utf8', field.begin, end);
+    if (field.number <= 2) texts[field.number] = bytes.toString('utf8', field.begin, end);
     at = end;
   }
   return [texts[1], texts[2]];

@@ -170,6 +170,17 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     format,
     /maxBytes \(67108864\)/,
   ],
+  'metadata of 20 million bytes of empty fields': [
+    'onnx',
+    () => {
+      const entry = Buffer.alloc(2 ** 20, Buffer.from([0x1a, 0]));
+      return Buffer.concat(
+        Array.from({ length: 20 }, () => [Buffer.from([0x72, 0x80, 0x80, 0x40]), entry]).flat(),
+      );
+    },
+    'read',
+    /^$/,
+  ],
   '64 axes, all but one of side 1, in Fortran order': [
     'npy',
     () => {

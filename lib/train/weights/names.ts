@@ -43,6 +43,8 @@ const chunkedBlock = /^blocks\.\d+\.(?=\d+\.)/;
 const maxWrappers = 4;
 /** Maximum length of a name, far above real names: dozens of patterns are matched against each name. */
 const maxName = 1000;
+/** Maximum length of all names: forty thousand names of 100 characters, of which real files have hundreds. */
+const maxNames = 2 ** 22;
 
 /** The weights of a checkpoint, and the keys of the wrappers around them. */
 export interface StateDict {
@@ -112,7 +114,7 @@ export interface PlainNames {
  * and drops text towers, head parameters and unused parameters.
  *
  * @param keepHead - whether the head is an embedding head, which is kept
- * @throws ERR_HOROBALL_WEIGHTS if two names become equal, or a name has more than 1000 characters
+ * @throws ERR_HOROBALL_WEIGHTS if two names become equal, or names are far longer than real ones
  */
 export function plainNames(stored: Iterable<string>, keepHead: boolean): PlainNames {
   const result: PlainNames = { names: new Map(), stripped: [], dropped: [] };
@@ -122,6 +124,11 @@ export function plainNames(stored: Iterable<string>, keepHead: boolean): PlainNa
     throw coded(
       'ERR_HOROBALL_WEIGHTS',
       `[loadWeights] path: expected names of at most ${maxName} characters, got one of ${long.length} characters (${listed([long])}...)`,
+    );
+  if (all.reduce((total, name) => total + name.length, 0) > maxNames)
+    throw coded(
+      'ERR_HOROBALL_WEIGHTS',
+      `[loadWeights] path: expected names of at most ${maxNames} characters in total, got more`,
     );
   const tower = imageTower(all);
   const plain = timmNames(tower.map((name) => strip(name, result.stripped)));

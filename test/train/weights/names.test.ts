@@ -132,6 +132,8 @@ test('rejects overlong names before matching patterns', (t) => {
       code: 'ERR_HOROBALL_WEIGHTS',
       message: /at most 1000 characters, got one of \d+ characters \(.{60}\.\.\.\)$/,
     });
+  const many = Array.from({ length: 40_000 }, (_, i) => `embeddings.${'blocks.1.'.repeat(70)}${i}`);
+  t.throws(() => plainNames(many, false), { code: 'ERR_HOROBALL_WEIGHTS', message: /characters in total/ });
   const { user, system } = process.cpuUsage(before);
   t.true(user + system < 500_000, `${(user + system) / 1000} ms`);
 });
