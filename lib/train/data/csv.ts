@@ -77,6 +77,7 @@ function isListed({ path: file }: Row, ignored: IgnoredFiles): boolean {
 }
 
 interface Columns {
+  count: number;
   path: number;
   label: number;
   /** -1 if the column is missing. */
@@ -158,6 +159,7 @@ function* rowsOf(text: string, file: string, ignored: IgnoredFiles): Steps<Row[]
 function columnsOf(heading: string[], file: string): Columns {
   const column = (name: string): number => heading.findIndex((each) => each.trim().toLowerCase() === name);
   const columns = {
+    count: heading.length,
     path: column('path'),
     label: column('label'),
     split: column('split'),
@@ -174,6 +176,13 @@ function columnsOf(heading: string[], file: string): Columns {
 
 /** @param number - row number, from 1 */
 function rowOf(line: string[], columns: Columns, file: string, number: number): Row {
+  // An unquoted comma in a path would otherwise shift the label.
+  if (line.length > columns.count && line.some((field, i) => i >= columns.count && field.trim() !== ''))
+    throw layout(
+      file,
+      `${columns.count} fields in row ${number}, as in the heading`,
+      `${line.length}. Put fields with commas in quotes.`,
+    );
   const [where, group] = [line[columns.path]?.trim(), line[columns.label]?.trim()];
   if (!where || !group) throw layout(file, `a path and a label in row ${number}`, 'an empty field');
   const tree = treeOf(line[columns.tree] ?? '', file, number);

@@ -45,7 +45,7 @@ async function readOfficial(root: string): Promise<{ root: string; train: Split;
   for (const [id, name] of names) {
     const label = Number(labels.get(id)) - 1;
     const side = training.get(id);
-    if (!(label >= 0 && label < classes.length))
+    if (!(Number.isInteger(label) && label >= 0 && label < classes.length))
       throw badLine('image_class_labels.txt', `${id} ${labels.get(id)}`, 'a class');
     if (side !== '0' && side !== '1') throw badLine('train_test_split.txt', `${id} ${side}`, '0 or 1');
     splits[Number(side) as 0 | 1].push({ path: path.join(images, name), label });

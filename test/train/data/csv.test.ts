@@ -99,6 +99,10 @@ test('an invalid CSV list is rejected with the reason', async (t) => {
     ],
     ['path,label\na\n', /a path and a label in row 1, got an empty field$/],
     ['path,label\na,1\nb,1\n', /two or more labels, got 1/],
+    [
+      'path,label\na,1,,\nmy, photo.jpg,2\n',
+      /2 fields in row 2, as in the heading, got 3\. Put fields with commas/,
+    ],
     ['path,label,split\na,1,holdout\n', /splits train, test, val, .* in row 1, got 'holdout'$/],
     ['path,label,split\na,1,train\n', /both splits, train and test, got 1 and 0/],
     ['path,label\n"a,1\n', /expected a closing quote/],

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { openDataset } from '../../../lib/train/data/registry.ts';
@@ -15,4 +16,13 @@ test('CUB: the halves follow the folder names; the official split has all classe
   t.deepEqual(official.train.classes, [...train.classes, ...unseen.classes]);
   t.deepEqual([official.train.samples.length, official.test.samples.length], [8, 4]);
   t.true(official.test.samples.every(({ path: file }) => path.basename(file).startsWith('Bird 0')));
+  const list = path.join(root, 'CUB_200_2011/image_class_labels.txt');
+  const labels = await readFile(list, 'utf8');
+  for (const wrong of ['1.5', '0', '5', 'x']) {
+    await writeFile(list, labels.replace('1 1', `1 ${wrong}`));
+    await t.throwsAsync(openDataset('CUB-official', root), {
+      code: 'ERR_HOROBALL_DATA_LAYOUT',
+      message: /expected a class, got '1 /,
+    });
+  }
 });
