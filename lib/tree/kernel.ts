@@ -21,7 +21,7 @@ export interface TreeState {
   readonly factors: Float64Array;
   /** Per pair of a batch: its loss. */
   readonly losses: Float64Array;
-  /** Per node: mean rank and average precision of its related nodes; NaN if it has none. */
+  /** Per node: mean rank and average precision of its related nodes; NaN without any. */
   readonly ranks: Float64Array;
   readonly precisions: Float64Array;
   readonly dim: number;
