@@ -13,6 +13,8 @@ export interface ListedRun {
   readonly changed: number;
   /** Size of the log in bytes; 0 without a log. */
   readonly size: number;
+  /** Changes with every file that {@link RunsFolder.read} reads. */
+  readonly version: string;
 }
 
 /** A run as it was last read; `trouble` is the reason if it cannot be read. */
@@ -63,8 +65,11 @@ export class RunsFolder {
         if (levels > 1) await this.#search(path, levels - 1, runs);
         continue;
       }
-      const log = await lstat(join(this.path, path, 'metrics.jsonl')).catch(() => null);
-      runs.push({ path, changed: (log ?? config).mtimeMs, size: log?.size ?? 0 });
+      const at = (name: string) => lstat(join(this.path, path, name)).catch(() => null);
+      const [log, snapshot] = [await at('metrics.jsonl'), await at('snapshot.json')];
+      const files = [config, log, snapshot].map((file) => file && [file.ino, file.size, file.mtimeMs]);
+      const version = JSON.stringify(files);
+      runs.push({ path, changed: (log ?? config).mtimeMs, size: log?.size ?? 0, version });
     }
   }
 
@@ -73,7 +78,7 @@ export class RunsFolder {
     const folder = join(this.path, listed.path);
     const training = (await runHolder(folder).catch(() => null)) !== null;
     const known = this.#read.get(listed.path);
-    if (known?.changed === listed.changed && known.size === listed.size) return { ...known, training };
+    if (known?.version === listed.version) return { ...known, training };
     const shown = await readRun(folder).then(
       (record): ShownRun => ({ ...listed, record, trouble: null, training }),
       (error: Error): ShownRun => ({ ...listed, record: null, trouble: error.message, training }),

@@ -1,4 +1,4 @@
-import { utimes } from 'node:fs/promises';
+import { readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { RunsFolder } from '../../../lib/train/dashboard/runs-folder.ts';
@@ -38,4 +38,21 @@ test('reads a run again only after it has changed, but checks its lock each time
   await lock.release();
   await writeTree(join(root, 'one'), runFiles(3));
   t.is((await read()).record!.rows.length, 3);
+});
+
+test('reads a run again after a damaged file was restored from a copy', async (t) => {
+  const root = await temporary(t);
+  await writeTree(join(root, 'one'), runFiles(2));
+  const folder = await RunsFolder.open(root);
+  const read = async () => await folder.read((await folder.list())[0]!);
+  t.is((await read()).trouble, null);
+  for (const name of ['config.json', 'snapshot.json']) {
+    const file = join(root, 'one', name);
+    const text = await readFile(file).catch(() => null);
+    await writeFile(file, '{');
+    t.regex((await read()).trouble!, new RegExp(`${name} cannot be used`));
+    if (text === null) await rm(file);
+    else await writeFile(file, text);
+    t.is((await read()).trouble, null);
+  }
 });

@@ -4,12 +4,18 @@ import { chosen, runsPage, runsPart, selectionOf } from '../../../lib/train/dash
 import { fakeRun } from '../fake-run.ts';
 
 const listed = (count: number): ListedRun[] =>
-  Array.from({ length: count }, (_, i) => ({ path: `sweep/runs/t-${i}`, changed: 1e12 - i, size: 1 }));
+  Array.from({ length: count }, (_, i) => ({
+    path: `sweep/runs/t-${i}`,
+    changed: 1e12 - i,
+    size: 1,
+    version: '',
+  }));
 
 const shown = (path: string, others: Partial<ShownRun> = {}): ShownRun => ({
   ...{
     path,
     changed: 1e12,
+    version: '',
     size: 1,
     record: { ...fakeRun('a'), name: path },
     trouble: null,
