@@ -47,15 +47,21 @@ export async function exportOnnxFolder(
   { storages: wanted = ['fp32'] }: ExportFolderOptions = {},
 ): Promise<ExportedFolder> {
   const opened = await openSource(source);
-  await checkFree(folder);
+  const earlier = await checkFree(folder);
   await checkOthers(folder, opened, wanted);
   await ensureFolder(join(folder, 'onnx'));
   // Written last: without it, programs do not load a folder whose export was interrupted.
   await rm(join(folder, 'config.json'), { force: true });
   const files: ExportedFolder['files'] = [];
-  for (const storage of storages.filter((each) => wanted.includes(each))) {
-    const name = onnxFiles[storage];
-    files.push({ name, bytes: await writeOnnx(join(folder, name), onnxOf(opened, storage)) });
+  try {
+    for (const storage of storages.filter((each) => wanted.includes(each))) {
+      const name = onnxFiles[storage];
+      files.push({ name, bytes: await writeOnnx(join(folder, name), onnxOf(opened, storage)) });
+    }
+  } catch (error) {
+    const isWhole = files.length === 0 && earlier !== null; // the earlier export is unchanged
+    if (isWhole) await writeText(join(folder, 'config.json'), earlier).catch(() => {});
+    throw error;
   }
   const present = await presentStorages(folder);
   const texts = {
@@ -72,12 +78,15 @@ export async function exportOnnxFolder(
   return { folder, files, size, dim, c };
 }
 
-/** Rejects a run folder or another model, whose config.json would be replaced. */
-async function checkFree(folder: string): Promise<void> {
+/**
+ * Rejects a run folder or another model, whose config.json would be replaced.
+ * @returns the config.json of an earlier export, if any
+ */
+async function checkFree(folder: string): Promise<string | null> {
   const file = join(folder, 'config.json');
   const text = await readInside(file);
   if (text === null || (parsedJson(text, file) as Record<string, unknown> | null)?.['horoball'] !== undefined)
-    return;
+    return text;
   const message = `[export] onnx: expected a new folder or an earlier export, got ${folder}, which has another config.json. Choose another folder.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }

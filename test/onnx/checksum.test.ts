@@ -62,6 +62,11 @@ test('a folder whose export was interrupted has no config.json', async (t) => {
   await rmdir(join(folder, 'README.md'));
   await exportOnnxFolder(backbone(), folder);
   t.true((await readdir(folder)).includes('config.json'));
+  const before = await readFile(join(folder, 'config.json'), 'utf8');
+  await rm(join(folder, 'onnx/model.onnx'));
+  await mkdir(join(folder, 'onnx/model.onnx/x'), { recursive: true }); // nothing can be replaced
+  await t.throwsAsync(exportOnnxFolder({ ...backbone(), resize: 20 }, folder));
+  t.is(await readFile(join(folder, 'config.json'), 'utf8'), before);
 });
 
 test('a file without a checksum is not checked', async (t) => {
