@@ -5,11 +5,12 @@ import { readInside } from '../../io/inside.ts';
 import { evenEpochs, lastEpoch } from '../options/epochs.ts';
 import { type OptionName, optionNames, optionsWhere, type RunConfig } from '../options/options.ts';
 import { configError, parseConfig } from '../options/resolve.ts';
-import { Checkpoint, lastName, savedOptions } from './checkpoint.ts';
+import { bestName, Checkpoint, lastName, savedOptions } from './checkpoint.ts';
 import { type ChunkOptions, withChunk } from './chunk.ts';
 import { runHolder } from './lock.ts';
 import { normalizeOptions } from './normalize.ts';
-import { readConfig } from './read.ts';
+import { readConfig, readRows } from './read.ts';
+import type { Row } from './record.ts';
 
 /** A new run, or a run to resume. */
 export interface RunPlan {
@@ -166,12 +167,34 @@ async function tookSteps(folder: string): Promise<boolean> {
 
 /**
  * Reads the last checkpoint of a run; null if the run ended before its first checkpoint and can start again.
- * @throws `ERR_HOROBALL_CHECKPOINT` if the run wrote its weights without a checkpoint; the errors of `Checkpoint.read`
+ * @throws `ERR_HOROBALL_CHECKPOINT` if the run wrote its weights without a checkpoint, or its checkpoint was lost; the errors
+ * of `Checkpoint.read`
  */
 export async function readLastCheckpoint(folder: string): Promise<Checkpoint | null> {
   if (await exists(join(folder, lastName))) return await Checkpoint.read(folder);
-  if (!(await isOver(folder))) return null;
+  if (!(await isOver(folder))) {
+    await checkUnwritten(folder);
+    return null;
+  }
   const message = `[train] resume: expected a checkpoint (${lastName}), got ${folder} with weights only. Start a new run without --save_every None.`;
+  throw coded('ERR_HOROBALL_CHECKPOINT', message);
+}
+
+/**
+ * Throws if the run has written a checkpoint, which was lost: to start again would discard its log. `best.safetensors` is
+ * also a checkpoint, and a step after an evaluation or after `save_every` seconds follows one.
+ */
+async function checkUnwritten(folder: string): Promise<void> {
+  const hasBest = await exists(join(folder, bestName));
+  const { save_every: saveEvery } = await readConfig(folder);
+  const { rows } = await readRows(folder);
+  const isDue = (row: Row): boolean =>
+    saveEvery !== null && row.step > 0 && (row.type === 'evaluation' || row.seconds >= saveEvery);
+  const due = rows.find(isDue);
+  const isLost = hasBest || (due !== undefined && rows.some(({ step }) => step > due.step));
+  if (!isLost) return;
+  const fix = hasBest ? `copy ${bestName} to ${lastName}` : 'start a new run';
+  const message = `[train] resume: expected a checkpoint (${lastName}), got ${folder} without one, although the run wrote one. Restore it from a copy, or ${fix}.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 

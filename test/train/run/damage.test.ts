@@ -267,6 +267,35 @@ test.serial('a resumed run reports another libtorch, number of threads, device o
   await train({}, { resume: earlier, onWarning: (warning) => t.fail(warning) });
 });
 
+test.serial('a run whose last checkpoint was lost does not start again', async (t) => {
+  const lose = async (...names: string[]): Promise<string> => {
+    const folder = await t.context.copy();
+    for (const name of names) await rm(join(folder, `${name}.safetensors`));
+    return folder;
+  };
+  const withBest = await lose('last', 'model');
+  const folder = await lose('last', 'model', 'best');
+  for (const [lost, advice] of [
+    [
+      withBest,
+      /got \S+ without one, although .* wrote one\. Restore it from a copy, or copy best\.safetensors to last\.safetensors/,
+    ],
+    [folder, /got \S+ without one, although .* wrote one\. Restore it from a copy, or start a new run\.$/],
+  ] as const) {
+    const log = await readFile(join(lost, 'metrics.jsonl'), 'utf8');
+    await t.throwsAsync(resume(lost), { code: 'ERR_HOROBALL_CHECKPOINT', message: advice });
+    t.is(await readFile(join(lost, 'metrics.jsonl'), 'utf8'), log);
+  }
+  await copyFile(join(withBest, 'best.safetensors'), join(withBest, 'last.safetensors'));
+  t.is((await resume(withBest)).steps, 4);
+  // Rows before the first checkpoint was due.
+  const log = join(folder, 'metrics.jsonl');
+  const rows = (await readFile(log, 'utf8')).split('\n');
+  const evaluated = rows.findIndex((row) => row.startsWith('{"type":"evaluation"'));
+  await writeFile(log, rows.slice(0, evaluated + 1).join('\n'));
+  t.is((await resume(folder)).steps, 4);
+});
+
 test.serial('rejects weights with settings other than those of their training', async (t) => {
   const folder = await t.context.copy();
   const file = join(folder, 'config.json');
