@@ -36,6 +36,8 @@ const share = orNaN(
 const count = z.int(abort).min(0, abort);
 /** Maximum length of a list that a page shows. */
 const maxItems = 1000;
+/** A name that horoball chooses, as opposed to the names of classes. A page repeats some of them. */
+const ownName = z.string().max(1000);
 const histogram = z.array(count.max(2 ** 32)).max(maxItems);
 
 /** Values by k. Their number is limited first, because Zod validates all keys of a record, however many are invalid. */
@@ -181,7 +183,7 @@ const ranks = z.looseObject({
 }) satisfies z.ZodType<Ranks>;
 
 const depthRow = z.looseObject({
-  level: z.string(),
+  level: ownName,
   groups: count,
   mean: measured,
   min: measured,
@@ -197,12 +199,12 @@ const hierarchyFit = z.looseObject({
 }) satisfies z.ZodType<HierarchyFit>;
 
 const hierarchy = z.looseObject({
-  levels: z.array(z.string()).max(33),
+  levels: z.array(ownName).max(33),
   spaces: z.looseObject({ hyperbolic: hierarchyFit, cosine: hierarchyFit, body: hierarchyFit }),
   depthRadius: measured,
 }) satisfies z.ZodType<Hierarchy>;
 
-const baseline = z.looseObject({ name: z.string(), recall }) satisfies z.ZodType<Baseline>;
+const baseline = z.looseObject({ name: ownName, recall }) satisfies z.ZodType<Baseline>;
 
 /** Schema of the baselines in checkpoints and snapshots. */
 export const baselinesSchema: z.ZodType<Baseline[]> = z.array(baseline).max(maxItems);
@@ -224,11 +226,11 @@ const strip = z.looseObject({
 
 const snapshot = z
   .looseObject({
-    dataset: z.string(),
+    dataset: ownName,
     epoch: count,
     classes: z.array(z.string()),
     parents: z.array(z.array(z.string())),
-    levels: z.array(z.string()).max(32).exactOptional(),
+    levels: z.array(ownName).max(32).exactOptional(),
     disk,
     gallery: z
       .array(z.looseObject({ query: thumbnail, nearest: z.array(neighbor).max(maxItems) }))

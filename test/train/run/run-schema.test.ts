@@ -83,6 +83,11 @@ for (const [name, change] of [
 
 for (const [name, change, message] of [
   ['a label without a class', { classes: [] }, /not the index of a class/],
+  [
+    'an overlong name',
+    { baselines: [{ name: '&'.repeat(1001), recall: {} }] },
+    /baselines\.0\.name: Too big/,
+  ],
   ['an address', { gallery: [{ query: { label: 0, thumbnail: 'http://x/' }, nearest: [] }] }, /thumbnail/],
   ['a point with one coordinate', { disk: { ...whole.disk, points: [0] } }, /number of points/],
 ] as const) {
