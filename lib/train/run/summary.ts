@@ -1,5 +1,6 @@
 import type { Counts } from '../data/types.ts';
 import type { Parameter } from '../lane/types.ts';
+import type { Source } from './source.ts';
 
 /** The network and the data of a run. */
 export interface RunSummary {
@@ -8,6 +9,8 @@ export interface RunSummary {
   readonly trainable: number;
   /** Images and classes of each split; null if the caller provides the batches. */
   readonly data: Counts | null;
+  /** Identifies the images, their classes and their order; null if the caller provides the batches. */
+  readonly fingerprint: number | null;
   /** Steps per epoch and in total; null if the caller provides the batches. */
   readonly epochSteps: number | null;
   readonly steps: number | null;
@@ -16,7 +19,7 @@ export interface RunSummary {
 /** Summarizes a run before its first step. */
 export function summaryOf(
   parameters: readonly Parameter[],
-  { sizes, epochSteps, steps }: { sizes: Counts | null; epochSteps: number | null; steps: number | null },
+  { sizes, identity, epochSteps, steps }: Pick<Source, 'sizes' | 'identity' | 'epochSteps' | 'steps'>,
 ): RunSummary {
   const sum = (some: readonly Parameter[]): number =>
     some.reduce((total, { shape }) => total + shape.reduce((product, side) => product * side, 1), 0);
@@ -24,6 +27,7 @@ export function summaryOf(
     parameters: sum(parameters),
     trainable: sum(parameters.filter(({ trainable }) => trainable)),
     data: sizes,
+    fingerprint: identity?.fingerprint ?? null,
     epochSteps,
     steps,
   };

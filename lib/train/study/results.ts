@@ -18,6 +18,8 @@ export interface Result {
   seconds: number;
   /** The reason if recall is missing, as a sentence; otherwise null. */
   error: string | null;
+  /** The fingerprint of the run's data set, as in `RunSummary`; absent in results of earlier versions. */
+  fingerprint?: number;
 }
 
 /** The contents of a study folder. */
@@ -36,6 +38,7 @@ export const resultSchema: z.ZodType<Result> = z.looseObject({
   spaces: spacesSchema.nullable(),
   seconds: z.nullable(z.number().min(0)).transform((seconds) => seconds ?? Number.NaN),
   error: z.string().nullable(),
+  fingerprint: z.number().exactOptional(),
 });
 
 const config = z.record(z.string(), z.unknown()).transform((options, context): RunConfig => {

@@ -1,3 +1,4 @@
+import { coded } from '../../errors.ts';
 import type { RunConfig } from '../options/options.ts';
 import type { RunResult, TrainHooks } from '../run/hooks.ts';
 import { invalidLinesText } from '../run/warnings.ts';
@@ -28,6 +29,7 @@ export interface SweepHooks {
  * Executes the remaining runs of a study, one at a time, and writes the report after each. A run with a non-finite loss
  * (for example at a low temperature) counts as a result. Any other error ends the study; call `sweep` again to resume it.
  * @returns whether the study is complete
+ * @throws `ERR_HOROBALL_SWEEP_EXISTS` if a data set has changed since earlier results
  */
 export async function sweep(folder: StudyFolder, given: SweepHooks): Promise<boolean> {
   const hooks = { ...given, ...(given.onWarning && { onWarning: distinct(given.onWarning) }) };
@@ -70,23 +72,45 @@ async function runOnce(
 ): Promise<Result | null> {
   const name = runName(cell, seed);
   const began = performance.now();
-  const seconds = (): number => Number(((performance.now() - began) / 1000).toFixed(1));
   const config = { ...cell.config, seed, name, runs: folder.runs };
-  const hooks = {
+  let fingerprint: number | null | undefined;
+  const hooks: TrainHooks = {
     resume: 'auto',
+    onSummary: (summary) => {
+      ({ fingerprint } = summary);
+      checkData(folder, cell, fingerprint);
+    },
     ...(signal && { signal }),
     ...(onStep && { onStep }),
     ...(onWarning && { onWarning }),
   };
+  const result = (): Omit<Result, 'spaces' | 'error'> => ({
+    cell: cell.id,
+    seed,
+    seconds: Number(((performance.now() - began) / 1000).toFixed(1)),
+    ...(fingerprint !== null && fingerprint !== undefined && { fingerprint }),
+  });
   try {
     const { evaluations, interrupted } = await run(config, hooks);
     if (interrupted) return null;
     const spaces = evaluations.at(-1)?.spaces ?? null;
     const error =
       spaces === null ? 'the run was not evaluated because eval_ep does not include its last epoch' : null;
-    return { cell: cell.id, seed, spaces, seconds: seconds(), error };
+    return { ...result(), spaces, error };
   } catch (error) {
     if ((error as { code?: unknown } | undefined)?.code !== 'ERR_HOROBALL_DIVERGED') throw error;
-    return { cell: cell.id, seed, spaces: null, seconds: seconds(), error: (error as Error).message };
+    return { ...result(), spaces: null, error: (error as Error).message };
   }
+}
+
+/** Rejects a data set that differs from that of earlier results, because their recall cannot be compared. */
+function checkData({ path, plan, results }: StudyFolder, { config }: Cell, got: number | null): void {
+  const isSame = ({ config: { ds, path } }: Cell): boolean => ds === config.ds && path === config.path;
+  const ids = new Set(plan.cells.filter(isSame).map(({ id }) => id));
+  const other = results.find(
+    ({ cell, fingerprint }) => ids.has(cell) && fingerprint !== undefined && fingerprint !== got,
+  );
+  if (other === undefined) return;
+  const message = `[sweep] path: expected the data set of the earlier results in ${path}, got ${config.path} with other images or in another order. Restore the data set, or start a new study with another --out.`;
+  throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
 }

@@ -8,11 +8,15 @@ test('a summary counts all parameters, and trainable ones', (t) => {
     { name: 'scale', shape: [], trainable: true },
   ];
   const sizes = { train: { images: 8, classes: 2 } };
-  t.deepEqual(summaryOf(parameters, { sizes, epochSteps: 2, steps: 6 }), {
-    parameters: 33,
-    trainable: 13,
-    data: sizes,
-    epochSteps: 2,
-    steps: 6,
-  });
+  t.deepEqual(
+    summaryOf(parameters, { sizes, identity: { ...sizes, fingerprint: 7 }, epochSteps: 2, steps: 6 }),
+    {
+      parameters: 33,
+      trainable: 13,
+      data: sizes,
+      fingerprint: 7,
+      epochSteps: 2,
+      steps: 6,
+    },
+  );
 });

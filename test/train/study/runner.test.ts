@@ -77,6 +77,33 @@ test('results of other studies, and repeated ones, do not count', async (t) => {
   t.is((await readStudy(path)).results.length, total);
 });
 
+test('a study ends if its data set has changed', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  const one = { ...plan(), seeds: [1] };
+  const data = { parameters: 1, trainable: 1, data: {}, epochSteps: 1, steps: 1 };
+  let fingerprint = 7;
+  const run = async (config: RunConfig, { onSummary }: TrainHooks): Promise<RunResult> => {
+    onSummary?.({ ...data, fingerprint });
+    return await quick(config);
+  };
+  const folder = await StudyFolder.open(path, one);
+  const stop = new Error('stop');
+  const onResult = (): void => {
+    if (folder.results.length === 2) throw stop;
+  };
+  await t.throwsAsync(sweep(folder, { run, onResult }), { is: stop });
+  fingerprint = 8;
+  await t.throwsAsync(sweep(folder, { run }), {
+    code: 'ERR_HOROBALL_SWEEP_EXISTS',
+    message: /path: expected the data set of the earlier results in .*, got data\S* with other images/,
+  });
+  t.is((await readStudy(path)).results.length, 2);
+  fingerprint = 7;
+  t.true(await sweep(folder, { run }));
+  t.true((await readStudy(path)).results.every((result) => result.fingerprint === 7));
+});
+
 test('reports a warning about the data of all runs once', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
