@@ -92,8 +92,11 @@ async function readChecked(folder: string, config: RunConfig, group: RankGroup):
   if (checkpoint !== null) checkOrigin(checkpoint, config, folder);
   const step = checkpoint?.position.step ?? 0;
   const first = await fromFirst(group, () => step);
-  if (first === step) return checkpoint;
-  const message = `[train] resume: expected the checkpoint of step ${first} in ${folder}, as on rank 0, got step ${step} on rank ${group.rank}. Put the run folder where every rank can read it.`;
+  if (first === step && checkpoint === null) return null;
+  const log = checkpoint?.position.metricsCrc32 ?? null; // the log contains times, so it differs between runs
+  if (first === step && (await fromFirst(group, () => log)) === log) return checkpoint;
+  const got = first === step ? 'another checkpoint of that step' : `step ${step}`;
+  const message = `[train] resume: expected the checkpoint of step ${first} in ${folder}, as on rank 0, got ${got} on rank ${group.rank}. Put the run folder where every rank can read it.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 

@@ -92,6 +92,15 @@ test.serial('rejects runs that a group of ranks cannot train', async (t) => {
     code: 'ERR_HOROBALL_CHECKPOINT',
     message: /expected the checkpoint of step 7 in .*begun, as on rank 0, got step 3 on rank 1/,
   });
+  const otherRun = { ...twoRanks, rank: 1, share: async () => '3' };
+  await t.throwsAsync(
+    withRun(plan, silent, { group: otherRun }, async () => t.fail()),
+    {
+      code: 'ERR_HOROBALL_CHECKPOINT',
+      message:
+        /expected the checkpoint of step 3 in .*begun, as on rank 0, got another checkpoint of that step on rank 1/,
+    },
+  );
   t.false((await readdir(join(runs, 'begun'))).includes('.training'));
   await t.throwsAsync(open({}, { ...twoRanks, rank: 1, share: async () => '7' }), {
     code: 'ERR_HOROBALL_CONFIG',
