@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
 import { filePath, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
-import { runPathOf } from '../../io/run-path.ts';
+import { olderText, runPathOf } from '../../io/run-path.ts';
 import { shellWord } from '../../io/shell.ts';
 import { type Embedder, type LoadRunOptions, setRunLoader } from '../lane/embedder.ts';
-import type { RunConfig } from '../options/options.ts';
+import type { OptionName, RunConfig } from '../options/options.ts';
 import { parseConfig } from '../options/resolve.ts';
 import { loadTrained } from './checkpoint.ts';
 import { newEmbedder } from './construct.ts';
 import { normalizeOptions } from './normalize.ts';
+import { changedOption } from './plan.ts';
 import { readConfig } from './read.ts';
 
 /**
@@ -42,6 +43,9 @@ async function restore(run: string, embedder: Embedder, config: RunConfig): Prom
 
 const loadOptions: Readonly<Record<keyof LoadRunOptions, true>> = { device: true, precision: true };
 
+/** Options that embeddings depend on, and that `loadTrained` does not compare, because an evaluation may change them. */
+const unsaved: readonly OptionName[] = ['crop', 'compat', 'precision'];
+
 /** See `Embedder.load`. */
 async function loadRun(run: string, options: LoadRunOptions): Promise<Embedder> {
   const operation = 'Embedder.load';
@@ -50,8 +54,10 @@ async function loadRun(run: string, options: LoadRunOptions): Promise<Embedder> 
     options,
     Object.keys(loadOptions) as (keyof LoadRunOptions)[],
   );
-  const { folder } = await runPathOf(filePath(operation, 'run', run));
-  const began = await readConfig(folder);
+  const path = await runPathOf(filePath(operation, 'run', run));
+  const began = await readConfig(path.folder);
+  for (const text of [await changedOption(path.folder, unsaved), await olderText(path)])
+    if (text !== null) process.emitWarning(`[${operation}] ${text}`, 'HoroballWarning');
   const config = parseConfig({ ...began, ...given, device }, operation);
   return await restoredEmbedder(run, await normalizeOptions(config, undefined, operation));
 }

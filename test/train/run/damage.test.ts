@@ -174,7 +174,7 @@ test.serial('a command for a run notes that config.json was changed', async (t) 
   t.is(await changedOption(folder), null);
 });
 
-test.serial('an export warns if config.json was changed', async (t) => {
+test.serial('an export and Embedder.load warn if config.json was changed', async (t) => {
   const folder = await t.context.copy();
   const file = join(folder, 'config.json');
   const config = JSON.parse(await readFile(file, 'utf8'));
@@ -202,6 +202,20 @@ test.serial('an export warns if config.json was changed', async (t) => {
         new RegExp(`^HoroballWarning: \\[export\\] ${name} is ${value} in .*, but was ${config[name]}`),
       );
     }
+  const loads = async (changed: object): Promise<string[]> => {
+    await writeFile(file, JSON.stringify({ ...config, ...changed }));
+    (await Embedder.load(folder)).dispose();
+    await setImmediate();
+    return warnings.splice(0);
+  };
+  t.deepEqual(await loads({ lr: 1, workers: 9 }), []);
+  for (const [name, value] of Object.entries({ crop: 24, compat: 'hypmix', precision: 'bfloat16' })) {
+    const [warning] = await loads({ [name]: value, resize: 40 });
+    t.regex(
+      warning!,
+      new RegExp(`^HoroballWarning: \\[Embedder\\.load\\] ${name} is ${value} in config\\.json`),
+    );
+  }
   await writeFile(join(folder, 'last.safetensors'), 'damaged');
   t.deepEqual(await warningsOf({ resize: config.resize + 2 }), []);
 });
