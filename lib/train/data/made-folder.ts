@@ -8,6 +8,7 @@ import { ensureFolder } from '../../io/folder.ts';
 import { isAbandoned, Lock, lockHolder } from '../../io/lock.ts';
 import { readRecordFile } from '../../io/record-file.ts';
 import { writeWhole } from '../../io/thread-file.ts';
+import type { Dataset } from './types.ts';
 
 /** Options of {@link makeFolder}. */
 export interface Making {
@@ -87,6 +88,17 @@ export async function readManifest(
   } catch {
     return undefined;
   }
+}
+
+/** Warns if a folder does not have the number of images that were generated: some were deleted, or a list is truncated. */
+export function lostWarnings(
+  where: string,
+  wanted: unknown,
+  { train, test }: Pick<Dataset, 'train' | 'test'>,
+): string[] {
+  const got = train.samples.length + test.samples.length;
+  if (!Number.isSafeInteger(wanted) || got === wanted) return [];
+  return [`${where} has ${got} of the ${wanted} generated images; delete the folder to generate it again`];
 }
 
 function isSame(found: Readonly<Record<string, unknown>>, wanted: object): boolean {

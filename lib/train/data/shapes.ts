@@ -7,7 +7,7 @@ import { loadSharp } from '../../io/sharp.ts';
 import { writeWhole } from '../../io/thread-file.ts';
 import { random } from '../../random.ts';
 import { halves, readClasses } from './folder.ts';
-import { makeFolder, readManifest } from './made-folder.ts';
+import { lostWarnings, makeFolder, readManifest } from './made-folder.ts';
 import { inParallel } from './parallel.ts';
 import { drawImage } from './shapes-draw.ts';
 import { classTree, generaPerFamily, type Species, speciesPerGenus } from './shapes-tree.ts';
@@ -91,7 +91,8 @@ export const shapes: DatasetRecord = {
 
 async function open(root: string): Promise<Dataset> {
   const where = path.resolve(root);
-  if ((await readManifest(where, manifestName)) === undefined) {
+  const manifest = await readManifest(where, manifestName);
+  if (manifest === undefined) {
     throw coded(
       'ERR_HOROBALL_DATA_LAYOUT',
       `[data] path: expected the built-in data set, got ${where}. Create it with npx horoball start or, in code, with makeShapes.`,
@@ -100,7 +101,9 @@ async function open(root: string): Promise<Dataset> {
   const { train, test } = halves(await readClasses(where), where);
   const levels = ['genus', 'family'];
   const splits = { train: { ...train, levels }, test: { ...test, levels } };
-  return { name: 'shapes', root: where, ...splits, ks: [...defaultKs], warnings: [] };
+  const wanted = Number(manifest['classes']) * Number(manifest['pictures']);
+  const warnings = lostWarnings(where, wanted, splits);
+  return { name: 'shapes', root: where, ...splits, ks: [...defaultKs], warnings };
 }
 
 const shapesNames = [

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
@@ -75,6 +75,17 @@ test('progress counts every image; a complete data set is kept, and replaced if 
   t.deepEqual(await contents(root), before);
   await makeShapes(root, { ...tiny, images: 3 });
   t.is((await contents(root)).size, 96 + 1);
+});
+
+test('opening a data set with missing images warns', async (t) => {
+  const root = path.join(await temporary(t), 'shapes');
+  await makeShapes(root, tiny);
+  const { train, warnings } = await openDataset('shapes', root);
+  t.deepEqual(warnings, []);
+  await rm(train.samples[0]!.path);
+  t.deepEqual((await openDataset('shapes', root)).warnings, [
+    `${root} has 63 of the 64 generated images; delete the folder to generate it again`,
+  ]);
 });
 
 test('if two calls generate the same data set at once, the folder of the first to finish remains', async (t) => {

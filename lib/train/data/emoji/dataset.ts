@@ -7,7 +7,7 @@ import { damaged } from '../../../io/json.ts';
 import { shellWord } from '../../../io/shell.ts';
 import { readText } from '../../../io/text.ts';
 import { csvRows } from '../csv-parser.ts';
-import { readManifest } from '../made-folder.ts';
+import { lostWarnings, readManifest } from '../made-folder.ts';
 import { defaultKs, groupsOf, regrouped, singleImageWarnings } from '../split.ts';
 import type { Dataset, DatasetRecord, Split } from '../types.ts';
 import { listNames } from './lists.ts';
@@ -38,7 +38,9 @@ async function opened(name: string, root: string, list: string): Promise<Dataset
     };
     return { train: yield* of('train'), test: yield* of('test') };
   });
-  return { name, root: where, ...splits, ks: [...defaultKs], warnings: singleImageWarnings(splits) };
+  const wanted = (await readManifest(where, manifestName))?.['images'];
+  const warnings = [...lostWarnings(where, wanted, splits), ...singleImageWarnings(splits)];
+  return { name, root: where, ...splits, ks: [...defaultKs], warnings };
 }
 
 /** Limits, far above the size of a list that horoball writes: a row has about a hundred bytes. */

@@ -1,4 +1,4 @@
-import { access, writeFile } from 'node:fs/promises';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { makeEmoji } from '../../../../lib/train/data/emoji/make.ts';
@@ -44,6 +44,16 @@ test('the data set is found in its folder and in the folder of all data sets', a
   const own = path.join(root, 'emoji');
   await makeEmoji(own, { from, size: 16 });
   for (const where of [root, own]) t.is((await openDataset('emoji', where)).root, own);
+});
+
+test('opening a data set whose list is truncated warns', async (t) => {
+  const root = await temporary(t);
+  await makeEmoji(root, { from, size: 16 });
+  t.deepEqual((await openDataset('emoji', root)).warnings, []);
+  const list = path.join(root, 'emoji.csv');
+  const rows = (await readFile(list, 'utf8')).split('\n');
+  await writeFile(list, rows.slice(0, -5).join('\n'));
+  t.regex((await openDataset('emoji', root)).warnings[0]!, / has 32 of the 36 generated images; delete/);
 });
 
 test('a list of hundreds of thousands of rows is rejected before it takes memory', async (t) => {
