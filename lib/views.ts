@@ -1,7 +1,7 @@
 import type { Steps } from './call/run.ts';
 import { inSlices } from './call/slices.ts';
 import { integer } from './check.ts';
-import { coded, describe, rangeError, shapeError } from './errors.ts';
+import { coded, describe, rangeError, shapeError, typeError } from './errors.ts';
 import { listLength } from './integers.ts';
 import { checkKept } from './matrix.ts';
 
@@ -107,10 +107,18 @@ export function* checkLabels(
   const copy: (number | bigint | string)[] = [];
   yield* inSlices(length, (begin, end) => {
     if (ArrayBuffer.isView(labels)) checkKept(operation, argument, labels, length);
-    for (let row = begin; row < end; ++row) copy.push(labels[row]!);
+    for (let row = begin; row < end; ++row) {
+      const label = labels[row]!;
+      if (!labelTypes.has(typeof label))
+        throw typeError(operation, `${argument}[${row}]`, 'a number, bigint or string', label);
+      copy.push(label);
+    }
   });
   return copy;
 }
+
+/** The types of labels. A missing label or a list of labels would be one more class without notice. */
+const labelTypes: ReadonlySet<string> = new Set(['number', 'bigint', 'string', 'boolean']);
 
 /** Returns the rows of each label, in order of first appearance. */
 export function rowsByClass<L>(labels: ArrayLike<L>): Map<L, number[]> {

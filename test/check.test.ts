@@ -2,6 +2,8 @@
 import test from 'ava';
 import {
   autoCurvature,
+  clusteringMetrics,
+  contrastiveLoss,
   Gallery,
   gromovDelta,
   hybridContrastiveLoss,
@@ -388,6 +390,27 @@ test('errors of toInnerProductIndex name that function, not the ones that it cal
     );
     t.regex((await failure(() => toInnerProductIndex.sync(x, given))).message, /^\[toInnerProductIndex\] /);
   }
+});
+
+test('a label that is missing or of another type is rejected by name', async (t) => {
+  const calls: Readonly<Record<string, (labels: never) => unknown>> = {
+    retrievalMetrics: (labels) => retrievalMetrics(x, labels, { c }),
+    clusteringMetrics: (labels) => clusteringMetrics(x, labels, { c }),
+    hybridContrastiveLoss: (labels) => hybridContrastiveLoss(loss({ views: undefined, labels })),
+    contrastiveLoss: (labels) => contrastiveLoss({ euclidean: x, geometry: 'euclidean', labels }),
+  };
+  for (const [name, call] of Object.entries(calls))
+    for (const wrong of [
+      undefined,
+      null,
+      Symbol('a'),
+      () => 1,
+      ...(name === 'contrastiveLoss' ? [] : [[1]]),
+    ]) {
+      const { code, message } = await failure(() => call(any([1, wrong, 1, 2, 2, 2])));
+      t.is(code, 'ERR_HOROBALL_TYPE');
+      t.regex(message, new RegExp(`^\\[${name}\\] labels\\[1\\]: expected a number, bigint or string, got `));
+    }
 });
 
 test('a gallery rejects invalid labels and numbers', async (t) => {
