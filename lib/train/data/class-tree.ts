@@ -19,6 +19,23 @@ export interface BatchTree {
   readonly rowDepths: Float64Array;
 }
 
+/**
+ * Returns ancestors such that every class has equally many, aligned at the top of the tree: in shorter branches, the class
+ * is its own nearest ancestors.
+ *
+ * @param parents - the ancestors of each class, nearest first
+ */
+export function evenAncestors(parents: readonly (readonly string[])[]): readonly (readonly string[])[] {
+  const lengths = parents.map(({ length }) => length);
+  const depth = largest(lengths, 0);
+  if (lengths.every((length) => length === depth)) return parents;
+  // No name contains a null character.
+  return parents.map((names, label) => [
+    ...Array.from({ length: depth - names.length }, () => `\0${label}`),
+    ...names,
+  ]);
+}
+
 /** The class tree of a split. */
 export class ClassTree {
   /** The path to each class, as node numbers: its ancestors from the top, then the class itself. */

@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Matrix, matrix } from '../../matrix.ts';
 import { topK } from '../../topk.ts';
+import { evenAncestors } from '../data/class-tree.ts';
 import type { Split } from '../data/types.ts';
 import { chosen, type Distance, type Embedded } from './evaluate.ts';
 import { evenly, type LevelRadii, levelName, rankedSample } from './structure.ts';
@@ -24,8 +25,8 @@ export class LcaHeights {
 
   /** @param parents - the ancestors of each class, nearest first */
   constructor(parents: readonly (readonly string[])[]) {
-    this.root = 1 + (parents[0]?.length ?? 0);
-    this.#ancestors = parents;
+    this.#ancestors = evenAncestors(parents);
+    this.root = 1 + (this.#ancestors[0]?.length ?? 0);
   }
 
   of(a: number, b: number): number {
@@ -47,9 +48,9 @@ export async function hierarchyOf(
   c: number,
   radii: readonly LevelRadii[],
 ): Promise<Hierarchy | null> {
-  const depth = parents?.[0]?.length ?? 0;
-  if (parents === undefined || depth === 0 || embedded.labels.length < 3) return null;
-  const heights = new LcaHeights(parents);
+  const heights = new LcaHeights(parents ?? []);
+  const depth = heights.root - 1;
+  if (depth === 0 || embedded.labels.length < 3) return null;
   const { body, euclidean, hyperbolic, labels, width, bodyWidth } = embedded;
   const fit = (data: Float32Array, cols: number, distance: Distance): Promise<HierarchyFit> =>
     fitOf(matrix(data, labels.length, cols), labels, heights, distance);

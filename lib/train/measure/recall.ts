@@ -3,6 +3,7 @@ import { type Matrix, rowsAt } from '../../matrix.ts';
 import { type QueryResults, type RetrievalMetrics, retrievalMetrics } from '../../retrieval.ts';
 import { topK } from '../../topk.ts';
 import { rowsByClass } from '../../views.ts';
+import { evenAncestors } from '../data/class-tree.ts';
 import { lengthOf, type Range, ranges } from '../distributed/shard.ts';
 import type { RankPlace } from '../lane/group.ts';
 import type { Recall } from './types.ts';
@@ -113,14 +114,15 @@ export async function recallOf(
   { ks, queries, distance, signal, device, share = undivided, onQueries }: RecallOptions,
 ): Promise<Recall> {
   const how = retrievalOf({ ks, queries }, x.rows, share);
-  const depth = queries === undefined ? (parents?.[0]?.length ?? 0) : 0;
+  const ancestors = queries === undefined ? evenAncestors(parents ?? []) : [];
+  const depth = ancestors[0]?.length ?? 0;
   if (isEmpty(share, how.query)) return emptyRecall(ks, depth);
   const perQuery = onQueries !== undefined;
   const found = await retrievalMetrics(x, labels, { ...how, ...distance, device, perQuery, signal });
   if (found.perQuery) await onQueries?.(found.perQuery);
   const tree: Int32Array[] = [labels];
   for (let level = 0; level < depth; level++)
-    tree.push(numbered(Array.from(labels, (label) => parents![label]![level]!)));
+    tree.push(numbered(Array.from(labels, (label) => ancestors[label]![level]!)));
   const strict: number[] = [];
   const range = queriesOf({}, x.rows, share);
   for (let level = 0; level < depth; level++)

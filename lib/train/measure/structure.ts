@@ -4,6 +4,7 @@ import { dist0, einsteinMidpoint } from '../../ops.ts';
 import { pairwiseDistance } from '../../pairwise.ts';
 import { topK } from '../../topk.ts';
 import { rowsByClass } from '../../views.ts';
+import { evenAncestors } from '../data/class-tree.ts';
 import type { Split } from '../data/types.ts';
 import { chosen, type Embedded } from './evaluate.ts';
 import type { DepthRow, Ranks, Spread } from './types.ts';
@@ -131,12 +132,13 @@ export async function radiiByLevel(
   { parents, levels }: Pick<Split, 'parents' | 'levels'>,
   c: number,
 ): Promise<LevelRadii[]> {
-  const depth = parents?.[0]?.length ?? 0;
-  if (parents === undefined || depth === 0) return [];
+  const even = evenAncestors(parents ?? []);
+  const depth = even[0]?.length ?? 0;
+  if (depth === 0) return [];
   const all = matrix(hyperbolic, labels.length, width);
   const ancestors = Array.from({ length: depth }, (_, up) => ({
     level: levelName(levels, up),
-    groups: rowsByClass(Array.from(labels, (label) => parents[label]![up]!)),
+    groups: rowsByClass(Array.from(labels, (label) => even[label]![up]!)),
   }));
   const above = [
     { level: 'class', groups: rowsByClass(labels) },

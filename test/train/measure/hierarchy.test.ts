@@ -51,6 +51,15 @@ test('the height of a lowest common ancestor counts levels from the class', (t) 
   );
 });
 
+test('common ancestors of branches of different depths are found', (t) => {
+  const heights = new LcaHeights([[], ['a/b', 'a'], ['a'], ['c']]);
+  t.is(heights.root, 3);
+  t.deepEqual(
+    [0, 1, 2, 3].map((other) => heights.of(1, other)),
+    [3, 0, 2, 3],
+  );
+});
+
 test('an embedding that follows the tree gets the best scores', async (t) => {
   const { levels, spaces } = await measured([0, 0.01, 0.2, 0.21, 3, 3.01, 3.2, 3.21]);
   t.deepEqual(levels, ['class', 'genus']);

@@ -66,6 +66,24 @@ test('an abort also ends strict recall', async (t) => {
   await t.throwsAsync(call, { message: 'enough' });
 });
 
+test('strict recall in a tree with branches of different depths is aligned at the top', async (t) => {
+  // Classes 0 and 1 share a and a/b, class 2 is in a, class 3 below the root.
+  const parents = [[], ['a/b', 'a'], ['a/b', 'a'], ['a']];
+  const labels = Int32Array.of(0, 1, 2, 3, 3);
+  const { strict } = await recallOf(rows([0, 40, 41, 43, 90]), labels, parents, {
+    ks: [1],
+    distance: cosine,
+  });
+  // Nearest image of another class: 1 to 2, 2 to 1, both in a/b; the others are the only class of their group.
+  // Nearest image of another group: 1 and 2 to 3, 3 to 2 and 3 to 2, all in a; 0 to 1.
+  t.deepEqual(strict, [2 / 5, 4 / 5]);
+  const order = [3, 0, 1, 2]; // the class with the most ancestors need not be the first
+  const moved = Int32Array.from(labels, (label) => order[label]!);
+  const ancestors = order.map((_, label) => parents[order.indexOf(label)]!);
+  const same = await recallOf(rows([0, 40, 41, 43, 90]), moved, ancestors, { ks: [1], distance: cosine });
+  t.deepEqual(same.strict, strict);
+});
+
 test('strict recall equals a search per group, whatever the sizes of the groups', async (t) => {
   const count = 700;
   const next = random(7);
