@@ -2,7 +2,7 @@
 import type { Steps } from '../../call/run.ts';
 import { forEach, range, sorted } from '../../call/slices.ts';
 import { checkObject, checkText, integer } from '../../check.ts';
-import { quoted, typeError } from '../../errors.ts';
+import { quoted, shapeError, typeError } from '../../errors.ts';
 import type { Dataset, Sample, Split } from './types.ts';
 
 /**
@@ -12,15 +12,32 @@ import type { Dataset, Sample, Split } from './types.ts';
  */
 export function checkSplit(operation: string, split: Split): Split {
   const { classes, samples, parents, levels } = checkObject(operation, split, 'split');
-  for (const [name, list] of Object.entries({ classes, samples, parents: parents ?? [] }))
+  for (const [name, list] of Object.entries({
+    classes,
+    samples,
+    parents: parents ?? [],
+    levels: levels ?? [],
+  }))
     if (!Array.isArray(list)) throw typeError(operation, name, 'a list', quoted(list));
-  const names = Array.from(classes, (name) => checkText(operation, 'classes', name));
+  const texts = (name: string, list: readonly string[]): string[] => {
+    if (!Array.isArray(list)) throw typeError(operation, name, 'a list', quoted(list));
+    return Array.from(list, (text) => checkText(operation, name, text));
+  };
+  const names = texts('classes', classes);
   const copies = Array.from(samples, (sample) => {
     const { path, label } = checkObject(operation, sample, 'samples');
     checkText(operation, 'path', path);
     return { path, label: integer(operation, 'label', label, 0, names.length - 1) };
   });
-  return { classes: names, samples: copies, ...(parents && { parents }), ...(levels && { levels }) };
+  const ancestors = Array.from(parents ?? [], (list) => texts('parents', list));
+  if (ancestors.length > 0 && ancestors.length !== names.length)
+    throw shapeError(operation, 'parents', `${names.length} lists, one per class`, String(ancestors.length));
+  return {
+    classes: names,
+    samples: copies,
+    ...(parents && { parents: ancestors }),
+    ...(levels && { levels: texts('levels', levels) }),
+  };
 }
 
 /** Default values of k in Recall@k, for data sets without a published protocol. */

@@ -1,5 +1,7 @@
 import { checkSignal } from '../../call/run.ts';
 import {
+  atLeastZero,
+  boolean,
   checkCallback,
   checkObject,
   choice,
@@ -7,6 +9,7 @@ import {
   deviceIndex,
   instance,
   integer,
+  positive,
   readOptions,
 } from '../../check.ts';
 import { quoted, typeError } from '../../errors.ts';
@@ -249,7 +252,8 @@ export async function measurePart(
   );
   for (const [name, value] of Object.entries({ labels, indices }))
     instance(operation, name, value, Int32Array);
-  const { parents } = checkSplit(operation, split);
+  const { classes, parents } = checkSplit(operation, split);
+  for (const label of parents ? labels : []) integer(operation, 'labels', label, 0, classes.length - 1);
   curvature(operation, c);
   const rows = (data: Float32Array, cols: number): Matrix<Float32Array> => matrix(data, labels.length, cols);
   const receive = (space: Space) => onQueries && ((results: QueryResults) => onQueries(space, results));
@@ -313,15 +317,30 @@ function checkEvaluation(operation: string, given: EvaluateOptions): EvaluateOpt
   const options = readOptions(operation, given, evaluateNames);
   const { ks = [], queries, compat, fusion, batchSize = 1, device, group, signal } = options;
   if (!Array.isArray(ks)) throw typeError(operation, 'ks', 'a list of integers', quoted(ks));
-  for (const k of ks) integer(operation, 'ks', k, 1, Number.MAX_SAFE_INTEGER);
+  const ranks = Array.from(ks, (k) => integer(operation, 'ks', k, 1, Number.MAX_SAFE_INTEGER));
   if (queries !== undefined) integer(operation, 'queries', queries, 0, Number.MAX_SAFE_INTEGER);
   if (compat !== undefined) choice(operation, 'compat', compat, compatModes);
-  if (fusion !== undefined) checkObject(operation, fusion, 'fusion');
+  const checkedFusion = fusion === undefined ? undefined : checkFusion(operation, fusion);
   integer(operation, 'batchSize', batchSize, 1, Number.MAX_SAFE_INTEGER);
   deviceIndex(operation, device);
   checkSignal(operation, signal);
   for (const name of ['onProgress', 'onQueries'] as const) checkCallback(operation, name, options[name]);
-  return { ...options, group: checkGroup(operation, group) };
+  return {
+    ...options,
+    ...(options.ks && { ks: ranks }),
+    ...(checkedFusion && { fusion: checkedFusion }),
+    group: checkGroup(operation, group),
+  };
+}
+
+function checkFusion(operation: string, given: Fusion): Fusion {
+  const { tauE, tauH, lambda, tied } = checkObject(operation, given, 'fusion');
+  return {
+    tauE: positive(operation, 'fusion.tauE', tauE),
+    tauH: positive(operation, 'fusion.tauH', tauH),
+    lambda: atLeastZero(operation, 'fusion.lambda', lambda),
+    tied: boolean(operation, 'fusion.tied', tied, false),
+  };
 }
 
 type Part = Pick<Embedded, 'body' | 'euclidean' | 'hyperbolic' | 'labels' | 'indices'>;

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { runStepsSync } from '../../../lib/call/run.ts';
 import {
+  checkSplit,
   classRange,
   distinct,
   groupsOf,
@@ -51,6 +52,20 @@ test('a range of classes is relabeled from 0, with its ancestors', (t) => {
     ],
     parents: [['y'], ['z']],
   });
+});
+
+test('ancestors that do not match the classes are rejected, and the lists are copied', (t) => {
+  const split = { classes: ['a', 'b'], samples: [{ path: 'x', label: 0 }], parents: [['g'], []] };
+  const copy = checkSplit('test', split);
+  t.deepEqual(copy, split);
+  split.parents[0]!.push('h');
+  t.deepEqual(copy.parents, [['g'], []]);
+  for (const parents of [[['g']], [['g'], null], [['g'], 'h'], [['g'], [1]], [1, 2], 'ab', 5]) {
+    const { code } = t.throws(() => checkSplit('test', { ...split, parents } as never)) as { code?: string };
+    t.regex(code ?? '', /^ERR_HOROBALL_(TYPE|SHAPE)$/, JSON.stringify(parents));
+  }
+  for (const levels of ['genus', 5, [1]])
+    t.throws(() => checkSplit('test', { ...split, levels } as never), { code: 'ERR_HOROBALL_TYPE' });
 });
 
 test('classes with a single image are reported, except those of queries', (t) => {

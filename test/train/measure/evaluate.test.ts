@@ -71,6 +71,19 @@ test('the fused score is measured on request; for a tied head it ranks like the 
   t.is((await measure(disagreeing(), split, 1)).spaces.fused, undefined);
 });
 
+test('labels outside the classes and an incomplete fused score are rejected', async (t) => {
+  const split = { classes: ['a', 'b'], samples: [] };
+  const tree = { ...split, parents: [['g'], ['g']] };
+  const outside = { ...disagreeing(), labels: disagreeing().labels.map(() => 99) };
+  await t.throwsAsync(measure(outside, tree, 1), { code: 'ERR_HOROBALL_RANGE', message: /labels/ });
+  const fusion = { tauE: 0.1, tauH: 0.1, lambda: 1, tied: false };
+  for (const key of ['tauE', 'tauH', 'lambda'] as const)
+    for (const wrong of [undefined, 'x', Number.NaN, -1])
+      await t.throwsAsync(measure(disagreeing(), split, 1, { fusion: { ...fusion, [key]: wrong } }), {
+        message: new RegExp(`^\\[measure\\] fusion\\.${key}: `),
+      });
+});
+
 test('labels and indices of all ranks are gathered without rounding', async (t) => {
   const own = { ...disagreeing(), labels: Int32Array.of(2 ** 24 + 1, 2 ** 31 - 1, 0x7f800001, 3) };
   const parts = { ...own, indices: Int32Array.of(5, 2 ** 24 + 3, 2 ** 25 + 1, 2 ** 31 - 3).subarray(1) };
