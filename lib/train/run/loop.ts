@@ -82,12 +82,14 @@ async function trainSteps(run: Run): Promise<void> {
   }
 }
 
-/** Reports a resumed run or measures the baselines, then evaluates the network if due and not already logged. */
+/** Reports a resumed run or measures the baselines, then evaluates the network if due and not yet logged. */
 async function beforeSteps(run: Run, due: Due): Promise<void> {
   const { config, store, state, listeners, group, isResumed } = run;
   if (isResumed && store.folder !== null) await listeners.notify('onResume', store.folder, state.step);
   if (!isResumed && config.baselines && group.rank === 0) await measureBaselines(run);
-  const isEvaluated = await fromFirst(group, () => state.evaluations.some(({ step }) => step === state.step));
+  // The result of a run is its last evaluation, so it is not taken from a changed log.
+  const isLogged = () => !store.changedLog && state.evaluations.some(({ step }) => step === state.step);
+  const isEvaluated = await fromFirst(group, isLogged);
   if (due.evaluate(state.step) && !isEvaluated) await evaluateRun(run);
   if (due.checkpoint(state)) await saveCheckpoint(run);
 }
