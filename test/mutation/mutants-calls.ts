@@ -11,7 +11,7 @@ export const callMutants: readonly Mutant[] = [
     ['throw signal?.aborted ? signal.reason : named(operation, error);', 'throw named(operation, error);'],
     ["    signal?.removeEventListener('abort', cancel);\n", ''],
     ['performance.now() - turnBegan > turnMs', 'performance.now() - turnBegan > 1e9'],
-    ['    signal?.throwIfAborted();\n    turnBegan', '    turnBegan'],
+    ['      signal?.throwIfAborted();\n      turnBegan', '      turnBegan'],
     ['signal !== undefined && !isSignal(signal)', 'signal !== undefined && false'],
     ["signal instanceof AbortSignal && typeof signal.aborted === 'boolean'", 'signal instanceof AbortSignal'],
     ["!(error instanceof Error) || error.message.startsWith('[')", '!(error instanceof Error)'],
