@@ -1,6 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { relative } from 'node:path';
 import { finished } from 'node:stream/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { naming } from '../io/file-errors.ts';
@@ -16,7 +17,7 @@ import { type TestSet, testSetOf } from '../train/measure/test-set.ts';
 import type { Recall, Space } from '../train/measure/types.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines, spaceNames } from '../train/report/tables.ts';
-import { trainedTemperatures } from '../train/run/checkpoint.ts';
+import { replacedWeights, trainedTemperatures } from '../train/run/checkpoint.ts';
 import { evaluationOf } from '../train/run/construct.ts';
 import { lockRun } from '../train/run/lock.ts';
 import { skippedText } from '../train/run/warnings.ts';
@@ -174,12 +175,13 @@ async function evaluateRun(
   await using _ = given.save_emb ? await lockRun(folder, '[eval] save_emb') : null;
   const test = await openSplit(config, split, (text) => meter.say(text));
   for (const warning of test.warnings) note(warning);
+  const trained = await trainedTemperatures(weights);
   using embedder = await networkOf(run, config);
+  if (!isDeepStrictEqual(await trainedTemperatures(weights), trained)) throw replacedWeights(weights);
   const queries = new Map<Space, QueryResults>();
   const onQueries = perQuery === undefined ? undefined : queries.set.bind(queries);
   const onSkipped = (image: Skipped): void => note(skippedText(image));
   const hooks = { signal, onProgress, onSkipped, note };
-  const trained = await trainedTemperatures(weights);
   const current = {
     tauE: given.t_e === undefined && trained.tauE !== undefined ? trained.tauE : config.t_e,
     tauH: given.t_h === undefined && trained.tauH !== undefined ? trained.tauH : config.t_h,

@@ -21,7 +21,7 @@ import {
   type RunPath,
   runPathOf,
 } from '../io/run-path.ts';
-import { readSafetensors } from '../io/safetensors.ts';
+import { readSafetensors, type SafeTensor, SafetensorsFile } from '../io/safetensors.ts';
 import { shellWord } from '../io/shell.ts';
 import { isReals } from '../matrix.ts';
 import { backboneParameters } from '../model/parameters.ts';
@@ -194,8 +194,9 @@ async function weightsSource(
   space: Space,
   { operation }: Opening,
 ): Promise<OnnxSource> {
-  const { metadata } = await readSafetensors(file, { names: [] });
-  const text = metadata[networkKey];
+  // Opened only once: a run that is training may replace the file, and its curvature may be learnable.
+  await using opened = await SafetensorsFile.open(file);
+  const text = opened.metadata[networkKey];
   if (text === undefined) {
     const message = `[${operation}] weights: expected a file that describes its network, got ${file}. Export a run, or a checkpoint in its folder.`;
     throw coded('ERR_HOROBALL_WEIGHTS', message);
@@ -204,7 +205,9 @@ async function weightsSource(
   const { imgSize, mean, std } = network.model;
   const size = squareSide('export', imgSize);
   const shapes = shapesOf(network);
-  const { tensors } = await readSafetensors(file, { names: shapes.keys() }); // a checkpoint also has the optimizer's state
+  const tensors = new Map<string, SafeTensor>();
+  // Only these: a checkpoint also has the optimizer's state.
+  for (const name of shapes.keys()) if (opened.entries.has(name)) tensors.set(name, await opened.read(name));
   const transform = {
     size,
     resize: size,

@@ -1,10 +1,12 @@
 import { mkdir, readdir, readFile, rm, rmdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { readSafetensors, writeSafetensors } from '../../lib/io/safetensors.ts';
 import { checkOnnx, writeOnnx } from '../../lib/onnx/checksum.ts';
 import { exportOnnx } from '../../lib/onnx/export.ts';
 import { exportOnnxFolder } from '../../lib/onnx/folder.ts';
-import { backbone } from '../embed/network.ts';
+import { openSource } from '../../lib/onnx/source.ts';
+import { backbone, writeRun } from '../embed/network.ts';
 import { temporary } from '../train/tiny-data.ts';
 
 test('a changed bit in any part of an exported file is detected', async (t) => {
@@ -49,6 +51,30 @@ test('an exported folder contains files of one network', async (t) => {
   await exportOnnxFolder(own, folder, { storages: ['int8'] });
   await exportOnnxFolder(other, folder, { storages: ['int8', 'fp32'] });
   t.notDeepEqual(await read(), before);
+});
+
+test('a run that replaces its weights during an export does not mix them', async (t) => {
+  const { path: folder, remove } = await temporary();
+  t.teardown(remove);
+  await writeRun(folder);
+  const file = join(folder, 'model.safetensors');
+  const { tensors, metadata } = await readSafetensors(file);
+  const write = async (c: number): Promise<void> => {
+    const bias = { ...tensors.get('head.bias')!, data: new Float32Array(6).fill(c) };
+    const horoball = JSON.stringify({ ...JSON.parse(metadata['horoball']!), c });
+    await writeSafetensors(file, new Map([...tensors, ['head.bias', bias]]), { metadata: { horoball } });
+  };
+  await write(0.5);
+  let isDone = false;
+  const replaced = (async () => {
+    for (let i = 1; !isDone; i++) await write(i % 2 === 0 ? 0.5 : 0.25);
+  })();
+  for (let i = 0; i < 50; i++) {
+    const { weights, serving } = await openSource(folder);
+    t.is(weights('head.bias').data[0], serving.c!);
+  }
+  isDone = true;
+  await replaced;
 });
 
 test('a folder whose export was interrupted has no config.json', async (t) => {

@@ -62,20 +62,29 @@ export async function trainedTemperatures(path: string): Promise<{ tauE?: number
 
 /**
  * Loads the weights of a run into its network, and the final value of a learnable curvature.
- * @throws `ERR_HOROBALL_WEIGHTS` if the weights were saved from a network with other settings
+ * @throws `ERR_HOROBALL_WEIGHTS` if the weights were saved from a network with other settings; `ERR_HOROBALL_RUN_BUSY` if
+ * another program replaced the file in the meantime
  */
 export async function loadTrained(
   path: string,
   embedder: Embedder,
   config: RunConfig,
 ): Promise<WeightsReport> {
+  const read = async () => (await readSafetensors(path, { names: [] })).metadata;
+  const metadata = await read();
   const report = await loadWeights(path, embedder, { partial: true }); // the caller reports missing parameters
-  const { metadata } = await readSafetensors(path, { names: [] });
+  if (!isDeepStrictEqual(await read(), metadata)) throw replacedWeights(path);
   const saved = savedNetwork(parsedJson(metadata[networkKey] ?? '{}', path, maxOptionValues), path);
   checkSettings(path, saved, embedder);
   if (!learnableNames(config).includes('hyp_c')) checkSetting(path, 'hyp_c', saved.c, embedder.config.c);
   else if (saved.c !== undefined) embedder.setCurvature(saved.c);
   return report;
+}
+
+/** Returns the error for weights of a run in progress, whose parts were read before and after it replaced the file. */
+export function replacedWeights(path: string): Error {
+  const message = `[run] path: expected weights that stay the same while they are read, got ${path}, which another program replaced. Run the command again.`;
+  return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 
 /** config.json has no checksum, and a changed setting would change the embeddings. */

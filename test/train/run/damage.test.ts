@@ -293,6 +293,28 @@ test.serial('a weights file with an invalid curvature is rejected', async (t) =>
   }
 });
 
+test.serial('weights that a run replaces while they are loaded are rejected', async (t) => {
+  const { Embedder, loadTrained } = await import('../../../lib/train/index.ts').then(async (all) => ({
+    ...all,
+    ...(await import('../../../lib/train/run/checkpoint.ts')),
+  }));
+  const folder = await t.context.copy();
+  const [model, other] = [join(folder, 'model.safetensors'), join(folder, 'other.safetensors')];
+  const { tensors, metadata } = await readSafetensors(model);
+  const { config } = await readRun(folder);
+  const network = JSON.parse(metadata['horoball']!);
+  const horoball = JSON.stringify({ ...network, c: network.c / 2 });
+  await writeSafetensors(other, tensors, { metadata: { ...metadata, horoball } });
+  using embedder = await Embedder.create(network);
+  const { loadState } = embedder;
+  embedder.loadState = async (...args) => {
+    await rename(other, model); // as a run does between two reads of its weights
+    return await loadState.apply(embedder, args);
+  };
+  const load = loadTrained(model, embedder, { ...config, learn: 'hyp_c' });
+  await t.throwsAsync(load, { code: 'ERR_HOROBALL_RUN_BUSY', message: /another program replaced/ });
+});
+
 test.serial('links and pipes in a run folder are rejected', async (t) => {
   for (const name of ['metrics.jsonl', 'config.json', 'last.safetensors']) {
     const folder = await t.context.copy();
