@@ -6,6 +6,7 @@ import { removeAbandoned } from '../io/atomic.ts';
 import { ensureFolder } from '../io/folder.ts';
 import { readInside } from '../io/inside.ts';
 import { parsedJson } from '../io/json.ts';
+import { Lock } from '../io/lock.ts';
 import { writeText } from '../io/text.ts';
 import { modelCard } from './card.ts';
 import { isOnnxOf, writeOnnx } from './checksum.ts';
@@ -39,7 +40,7 @@ export interface ExportedFolder {
  *
  * @param folder - created if missing; a folder with another model is rejected
  * @throws Error `ERR_HOROBALL_OPTION` if the folder contains another model, or a file of another network that would
- * remain; the errors of `exportOnnx`
+ * remain, or if another export is writing to it; the errors of `exportOnnx`
  */
 export async function exportOnnxFolder(
   source: string | BackboneSource,
@@ -47,6 +48,11 @@ export async function exportOnnxFolder(
   { storages: wanted = ['fp32'] }: ExportFolderOptions = {},
 ): Promise<ExportedFolder> {
   const opened = await openSource(source);
+  await ensureFolder(folder);
+  await using _ = await Lock.take(join(folder, '.exporting'), (holder, advice) => {
+    const message = `[export] onnx: expected a folder that is not in use, got ${folder}: ${holder} is exporting to it. ${advice}`;
+    return coded('ERR_HOROBALL_OPTION', message, RangeError);
+  });
   const earlier = await checkFree(folder);
   await checkOthers(folder, opened, wanted);
   await ensureFolder(join(folder, 'onnx'));

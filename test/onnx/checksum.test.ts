@@ -53,6 +53,25 @@ test('an exported folder contains files of one network', async (t) => {
   t.notDeepEqual(await read(), before);
 });
 
+test('two exports to one folder at the same time do not mix their files', async (t) => {
+  const { path: folder, remove } = await temporary();
+  t.teardown(remove);
+  const ends = await Promise.allSettled([
+    exportOnnxFolder(backbone(), folder),
+    exportOnnxFolder({ ...backbone(), resize: 20 }, folder, { storages: ['int8'] }),
+  ]);
+  const [failed] = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
+  t.is(failed?.code, 'ERR_HOROBALL_OPTION');
+  t.regex(failed.message, /expected a folder that is not in use, got .*: this process is exporting to it/);
+  t.is((await readdir(join(folder, 'onnx'))).length, 1);
+  t.deepEqual((await readdir(folder)).sort(), [
+    'README.md',
+    'config.json',
+    'onnx',
+    'preprocessor_config.json',
+  ]);
+});
+
 test('a run that replaces its weights during an export does not mix them', async (t) => {
   const { path: folder, remove } = await temporary();
   t.teardown(remove);
