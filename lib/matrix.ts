@@ -188,13 +188,18 @@ const [tagIn, bufferIn, offsetIn, lengthIn] = (
   [Symbol.toStringTag, 'buffer', 'byteOffset', 'length'] as const
 ).map(getterOf) as [() => unknown, () => ArrayBuffer, () => number, () => number];
 
+/** Whether a class is built in, such as Float32Array of another realm. */
+function isBuiltIn(Class: unknown): boolean {
+  return typeof Class === 'function' && Function.prototype.toString.call(Class).includes('[native code]');
+}
+
 /**
  * Returns an array of a subclass as an array of its base class, on the same memory: `subarray` calls the constructor of the
  * subclass, which may interpret its arguments as coordinates.
  */
 function plain<T extends Reals>(data: T): T {
   const Class: unknown = data.constructor;
-  if (Class === Float32Array || Class === Float64Array) return data;
+  if (Class === Float32Array || Class === Float64Array || isBuiltIn(Class)) return data;
   const tag = tagIn.call(data);
   if (tag !== 'Float32Array' && tag !== 'Float64Array') return data;
   const Kind = tag === 'Float32Array' ? Float32Array : Float64Array;

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import test from 'ava';
 import {
   type DenseMatrix,
@@ -60,6 +61,9 @@ test('an array of a subclass with its own constructor gives the results of a pla
   const out = new Point();
   project.sync(plain, { c: 1, out });
   t.deepEqual([...out], [...plain]);
+  const foreign = runInNewContext('new Float32Array(2)') as Float32Array<ArrayBuffer>;
+  t.is(project.sync(plain, { c: 1, out: foreign }).data, foreign);
+  t.deepEqual([...matrix(foreign, 1, 2).row(0)], [...plain]);
 });
 
 test('results have the methods of a matrix, even in memory of the caller', async (t) => {
