@@ -200,12 +200,7 @@ function* ranked<T extends Reals>(
   const rows = yield* gatherRows(operation, 'gallery', search.rows, union);
   const centers = zeros(operation, rows.data, at.length, rows.cols);
   const call = { ...metric, threads, device };
-  const counts = new Int32Array(at.length);
-  yield* moveCenters(operation, rows, centers, lists, counts, call);
-  // The center of an empty list is undefined (see `trainCenters`), and the core refuses centers that are not finite.
-  counts.forEach((count, list) => {
-    if (count === 0) centers.data.fill(0, list * rows.cols, (list + 1) * rows.cols);
-  });
+  yield* moveCenters(operation, rows, centers, lists, new Int32Array(at.length), call);
   const index = yield* encodeIndex(operation, rows, centers, lists, call);
   const { indices, distances } = yield* searchLists(operation, queries, rows, index, metric, {
     ...options,

@@ -5,7 +5,6 @@ import { metricCards } from '../../lib/cards.ts';
 import { leastTiled, rowsPerCandidate, searchBatch } from '../../lib/gallery/batch.ts';
 import { buildIndex, mostLists, type ProbeOptions, searchLists } from '../../lib/gallery/lists.ts';
 import { Gallery, type Matrix, type Metric, matrix, type Reals } from '../../lib/index.ts';
-import { core } from '../../lib/native.ts';
 import { cloud, failure, noise, type RealsType, types } from '../support.ts';
 
 const cols = 9;
@@ -78,32 +77,6 @@ for (const type of types) {
     });
   }
 }
-
-test.serial(
-  'equal queries give the result of one, whatever the core leaves in the centers of empty lists',
-  (t) => {
-    const binary = core();
-    const { centers } = binary;
-    t.teardown(() => Object.assign(binary, { centers }));
-    const poisoned: typeof centers = (...args) => {
-      const outcome = centers(...args);
-      const [data, width, counts] = [args[6], args[8], args[10]] as [Reals, number, Int32Array];
-      counts.forEach((count, list) => {
-        if (count === 0) data.fill(Number.NaN, list * width, (list + 1) * width);
-      });
-      return outcome;
-    };
-    Object.assign(binary, { centers: poisoned });
-    const query = cloud(Float32Array, 1, cols, 0.5, 4);
-    const queries = cloud(Float32Array, leastTiled + 20, cols, 0.5, 5);
-    for (let i = 0; i < queries.rows; ++i) queries.data.set(query.data, i * cols);
-    const { found, want, calls } = both(queries, scattered(Float32Array, count, 3), 'euclidean', {
-      lists: 5,
-    });
-    t.true(calls > 4, `${calls} calls`);
-    t.deepEqual(found, want);
-  },
-);
 
 test('rounding errors of tiles do not change the order of rows at nearly the same distance', (t) => {
   const sphere = scattered(Float32Array, count, 3);
