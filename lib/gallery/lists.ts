@@ -157,8 +157,7 @@ function* assign<T extends Reals>(
 }
 
 /**
- * Moves each center to the mean of its rows; the value of a center without rows is undefined. `counts` receives the
- * number of rows per list.
+ * Moves each center to the mean of its rows, or to 0 if it has none. `counts` receives the number of rows per list.
  */
 export function* moveCenters(
   operation: string,
