@@ -45,10 +45,18 @@ export async function writeAtomically(
 /** The suffix of the temporary files of {@link writeAtomically}, whose names start with a dot. */
 const suffix = /\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/;
 
-/** Removes the temporary files that killed processes left in a folder. No other process may write to the folder. */
-export async function removeTemporaries(folder: string): Promise<void> {
-  for (const name of await readdir(folder))
-    if (name.startsWith('.') && suffix.test(name)) await rm(join(folder, name), { force: true });
+/**
+ * Removes the temporary files that killed processes left in a folder.
+ *
+ * @param own - files that no other process may be writing; temporary files of others are removed only if abandoned
+ */
+export async function removeTemporaries(folder: string, own: readonly string[]): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith('.') || !suffix.test(name)) continue;
+    const file = join(folder, name);
+    const isOwn = own.includes(name.replace(suffix, '').slice(1));
+    if (isOwn || (await isAbandoned(file))) await rm(file, { force: true });
+  }
 }
 
 /** A temporary file counts as abandoned if nothing was written to it for this time. */
@@ -63,10 +71,13 @@ export async function removeAbandoned(path: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     if (!suffix.test(name) || name.replace(suffix, '') !== `.${basename(path)}`) continue;
     const file = join(folder, name);
-    const found = await lstat(file).catch(() => null);
-    if (found?.isFile() === true && Date.now() - found.mtimeMs > abandonedAfterMs)
-      await rm(file, { force: true }).catch(() => {});
+    if (await isAbandoned(file)) await rm(file, { force: true }).catch(() => {});
   }
+}
+
+async function isAbandoned(file: string): Promise<boolean> {
+  const found = await lstat(file).catch(() => null);
+  return found?.isFile() === true && Date.now() - found.mtimeMs > abandonedAfterMs;
 }
 
 /** Writes an array of any size, in parts, because a single write is limited to 2 GiB. */

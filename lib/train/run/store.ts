@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
 import { largest } from '../../integers.ts';
+import { removeTemporaries } from '../../io/atomic.ts';
 import { naming } from '../../io/file-errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { refersTo } from '../../io/inside.ts';
@@ -19,6 +20,11 @@ import { type LogState, openLog, rewindLog } from './metrics-log.ts';
 import type { Row } from './record.ts';
 
 const logName = 'metrics.jsonl';
+/** Files that are written only under the lock, besides the log. */
+const ownFiles = ['config.json', 'snapshot.json', lastName, 'model.safetensors'];
+
+/** The new best checkpoint until it is renamed. */
+const bestTemporary = `.${bestName}.tmp`;
 
 /** Stores the results of a run. */
 export interface RunStore extends AsyncDisposable {
@@ -160,7 +166,8 @@ export class DiskStore implements RunStore {
     const store = await DiskStore.#open(folder, basename(folder), lock);
     return await store.#begin(async () => {
       await store.#writeConfig(config);
-      for (const file of await readdir(folder)) if (/^\..*\.tmp$/.test(file)) await rm(store.file(file));
+      await removeTemporaries(folder, ownFiles); // others, such as report.html, may be written by other commands
+      await rm(store.file(bestTemporary), { force: true });
       store.#bytes = metricsBytes;
       store.#crc = metricsCrc32;
       store.#changedLog = metricsCrc32 !== (position?.metricsCrc32 ?? metricsCrc32);
@@ -262,7 +269,7 @@ export class DiskStore implements RunStore {
 
   /** Makes the last checkpoint the best one, as a hard link that survives the replacement of the last one. */
   async #linkBest(): Promise<void> {
-    const [last, temporary] = [this.file(lastName), this.file(`.${bestName}.tmp`)];
+    const [last, temporary] = [this.file(lastName), this.file(bestTemporary)];
     await rm(temporary, { force: true });
     try {
       await link(last, temporary).catch(() => copyFile(last, temporary)); // some file systems do not support links

@@ -92,7 +92,7 @@ export class StudyFolder {
   async lock(): Promise<AsyncDisposable> {
     const lock = await lockStudy(this.path);
     try {
-      await removeTemporaries(this.path);
+      await removeTemporaries(this.path, ['results.jsonl', 'sweep.json']);
       const { results, invalid = null } = await readStudy(this.path);
       [this.#results, this.#invalid] = [results, invalid];
       // Rewriting removes a truncated last line, to which the next result would otherwise be appended.
