@@ -67,6 +67,8 @@ const channels = [1, 2, 3, 4, 4];
 /** One file per image, named after a hash of its path, size and modification time, so a changed image is decoded again. */
 class FolderCache implements ImageCache {
   readonly #folder: string;
+  /** Paths for the images that `get` did not find: an image may be replaced while it is decoded. */
+  readonly #missing = new Map<string, string>();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -75,7 +77,10 @@ class FolderCache implements ImageCache {
   async get(file: string): Promise<Pixels | undefined> {
     // Without O_NONBLOCK, opening a named pipe would wait for a writer.
     const flags = O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0);
-    return await withDescriptor(await this.#pathOf(file), flags, readPixels).catch(() => undefined);
+    const path = await this.#pathOf(file);
+    const found = await withDescriptor(path, flags, readPixels).catch(() => undefined);
+    if (found === undefined) this.#missing.set(file, path);
+    return found;
   }
 
   async put(file: string, { data, width, height, layout }: Pixels): Promise<void> {
@@ -85,7 +90,8 @@ class FolderCache implements ImageCache {
       header.writeUInt32LE(value, 4 + 4 * i);
     });
     header.writeUInt32LE(checksumOf(header, data), checksumAt);
-    const path = await this.#pathOf(file);
+    const path = this.#missing.get(file) ?? (await this.#pathOf(file));
+    this.#missing.delete(file);
     const temporary = `${path}.${randomUUID()}`;
     try {
       await writeWhole(temporary, header, data); // not synced, because length and checksum reveal a truncated file

@@ -55,6 +55,17 @@ test('a changed image and a truncated cache file are decoded again', async (t) =
   t.is(await cache.get(file), undefined);
 });
 
+test('an image that is replaced while it is decoded is decoded again', async (t) => {
+  const root = await temporary(t);
+  const file = path.join(root, 'a.jpg');
+  await writeFile(file, 'first');
+  const cache = await openCache(path.join(root, 'cache'));
+  t.is(await cache.get(file), undefined);
+  await writeFile(file, 'second, longer');
+  await cache.put(file, pixels); // of the first file
+  t.is(await cache.get(file), undefined);
+});
+
 test('pipes, links and sparse files in a cache folder are replaced without being read', async (t) => {
   if (process.platform === 'win32') return t.pass();
   const root = await temporary(t);
