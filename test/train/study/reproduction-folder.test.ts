@@ -46,6 +46,14 @@ test('does not replace a reproduction that another call has started in the meant
   t.deepEqual(await readRecord(path), others[first]!);
 });
 
+test('continues the same reproduction with its own runs, whatever another call has measured', async (t) => {
+  const path = join(await temporary(t), 'new');
+  const asked = [42, 43];
+  await openReproduction(path, { ...record, asked });
+  for (const folder of await openReproduction(path, { ...record, asked, seeds: asked, grid: 'full' }))
+    t.deepEqual(folder.plan.seeds, [42]);
+});
+
 test('rejects another reproduction in the same folder, whatever the order of its options', (t) => {
   checkSame('here', record, { ...record, base: Object.fromEntries(Object.entries(record.base).reverse()) });
   for (const other of [{ ds: 'emoji' }, { quick: false }, { asked: [42, 43] }, { base: { ds: 'shapes' } }])
