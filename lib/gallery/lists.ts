@@ -157,7 +157,7 @@ function* assign<T extends Reals>(
 }
 
 /**
- * Moves each center to the mean of its rows, or to 0 if it has none. `counts` receives the number of rows per list.
+ * Moves each center to the mean of its rows, or to 0 if it has no rows. `counts` receives the number of rows per list.
  */
 export function* moveCenters(
   operation: string,
