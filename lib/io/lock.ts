@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { core } from '../native.ts';
+import { nativeCore } from '../native.ts';
 import { naming } from './file-errors.ts';
 import { openInside } from './inside.ts';
 
@@ -356,10 +356,10 @@ async function readLockFile(path: string): Promise<Found | null> {
   }
 }
 
-/** See `Core.lockFile`. Returns null if there is no core, for example during `horoball setup`. */
+/** See `Core.lockFile`. Returns null if there is no native core, for example during `horoball setup`. */
 function lockFile(descriptor: number, exclusive: boolean): boolean | null {
   try {
-    return core().lockFile(descriptor, exclusive);
+    return nativeCore().lockFile(descriptor, exclusive);
   } catch {
     return null;
   }
@@ -367,7 +367,7 @@ function lockFile(descriptor: number, exclusive: boolean): boolean | null {
 
 function unlockFile(descriptor: number): void {
   try {
-    core().unlockFile(descriptor);
+    nativeCore().unlockFile(descriptor);
   } catch {
     // without the core, nothing was locked
   }

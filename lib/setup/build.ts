@@ -63,11 +63,11 @@ export async function buildTrainAddon(libtorch: LibTorch, ui: Ui, lock?: Lock): 
 }
 
 /** Builds the light core in a folder that lib/locate.ts searches. */
-export async function buildCore(ui: Ui): Promise<void> {
+export async function buildCore(ui: Ui, lock?: Lock): Promise<void> {
   const release = join(packageRoot, 'build', 'Release');
   const folder = await outputFolder([release, addonCache(packageVersion)]);
   const work = join(dirname(folder), folder === release ? 'setup' : 'work-core');
-  await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${folder}`], 'core', 'core', ui);
+  await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${folder}`], 'core', 'core', ui, lock);
 }
 
 /** Returns the first writable folder: in the package or, if the package is read-only, in the cache. */

@@ -39,13 +39,17 @@ export function searchInputs(): SearchInputs {
  * @throws Error with a code and a sentence that describes the fix.
  */
 export async function setup(options: SetupOptions, ui: Ui): Promise<SetupResult> {
-  const coreBuilt = await ensureCore(ui);
-  const ready = coreBuilt || options.force || options.libtorch ? undefined : await readyAsItIs();
+  const hasCore = !lacksCore();
+  const ready = hasCore && !options.force && !options.libtorch ? await readyAsItIs() : undefined;
   if (ready !== undefined) return ready;
-  if (options.libtorch !== undefined) await takeFolder(options.libtorch); // a wrong path fails before anything is written
+  // A wrong path fails before anything is written. Without a core, libtorch cannot be loaded yet.
+  if (hasCore && options.libtorch !== undefined) await takeFolder(options.libtorch);
   try {
     await using lock = await setupLock();
-    return await install(options, coreBuilt, ui, lock);
+    const buildsCore = lacksCore(); // another setup may have built it
+    if (buildsCore) await buildCore(ui, lock);
+    nativeCore();
+    return await install(options, buildsCore, ui, lock);
   } finally {
     await rmdir(cacheFolder()).catch(() => {}); // a failed setup leaves no empty folder
   }
@@ -98,16 +102,14 @@ async function readyAsItIs(): Promise<SetupResult | undefined> {
   return { libtorch, addon: { file: built.file, ...probed.info }, changed: false };
 }
 
-async function ensureCore(ui: Ui): Promise<boolean> {
+function lacksCore(): boolean {
   try {
     nativeCore();
     return false;
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'ERR_HOROBALL_NO_BINARY') throw error;
+    return true;
   }
-  await buildCore(ui);
-  nativeCore();
-  return true;
 }
 
 /** Prevents concurrent setups, which would unpack and build in the same folders. */

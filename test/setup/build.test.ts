@@ -1,7 +1,8 @@
 // Builds the training addon with a fake cmake that copies the addon of this checkout.
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { buildProgress } from '../../lib/setup/build.ts';
 import { findAddon } from '../../lib/setup/record.ts';
@@ -47,6 +48,33 @@ fi`;
   const cached = join(here.project, '.cache/horoball/addons', addons!);
   for (const name of await readdir(cached)) await truncate(join(cached, name, 'train.node'), 100);
   t.regex(await setup(), /^Ready: /m, 'a damaged addon is built again');
+});
+
+test('two setups at the same time do not build the core in one folder', async (t) => {
+  const here = await install();
+  t.teardown(here.remove);
+  const at = (name: string): string => join(here.project, name);
+  await mkdir(at('programs'));
+  await writeFile(join(at('programs'), 'c++'), '#!/bin/sh', { mode: 0o755 });
+  const cmake = `#!/bin/sh
+if [ "$1" = --build ]; then
+  echo built >> ${at('log')}
+  until [ -e ${at('end')} ]; do /bin/sleep 0.1; done
+  exit 1
+fi`;
+  await writeFile(join(at('programs'), 'cmake'), cmake, { mode: 0o755 });
+  const setup = async (): Promise<string> => {
+    const env = { PATH: at('programs'), HOROBALL_CORE: at('core.node') };
+    return (await bareNode(here, [program(here), 'setup'], env)).stderr;
+  };
+  const first = setup();
+  while (!existsSync(at('log'))) await sleep(50);
+  const ends = setTimeout(() => writeFileSync(at('end'), ''), 10_000); // for a second build, which would wait
+  t.regex(await setup(), /process \d+ is already running setup/);
+  clearTimeout(ends);
+  await writeFile(at('end'), '');
+  t.regex(await first, /core failed/);
+  t.is(await readFile(at('log'), 'utf8'), 'built\n');
 });
 
 test("a build's progress is read from Make and from Ninja", (t) => {
