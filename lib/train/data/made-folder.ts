@@ -1,6 +1,6 @@
 /** Folders of generated data sets: created atomically, and regenerated only if their parameters change. */
 import { randomUUID } from 'node:crypto';
-import { readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { lstat, readdir, realpath, rename, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { type Coded, coded } from '../../errors.ts';
 import { naming, namingFolder } from '../../io/file-errors.ts';
@@ -34,7 +34,8 @@ export async function makeFolder(
   { manifestName, manifest, what, signal }: Making,
   fill: (folder: string) => Promise<object>,
 ): Promise<boolean> {
-  const where = path.resolve(root);
+  // A link keeps its target, which may be on another disk.
+  const where = await realpath(root).catch(() => path.resolve(root));
   const found = await readManifest(where, manifestName);
   if (found !== undefined && isSame(found, manifest)) return false;
   if (found === undefined) await refuseForeignFolder(where, what);
@@ -119,8 +120,9 @@ async function take(partial: string, where: string, name: string, manifest: obje
 }
 
 async function refuseForeignFolder(root: string, what: string): Promise<void> {
-  const names = await readdir(root).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return [];
+  const names = await readdir(root).catch(async (cause: NodeJS.ErrnoException) => {
+    const isMissing = cause.code === 'ENOENT' && (await lstat(root).catch(() => null)) === null;
+    if (isMissing) return []; // and not a link to a missing folder
     throw foreign(root, what, cause);
   });
   if (names.length > 0) throw foreign(root, what);

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
@@ -21,6 +21,24 @@ test('a folder is created once, and replaced only for another manifest', async (
   t.false(await makeFolder(root, making({ seed: 1 }), () => Promise.reject(new Error('not called'))));
   t.true(await makeFolder(root, making({ seed: 2 }), async () => ({})));
   t.deepEqual(await readdir(root), ['made.json']);
+});
+
+test('a link to a folder is kept, and its target is filled', async (t) => {
+  const parent = await temporary(t);
+  const [link, target] = [join(parent, 'made'), join(parent, 'disk')];
+  await symlink(target, link, 'junction');
+  const error = { code: 'ERR_HOROBALL_DATA_LAYOUT' };
+  await t.throwsAsync(
+    makeFolder(link, making({}), () => Promise.reject(new Error('not called'))),
+    error,
+  );
+  await mkdir(target);
+  for (const seed of [1, 2]) {
+    t.true(await makeFolder(link, making({ seed }), fill));
+    t.deepEqual(await readManifest(target, 'made.json'), { seed, count: 1 });
+  }
+  t.deepEqual((await readdir(parent)).sort(), ['disk', 'made']);
+  t.true((await lstat(link)).isSymbolicLink());
 });
 
 test('a failure leaves no files', async (t) => {
