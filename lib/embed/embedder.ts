@@ -61,6 +61,10 @@ export async function loadEmbedder(
     ...(maxPixels !== undefined && { maxPixels }),
   };
   const session = await Session.open(served.model, checked);
+  if ((await served.isSame?.()) === false) {
+    await session.close();
+    return await loadEmbedder(source, options); // an export has replaced the file: its metadata are of another network
+  }
   const embedder = new ImageEmbedder({ ...served, serving }, session, checked);
   if (warmUp === false) return embedder;
   try {

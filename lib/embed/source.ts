@@ -15,6 +15,8 @@ export interface Served {
   name: string;
   model: string | Uint8Array;
   serving: Serving;
+  /** Of a file: whether it was not replaced since its metadata was read. */
+  isSame?(): Promise<boolean>;
 }
 
 /**
@@ -59,9 +61,16 @@ function notInRun(file: string): Coded {
 }
 
 async function fromFile(path: string, name: string): Promise<Served> {
+  const before = await versionOf(path);
   const metadata = await readOnnxMetadata(path);
   await checkOnnx(path);
-  return { name, model: path, serving: parseServing(metadata.get(servingKey), path) };
+  const serving = parseServing(metadata.get(servingKey), path);
+  return { name, model: path, serving, isSame: async () => (await versionOf(path)) === before };
+}
+
+async function versionOf(path: string): Promise<string> {
+  const { ino, size, mtimeMs } = await stat(path);
+  return `${ino} ${size} ${mtimeMs}`;
 }
 
 async function fromExport(
