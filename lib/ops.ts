@@ -287,10 +287,10 @@ export const weightedMidpoint: Operation<[x: 'rows', weights: 'weights'], Curved
 export const distToPlane: Operation<[x: 'rows', p: 'rows', a: 'rows'], Curved> = operation('distToPlane');
 
 /**
- * Logits of hyperbolic multinomial regression, rows x classes: `lambda_p |a|` times the signed
- * distance to each class's hyperplane. A layer with tangent parameters P, A has `p = expmap0(P)`, `a =
- * (1 - c|p|^2) A`. The norm of `a` must be from 1e-150 to 1e150, so that its square is in range:
- * longer normals give NaN, and shorter ones give 0.
+ * Logits of hyperbolic multinomial logistic regression, rows x classes: `lambda_p |a|` times the
+ * signed distance to each class's hyperplane. A layer with tangent parameters P, A has `p =
+ * expmap0(P)`, `a = (1 - c|p|^2) A`. The norm of `a` must be from 1e-150 to 1e150, so that its square
+ * is in range: longer normals give NaN, and shorter ones give 0.
  * `compat: 'hypmix'` uses the published guards.
  *
  * @param x - n x d: ball points
@@ -344,8 +344,8 @@ export const lorentzHalfAperture: Operation<[x: 'rows'], Curved & { minRadius?: 
 /**
  * Exterior angle at `x` of the geodesic from `x` to `y`, in radians, one number per row: 0 if `y` is
  * straight outwards from `x`, pi if it is straight inwards (Ganea et al. 2018). `y` is in the
- * entailment cone of `x` if this is at most `halfAperture(x)`. It is 0 if `x` is the origin or equals
- * `y`.
+ * entailment cone of `x` if this angle is at most `halfAperture(x)`. The angle is 0 if `x` is the
+ * origin or equals `y`.
  * The gradient is 0 wherever the angle is constant.
  *
  * @param x - n x d, or one row that is broadcast: ball points

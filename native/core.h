@@ -45,7 +45,7 @@ struct Run {
   void* stream = nullptr;                        // CUDA stream; null on the CPU
 };
 
-// The index of a metric card in the list of native/ops/metrics.h; metric_cards() describes them in that order.
+// The index of a metric card in the list of ops/metrics.h and in metric_cards().
 enum class Metric : std::uint8_t {};
 Metric last_of(Metric);
 
@@ -77,8 +77,7 @@ struct PairwiseVjpArgs {
   double* grad_c = nullptr;
 };
 
-// The index of a geometry card in the list of native/ops/geometries/cards.h; geometry_cards() describes them in
-// that order.
+// The index of a geometry card in the list of ops/geometries/cards.h and in geometry_cards().
 enum class Geometry : std::uint8_t {};
 Geometry last_of(Geometry);
 
@@ -127,7 +126,7 @@ struct ContrastArgs {
   const ContrastPart* part = nullptr;  // null: all classes
 };
 
-// The index of a loss card in the list of native/ops/losses.h; loss_cards() describes them in that order.
+// The index of a loss card in the list of ops/losses.h and in loss_cards().
 enum class Loss : std::uint8_t {};
 Loss last_of(Loss);
 
@@ -250,9 +249,9 @@ struct DeltaArgs {
 // The maximum number of inputs of a row-wise operation.
 inline constexpr int kRowInputs = 3;
 
-// One row-wise operation (its index in native/ops/rows.h): its inputs, each of n rows or a single row that is
-// broadcast, and the parameter of its card, if it has one. Forward fills `out`; a vjp fills the wanted `grads` from
-// `cotangent`.
+// One row-wise operation: its index in the list of ops/rows.h and in row_cards(), its inputs, each of n rows or a
+// single row that is broadcast, and the parameter of its card, if it has one. Forward fills `out`; a vjp fills the
+// wanted `grads` from `cotangent`.
 struct RowArgs {
   Type type = Type::f32;
   Guards guards = Guards::clean;

@@ -24,7 +24,8 @@ HD T norm(const T& square) {
   return value(n) < kLeastNorm ? T(kLeastNorm) : n;
 }
 
-// artanh(sqrt z)/sqrt z with a clamped artanh. Beyond the clamp, value and derivative are those of artanh at the clamp.
+// artanh(sqrt z)/sqrt z with a clamped artanh. Beyond the clamp, the artanh factor keeps its value and derivative at
+// the clamp.
 template <class T>
 HD T artanhc(const T& z) {
   if (value(z) <= kTopArtanh * kTopArtanh) return rowwise::artanhc(z, 1 - z);

@@ -49,7 +49,7 @@ HD RowValues<T> padding_values() {
   return {1, 1, 1, 0};
 }
 
-// `square` is the squared norm of the row (in the Minkowski product for minkowski rows).
+// Returns the values of a row. `square` is its squared norm (in the Minkowski product for minkowski rows).
 template <class Card, class T>
 HD RowValues<T> row_values(const Card& card, const T* row, Index depth, const Square& square) {
   const double a = one_minus(card.c, square);

@@ -56,8 +56,9 @@ struct RowInput {
   RowDomain domain = RowDomain::ball;
 };
 
-// The accuracy of most cards, relative to the norm of a result or gradient. The sums of a row are computed in float64 and rounded
-// once, so a float32 error is only slightly above 2^-24. Sums over rows, such as the gradient of c, remain in float64.
+// The accuracy of most cards, relative to the norm of a result or gradient. The sums of a row are computed in float64
+// and rounded once, so a float32 error is only slightly above 2^-24. Sums over rows, such as the gradient of c, remain
+// in float64.
 inline constexpr Accuracy kRowAccuracy = {{{1e-7, 1e-14}, {1e-7, 1e-11}, {1e-11, 1e-11}},
                                           {{1e-6, 1e-13}, {1e-5, 1e-10}, {1e-5, 1e-9}}};
 

@@ -45,8 +45,8 @@ class EmbedderResource : public Resource {
                   const Watch& watch = {});
 
   void set_curvature(double c, bool learnt);
-  // The gradient with respect to c that backward passes have accumulated since set_curvature(); 0 before the first. It covers
-  // the head only, not the direct dependence of the loss on c.
+  // Returns the gradient with respect to c that backward passes have accumulated since set_curvature(); 0 before the
+  // first. It covers the head only, not the direct dependence of the loss on c.
   double curvature_gradient() const;
 
   const std::vector<NamedParameter>& parameters() const;

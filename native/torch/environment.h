@@ -24,8 +24,8 @@ struct Ledger {
   std::atomic<std::int64_t> bytes = 0;
 };
 
-// The object behind a handle. It is created immediately on the JavaScript thread, but filled, used and
-// destroyed on the lane only.
+// The object behind a handle. It is created immediately on the JavaScript thread, but filled, used and destroyed only
+// on the lane (the libtorch thread of this environment, lane.h).
 class Resource {
  public:
   explicit Resource(std::shared_ptr<Ledger> ledger) : ledger_(std::move(ledger)) {}
@@ -64,8 +64,8 @@ inline const std::shared_ptr<Environment>& shared_environment(Napi::Env env) {
 }
 inline Environment& environment(Napi::Env env) { return *shared_environment(env); }
 
-// Owned by an External. Shares ownership of the environment, even after `release`: at shutdown Node may free the instance
-// data before it finalizes Externals.
+// A resource as JavaScript holds it, owned by an Napi::External. It shares ownership of the environment, even after
+// release(): at shutdown Node may free the instance data before it finalizes externals.
 struct Handle {
   std::shared_ptr<Resource> resource;
   std::shared_ptr<Environment> environment;
@@ -80,7 +80,7 @@ std::shared_ptr<Kind> make(Napi::Env env) {
   return std::make_shared<Kind>(environment(env).ledger);
 }
 
-// Cancel flags are passed as Externals too.
+// Returns a Napi::External that owns the cancel flag.
 Napi::Value to_js(Napi::Env env, const Cancel& cancel);
 
 }  // namespace horoball::train

@@ -6,8 +6,8 @@
 // two embeddings x and y is s = <x, y> / tau. With logit s+ for the positive and s_k for negative k,
 //   R = sum_k exp((1 + beta) s_k) / mean_k exp(beta s_k),   loss = log(exp(s+) + R) - s+.
 // So dloss/ds_k = W ((1 + beta) softmax_k((1 + beta) s) - beta softmax_k(beta s)) with W = R / (exp(s+) + R),
-// and dloss/ds+ = -W. With beta = 0 it is the usual contrastive loss. Everything is in float64 and the logits of all pairs
-// are stored, because a control need not be fast.
+// and dloss/ds+ = -W. With beta = 0 this is the usual contrastive loss. Everything is in float64 and the logits of all
+// pairs are stored, because a control need not be fast.
 #include "hard_negatives.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 namespace horoball::train {
 namespace {
 
-// Row-major doubles.
+// A row-major matrix of doubles.
 struct Grid {
   explicit Grid(std::int64_t rows, std::int64_t cols)
       : cols(cols), data(static_cast<std::size_t>(rows * cols)) {}
@@ -139,7 +139,8 @@ class Loss {
     if (values_.empty()) return;  // with a single class the loss is 0, as in the core
     const double hard = log_sum_exp(values_, 1 + beta_), weight = log_sum_exp(values_, beta_);
     const double mass = hard - weight + std::log(static_cast<double>(values_.size()));  // log R
-    const double odds = mass - row[positive];  // log odds of the negatives, so that a small loss is accurate
+    // The log odds of the negatives: the loss is log1p(exp(odds)), which is accurate when it is small.
+    const double odds = mass - row[positive];
     loss_ += share_ * (std::max(odds, 0.0) + std::log1p(std::exp(-std::abs(odds))));
     const double w = share_ / (1 + std::exp(-odds));
     slopes_.row(anchor)[positive] -= w;

@@ -25,7 +25,7 @@ struct Outputs {
 struct HeadImpl : torch::nn::Module {
   HeadImpl(std::int64_t width, const HeadConfig& config, Initial& initial);
   Outputs forward(const at::Tensor& body);
-  // The operations after the linear layer.
+  // Applies the operations after the linear layer.
   Outputs outputs_of(const at::Tensor& z, const at::Tensor& body) const;
 
   std::int64_t dim() const { return config_.dim; }

@@ -23,9 +23,9 @@ const std::string kVerdict = "watch/verdict";
 
 std::string report_key(int rank) { return "watch/" + std::to_string(rank); }
 
-// A report: "<count> <condition> <where>".
 enum class Condition : char { running = 'r', broken = 'b', failed = 'f', closed = 'c' };
 
+// What a rank last wrote to the store: "<number> <condition> <phase>".
 struct Report {
   std::string text;
   Condition condition = Condition::running;

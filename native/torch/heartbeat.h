@@ -24,9 +24,9 @@ class Heartbeat {
   void start(c10::intrusive_ptr<c10d::Store> store, int rank, int size, double patience, bool launched);
   // Records what the rank is doing, for the errors of the other ranks.
   void at(const std::string& where);
-  // A sentence that says which rank failed and where, once that is known.
+  // Returns a sentence that says which rank failed and where, or nothing if that is not known.
   std::optional<std::string> failure() const;
-  // Called after a collective has failed: waits for a limited time until the failed rank is known, and returns the sentence
+  // Called after a collective has failed: waits a limited time until the failed rank is known. Returns the sentence
   // about it, or `otherwise`.
   std::string explained(const std::string& otherwise);
   // Announces this rank's own error; returns once the others can read it.

@@ -73,7 +73,8 @@ class Lane {
   Lane& operator=(const Lane&) = delete;
 
   void post(Call call, Work work);
-  // Queues work that releases objects, which earlier work may still use. It runs even after a failure and must not throw.
+  // Queues work that releases objects, which earlier work may still use. It runs even after a failure and must not
+  // throw.
   void release(std::function<void()> work);
   // Returns a promise of the value of `answer`, which runs on the JavaScript thread once the work is done.
   Napi::Promise run(Call call, Work work, Answer answer);

@@ -1,5 +1,5 @@
-// The TypeScript types of the addon's arguments and results. Exports writes them into signatures, from which
-// lib/train/lane/addon.ts is generated.
+// The TypeScript types of the addon's arguments and results. The class Exports (exports.h) writes them into signatures,
+// from which lib/train/lane/addon.ts is generated.
 #pragma once
 
 #include <memory>
@@ -85,7 +85,7 @@ struct TypeScript<Kind> {
   static std::string name() { return std::string("Handle<'") + Kind::kKind + "'>"; }
 };
 
-// The return value of the core's `backend`.
+// A function table of the core, which the core's addon returns from `backend`.
 template <>
 struct TypeScript<const Backend*> {
   static std::string name() { return "object"; }

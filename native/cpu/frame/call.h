@@ -51,7 +51,7 @@ inline Status with_scratch(const Run& run, Layout layout, Body body) {
   return finished(run);
 }
 
-// For results that a call is about to fill; see memory.h.
+// Calls prefer_huge_pages() (memory.h) for a result that a call is about to fill.
 inline void huge_pages_for(Matrix result, Type type) {
   if (result.data == nullptr) return;
   const std::uint64_t size = type == Type::f32 ? sizeof(float) : sizeof(double);

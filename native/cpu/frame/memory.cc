@@ -24,7 +24,7 @@ void prefer_huge_pages(void* data, std::uint64_t bytes) {
 }
 
 Scratch::Scratch(std::uint64_t wanted) : bytes((wanted + kAlignment - 1) / kAlignment * kAlignment) {
-  // More than a 32-bit system can allocate.
+  // No allocation can be larger than PTRDIFF_MAX.
   if (bytes > std::numeric_limits<std::ptrdiff_t>::max()) return;
   data = static_cast<std::byte*>(
       std::aligned_alloc(kAlignment, bytes == 0 ? kAlignment : static_cast<std::size_t>(bytes)));

@@ -20,7 +20,7 @@ struct MatvecCall {
   Blocks blocks(std::int64_t begin, std::int64_t end) const { return Blocks(end - begin, in * (out + 1)); }
 };
 
-// h = M x and the scalars of the row.
+// Computes h = M x and fills `s` with the scalars of row i.
 template <class T>
 void measure(RowState<double>& s, const MatvecCall<T>& call, std::int64_t i, double* h) {
   const T* x = call.point(i);
@@ -48,7 +48,8 @@ Status matvec(const MatvecCall<T>& call, const Run& run) {
   return enough.load() ? status : no_memory();
 }
 
-// Writes the gradient with respect to h to `by_h` and, if wanted, the gradient with respect to x. `work` has out + in doubles.
+// Writes the gradient with respect to h to `by_h` and, if wanted, the gradient with respect to x. Adds the contribution
+// of row i to `by_c`. `work` has out + in doubles.
 template <class T>
 void matvec_vjp_row(const MatvecCall<T>& call, std::int64_t i, double* by_h, double* work, double* by_c) {
   double *h = work, *by_x = work + call.out;

@@ -85,7 +85,8 @@ Status midpoint(const MidpointCall<T>& call, const Run& run) {
   return enough ? status : no_memory();
 }
 
-// The gradients of one row, from the gradients with respect to N (a vector) and D.
+// Writes the gradients of one row, given those of N (`by_space`) and D (`by_time`); returns its contribution to the
+// gradient of c.
 template <class T>
 double midpoint_vjp_row(const MidpointCall<T>& call, std::int64_t i, const double* by_space, double by_time) {
   const T* x = call.point(i);

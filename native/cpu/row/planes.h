@@ -1,6 +1,6 @@
-// Evaluates a card that maps three vectors to a number for every row x and every class, whose hyperplane has the point p
-// and the normal a. Gradients are computed in two passes, over rows and over classes, so that only one
-// thread adds to each sum.
+// For every row x and every class, evaluates a card that maps three vectors to a number: x, and the point p and the
+// normal a of the hyperplane of the class. Gradients are computed in two passes, over rows and over classes, so that
+// only one thread adds to each sum.
 #pragma once
 
 #include "cpu/row/row.h"
@@ -57,7 +57,8 @@ double planes_vjp_pair(const PlanesCall<T>& call, std::int64_t i, std::int64_t k
   return slopes.c;
 }
 
-// One pass: for each of `owners`, the sums over `others` of the gradients of inputs first..last.
+// One of two passes: for each of `owners` rows (or classes), sums the gradients of inputs `first` to `last` over all
+// `others` classes (or rows).
 template <class T, class Pair>
 Status planes_pass(const PlanesCall<T>& call, const Run& run, std::int64_t owners, std::int64_t others,
                    int first, int last, const Pair& pair) {

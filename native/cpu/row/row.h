@@ -113,7 +113,7 @@ RowState<double> start_state(const RowArgs& args) {
 
 // ---- Kernel: one row -------------------------------------------------------------------------------------
 
-// The scalars of a row.
+// Fills `s` with the scalars of a row, from its vectors.
 template <int N, class T>
 inline void measure(RowState<double>& s, const RowFormula& formula, const Vectors<T>& v, std::int64_t d) {
   const Square x2 = square(v.x, d);
@@ -135,7 +135,7 @@ inline void measure(RowState<double>& s, const RowFormula& formula, const Vector
   }
 }
 
-// Inner products of the vectors of a row with w.
+// Fills `weights` with the inner products of the vectors of a row with w.
 template <int N, class T, class U>
 inline void weigh(RowWeights& weights, const Vectors<T>& v, double beta, const U* w, std::int64_t d) {
   weights.x = dot(v.x, w, d);

@@ -37,7 +37,7 @@ struct Search {
 template <class Card, class T>
 __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
     search_tile(Card card, const __grid_constant__ Search<T> search) {
-  // A factor that covers the rounding of a rank.
+  // A factor that covers the rounding of rank_at().
   constexpr double kSlack = sizeof(T) == 4 ? 1 + 1e-5 : 1 + 1e-12;
   constexpr int kPitch = kSide<T> + 1;
   __shared__ Slabs<T> slabs;

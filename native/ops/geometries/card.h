@@ -7,7 +7,7 @@
 //   kInner      whether the inner product enters the logit
 //   kWeighted   whether lambda multiplies the distance
 //   Distance    the metric of d, an entry of ops/metrics.h; NoDistance if the logit has no d
-//   TiedDistance   the metric between the ball points of tied heads, if it differs
+//   TiedDistance   the metric of d for tied heads, if it is not Distance
 // Everything else follows: the matrices and products that are read, the parameters that enter the logit, the slopes
 // (from the metric's card), the kernels of both backends, the checks and the types in TypeScript.
 #pragma once
@@ -66,7 +66,8 @@ constexpr bool kSame<A, A> = true;
 template <class Geometry>
 constexpr bool kHasDistance = !kSame<typename Geometry::Distance, NoDistance>;
 
-// The metric between the points of a call, an entry of ops/metrics.h.
+// The metric of a geometry's distance, an entry of ops/metrics.h: TiedDistance for tied heads if the card has one,
+// otherwise Distance.
 template <class Geometry, bool kTied>
 using DistanceOf = typename Choose<kTied && !kSame<typename Geometry::TiedDistance, void>,
                                    typename Geometry::TiedDistance, typename Geometry::Distance>::Type;
@@ -114,7 +115,7 @@ struct GeometryTerms {
 
   // The factor of the distance in the logit.
   HD double distance_weight(double lambda, double tau_h) const { return (weighted ? lambda : 1) / tau_h; }
-  // The matrices that a call reads.
+  // Whether a call reads the matrix of Euclidean rows, and that of ball points.
   HD bool reads_euclidean(bool tied) const { return tied || inner; }
   HD bool reads_hyperbolic(bool tied) const { return !tied && distance; }
   // Whether a parameter enters the logit.

@@ -16,9 +16,10 @@ struct ExteriorAngle : RowDifferenceCard {
   static constexpr RowInfo kInfo{
       .name = "exteriorAngle",
       .doc =
-          "Exterior angle at `x` of the geodesic from `x` to `y`, in radians, one number per row: 0 if `y` is straight "
-          "outwards from `x`, pi if it is straight inwards (Ganea et al. 2018). `y` is in the entailment cone of `x` if "
-          "this is at most `halfAperture(x)`. It is 0 if `x` is the origin or equals `y`.",
+          "Exterior angle at `x` of the geodesic from `x` to `y`, in radians, one number per row: 0 if `y` is "
+          "straight outwards from `x`, pi if it is straight inwards (Ganea et al. 2018). `y` is in the "
+          "entailment cone of `x` if this angle is at most `halfAperture(x)`. The angle is 0 if `x` is the origin "
+          "or equals `y`.",
       .gradient = kConeGradient,
       .inputs = {{"x", "ball points"}, {"y", "ball points"}},
       .result = RowResult::number,
@@ -37,8 +38,8 @@ struct LorentzExteriorAngle : RowDifferenceCard {
   static constexpr RowInfo kInfo{
       .name = "lorentzExteriorAngle",
       .doc =
-          "`exteriorAngle` on the hyperboloid of curvature `-c`, from the space coordinates of both points (MERU, Desai "
-          "et al. 2023).",
+          "`exteriorAngle` on the hyperboloid of curvature `-c`, from the space coordinates of both points "
+          "(MERU, Desai et al. 2023).",
       .gradient = kConeGradient,
       .inputs = {space_point("x"), space_point("y")},
       .result = RowResult::number,

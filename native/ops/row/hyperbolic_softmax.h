@@ -13,7 +13,7 @@ struct HyperbolicSoftmax : RowDifferenceCard {
   static constexpr RowInfo kInfo{
       .name = "hyperbolicSoftmax",
       .doc =
-          "Logits of hyperbolic multinomial regression, rows x classes: `lambda_p |a|` times the signed "
+          "Logits of hyperbolic multinomial logistic regression, rows x classes: `lambda_p |a|` times the signed "
           "distance to each class's hyperplane. A layer with tangent parameters P, A has `p = expmap0(P)`, "
           "`a = (1 - c|p|^2) A`. The norm of `a` must be from 1e-150 to 1e150, so that its square is in "
           "range: longer normals give NaN, and shorter ones give 0.",
