@@ -1,6 +1,7 @@
 // The addon's exports, one row each: a name, the operation named in errors, a callable whose parameters declare the
-// JavaScript arguments, and the names of these parameters. Arguments are read immediately, on the JavaScript thread; the
-// callable runs on the lane, unless `calls` exports it. lib/train/lane/addon.ts is generated from the same rows.
+// JavaScript arguments, and the names of these parameters. Arguments are read immediately, on the JavaScript thread;
+// the callable runs on the lane (the libtorch thread, lane.h), unless `calls` exports it. lib/train/lane/addon.ts is
+// generated from the same rows.
 #pragma once
 
 #include <algorithm>
@@ -197,9 +198,9 @@ class Exports {
     });
   }
 
-  // Queues the call and immediately returns handles to new resources: one handle, or an object of several. The callable
-  // receives the resources as its first parameters and fills them; their names also come first, and are the properties of
-  // the object.
+  // Queues the call and immediately returns handles to new resources: one handle, or an object of several. The
+  // callable receives the resources as its first parameters and fills them; their names also come first, and are the
+  // properties of the object.
   template <class... Made, class F, class... Names>
   void makes(const char* name, const char* operation, F work, Names... names) {
     static_assert(one_name_per_argument<Names...>(parameters<F>()));

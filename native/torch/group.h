@@ -27,8 +27,8 @@ struct GroupConfig {
   double patience = 20;       // seconds without a report after which a rank counts as hung
 };
 
-// Every rank must call the collectives in the same order, on the lane. If a rank fails, they throw ERR_HOROBALL_RANK,
-// which names the rank if it is known.
+// Every rank must call the collectives in the same order, on the lane (the libtorch thread, lane.h). If a rank fails,
+// they throw ERR_HOROBALL_RANK, which names the rank if it is known.
 class Group {
  public:
   Group();

@@ -1,4 +1,4 @@
-// Handles to tensors that the training lane computes, and to batches of images.
+// Handles to tensors that the lane (the libtorch thread, lane.h) computes, and to batches of images.
 #pragma once
 
 #include <torch/torch.h>

@@ -15,8 +15,8 @@ std::int64_t scaled_width(std::int64_t width, double ratio) {
   return static_cast<std::int64_t>(static_cast<double>(width) * ratio);
 }
 
-// Hidden width after the gate. In a packed layer, mlp_ratio covers both halves in timm's VisionTransformer, but only
-// one half in its Eva.
+// Returns the hidden width after the gate. In a packed layer, mlp_ratio covers both halves in timm's class
+// VisionTransformer, but only one half in its class Eva.
 std::int64_t hidden(const ViTConfig& config) {
   const auto width = scaled_width(config.embed_dim, config.mlp_ratio);
   if (config.mlp == MlpLayer::swiglu_packed && !config.eva) return width / 2;
