@@ -90,7 +90,7 @@ function normalizedArguments(given: readonly string[]): string[] {
   return args.filter((each) => each !== '--help' && each !== '-h');
 }
 
-/** Commander's own errors get the same prefix as all others. */
+/** Writes an error of Commander with the same prefix as all other errors. */
 function outputError(text: string, write: (text: string) => void): void {
   write(text.replace(/^error: /, 'horoball: '));
 }

@@ -27,8 +27,8 @@ export interface MeterOptions {
 }
 
 /**
- * A progress meter. On a terminal it redraws a single line; elsewhere it prints a plain line every
- * few seconds, so that logs stay readable.
+ * A progress meter. On a terminal it redraws a single line; elsewhere it prints a plain line at most every 15 seconds,
+ * so that logs stay readable.
  */
 export class Meter implements Disposable {
   readonly #output: Output;
@@ -145,7 +145,10 @@ export class Meter implements Disposable {
   }
 }
 
-/** The time stays visible: if the line is too long, the last fields are omitted; if there is space, a bar comes first. */
+/**
+ * Fits the text to the width. The time stays visible: if the line is too long, the last fields are omitted; if there is
+ * space, a bar comes first.
+ */
 function fitted(
   fields: readonly string[],
   times: readonly string[],

@@ -10,16 +10,16 @@ export function optionsOf(command: 'eval' | 'embed' | 'search' | 'export'): read
   return optionsWhere(({ commands }) => commands?.includes(command) ?? false);
 }
 
-/** The options that describe a network if there is no run. */
+/** The options that describe the network of a command that is given no run. */
 export const networkOptions: readonly OptionName[] = optionsWhere(({ network }) => network === true);
 
-/** See {@link addRunOptions}. */
+/** Settings of {@link addRunOptions}. */
 export interface RunOptionsAdded {
   /** The options to add; default all. */
   keys?: readonly OptionName[];
   /**
-   * Source of the values of omitted options: the defaults, the run's configuration, or the configuration if a run is
-   * given and the defaults otherwise.
+   * The value of an omitted option: its default (`defaults`), its value in the configuration of the run (`run`), or
+   * that value if a run is given and the default otherwise (`run or defaults`).
    */
   from?: 'defaults' | 'run' | 'run or defaults';
   /** Whether options accept several values; default false. */

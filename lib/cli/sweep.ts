@@ -99,7 +99,7 @@ export function sweepCommand(): Command {
 interface Chosen {
   path: string;
   plan: StudyPlan;
-  /** The number of runs and its factors. */
+  /** The number of runs as a product, such as `12 runs: 2 lr x 3 t x 2 seeds`. */
   size: string;
 }
 

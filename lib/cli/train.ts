@@ -127,8 +127,8 @@ function integerParser(name: string, least: number, most: number): (text: string
 }
 
 /**
- * torch.distributed.launch, which the published code uses, passes this option. It is only compared with LOCAL_RANK,
- * which contains the same number.
+ * Returns a hidden option, which torch.distributed.launch passes in the published code. It is only compared with
+ * LOCAL_RANK, which contains the same number.
  */
 function localRank(name: string): Option {
   return new Option(`--${name} <n>`).hideHelp();

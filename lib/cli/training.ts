@@ -213,7 +213,7 @@ function optionsText(config: RunConfig): string {
   return lines.join('\n').replace(/;$/, '.');
 }
 
-/** The field `data` is the percentage of the step's time that was spent waiting for images. */
+/** Returns the fields of a step. `data` is the percentage of the step's time that was spent waiting for images. */
 function stepFields(row: StepRow, steps: number | null, { ep, bs }: RunConfig): string[] {
   const { step, epoch, loss, accuracy, lr, imagesPerSecond, waitMs } = row;
   const waited = (100 * waitMs * imagesPerSecond) / (1000 * bs);

@@ -25,7 +25,7 @@ import {
 export const leastTiled = 128;
 /** Minimum number of rows per candidate for tiles: for fewer, ranking the candidates takes too much of the time. */
 export const rowsPerCandidate = 2048;
-/** Maximum number of queries per decision, and approximate size of their sample. */
+/** Maximum number of queries for which one sample decides, and approximate size of the sample. */
 const mostQueries = 4096;
 const sampled = 8;
 /** Maximum number of lists that are sorted by distance for the decision. */
@@ -116,7 +116,7 @@ function* listsOfHalf<T extends Reals>(search: Search<T>, at: Int32Array): Steps
   return counts.sort()[at.length >> 1]!;
 }
 
-/** Searches the lists of the nearest centers. */
+/** Searches the queries at the given positions in the lists of the `probes` nearest centers. */
 function* listed<T extends Reals>(search: Search<T>, at: Int32Array, probes: number): Steps<void> {
   const { operation, rows, index, metric, options } = search;
   const { queries, exclude } = yield* gathered(search, at);
@@ -124,7 +124,7 @@ function* listed<T extends Reals>(search: Search<T>, at: Int32Array, probes: num
   yield* keepProven(search, at, found);
 }
 
-/** Compares the queries with every row. */
+/** Compares the queries at the given positions with every row. */
 function* tiled<T extends Reals>(search: Search<T>, at: Int32Array): Steps<void> {
   const { operation, rows, metric, options } = search;
   const { allowed, threads, k } = options;
@@ -148,8 +148,8 @@ function* tiled<T extends Reals>(search: Search<T>, at: Int32Array): Steps<void>
 }
 
 /**
- * Number of candidates per query: more than k, so that the last is usually farther than the k-th by more than the
- * rounding error.
+ * Returns the number of candidates per query: more than k, so that the last is usually farther than the k-th by more
+ * than the rounding error.
  */
 function tiledCount(k: number): number {
   return 16 * Math.ceil((k + 6) / 16);
@@ -172,9 +172,10 @@ function* rowsInRange({ data, rows, cols }: Matrix, last: (i: number) => number)
 }
 
 /**
- * Returns a bound on the relative error of distances in tiles. In float32, an inner product of d columns has an error of
- * at most d 2^-24 relative to the sum of the squared norms. Squared differences below a tenth of this sum are not
- * computed from the inner product (kFair, native/ops/near.h).
+ * Returns a bound on the relative error of distances in tiles. In float32, an inner product of d columns has an error
+ * of at most d 2^-24 relative to the sum of the squared norms. Squared differences below a tenth of this sum are not
+ * computed from the inner product (kFair, native/ops/near.h), so a squared difference that is computed from it has at
+ * most ten times this relative error.
  */
 function roundingError({ data, cols }: Matrix): number {
   return 10 * (cols + 16) * (data.BYTES_PER_ELEMENT === 4 ? 2 ** -24 : 2 ** -53);

@@ -28,7 +28,7 @@ export class ByteReader {
     return this.#bytes.readInt32LE(this.#advance(4));
   }
 
-  /** Rounded if above 2^53, which is beyond the end of any file. */
+  /** Reads an unsigned 64-bit integer, rounded if above 2^53, which is beyond the end of any file. */
   u64(): number {
     return Number(this.#bytes.readBigUInt64LE(this.#advance(8)));
   }

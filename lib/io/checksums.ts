@@ -13,7 +13,7 @@ const zeros = '00000000';
 /** Bytes between two turns of the event loop: a fraction of a millisecond. */
 const slice = 1 << 19;
 
-/** Loaded on first use: a static import takes a few milliseconds. */
+/** Returns node:zlib, loaded on first use: a static import takes a few milliseconds. */
 const zlib = (): typeof import('node:zlib') => process.getBuiltinModule('node:zlib');
 
 /**

@@ -22,7 +22,10 @@ import { type OpenFile, openFile } from './thread-file.ts';
 export type { HyperParameter } from './summary.ts';
 
 export interface EventWriterOptions {
-  /** First step of a resumed run. TensorBoard discards events from this step on in earlier files of the folder. */
+  /**
+   * First step of a resumed run. In earlier files of the folder, TensorBoard discards the events of this and later
+   * steps.
+   */
   purgeStep?: number;
 }
 
@@ -278,7 +281,7 @@ function checkedValues(values: ArrayLike<number>): Float64Array {
   return Float64Array.from({ length }, (_, i) => numberOf(values[i]));
 }
 
-/** NaN, which histograms ignore, for a value that is not a number. */
+/** Returns the value if it is a number, otherwise NaN, which histograms ignore. */
 const numberOf = (value: unknown): number => (typeof value === 'number' ? value : Number.NaN);
 
 function checkStep(operation: string, step: number): void {
@@ -286,7 +289,7 @@ function checkStep(operation: string, step: number): void {
     throw rangeError(`EventWriter.${operation}`, 'step', 'an integer of at least 0', step);
 }
 
-/** TFRecord framing: length, masked CRC of the length, data, masked CRC of the data. */
+/** Frames an event as a TFRecord: length, masked CRC of the length, data, masked CRC of the data. */
 function record(event: Uint8Array): Uint8Array {
   const header = Buffer.alloc(12);
   header.writeBigUInt64LE(BigInt(event.length));
@@ -296,7 +299,7 @@ function record(event: Uint8Array): Uint8Array {
   return Buffer.concat([header, event, footer]);
 }
 
-/** CRCs are masked (rotated, and a constant added) because the CRC of data that contains CRCs is weak. */
+/** Returns a masked CRC (rotated, and a constant added), because the CRC of data that contains CRCs is weak. */
 function maskedCrc(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

@@ -10,7 +10,7 @@ const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 /**
  * Opens a file of a run folder or study. Such a folder may come from an untrusted source: a link in it could lead
- * outside, and a pipe would block its reader.
+ * outside, and a plain open would block on a named pipe.
  *
  * @param flags - constants of `node:fs`; default: read-only
  * @throws `ERR_HOROBALL_FORMAT` if it is not a regular file or consists almost entirely of holes; file system errors

@@ -52,12 +52,12 @@ export function hasMoreScans(bytes: Buffer, most: number): boolean {
   return false;
 }
 
-/** TEM and RST0 to RST7. */
+/** Whether a marker has no length: TEM and RST0 to RST7. */
 function hasNoLength(marker: number): boolean {
   return marker === 1 || (marker >= 0xd0 && marker <= 0xd7);
 }
 
-/** SOF0 to SOF15, except three markers in that range that have other meanings. */
+/** Whether a marker begins a frame: SOF0 to SOF15, except three markers in that range that have other meanings. */
 function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
 }

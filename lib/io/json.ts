@@ -51,7 +51,8 @@ function keysIn(value: unknown): number {
 }
 
 /**
- * Scans each byte once. A regular expression takes quadratic time on unterminated strings, or overflows the stack.
+ * Checks the depth and the number of values in one scan. A regular expression takes quadratic time on unterminated
+ * strings, or overflows the stack.
  * @returns the number of keys
  */
 function scan(bytes: Buffer, maxValues: number, fail: (why: string) => Coded): number {

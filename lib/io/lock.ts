@@ -338,7 +338,7 @@ async function isOld(file: string): Promise<boolean> {
 async function readLockFile(path: string): Promise<Found | null> {
   let file: Awaited<ReturnType<typeof openInside>>;
   try {
-    file = await openInside(path); // a pipe would block its reader
+    file = await openInside(path); // not a plain open, which would block on a named pipe
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
@@ -356,7 +356,10 @@ async function readLockFile(path: string): Promise<Found | null> {
   }
 }
 
-/** See `Core.lockFile`. Returns null if there is no native core, for example during `horoball setup`. */
+/**
+ * Locks a file without waiting; see `Core.lockFile`. Returns null if there is no native core, for example during
+ * `horoball setup`.
+ */
 function lockFile(descriptor: number, exclusive: boolean): boolean | null {
   try {
     return nativeCore().lockFile(descriptor, exclusive);
@@ -415,8 +418,8 @@ function isRunning({ pid, began, thread }: Holder): boolean {
 }
 
 /**
- * State of a process or thread on Linux, see proc_pid_stat(5). A killed process remains as a zombie until its parent
- * waits for it.
+ * Returns the state of a process or thread on Linux, see proc_pid_stat(5). A killed process remains as a zombie until
+ * its parent waits for it.
  */
 function statOf(of: string): { ended: boolean; began: string } | null {
   const text = orUndefined(() => readFileSync(`/proc/${of}/stat`, 'utf8')) ?? '';

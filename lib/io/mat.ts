@@ -220,7 +220,7 @@ function readNumbers(reader: ElementReader, { flags, shape, count, take }: Head)
   return (flags & 0x800) === 0 ? numbers : { ...numbers, imaginary: part() };
 }
 
-/** Integers are often stored in fewer bytes than their class has. */
+/** Converts data to the type of its class: integers are often stored in fewer bytes than their class has. */
 function converted(data: TensorData, dtype: Dtype): TensorData {
   if (dtypeOf(data) === dtype) return data;
   const out = kinds[dtype].make(data.length);
@@ -234,7 +234,7 @@ function converted(data: TensorData, dtype: Dtype): TensorData {
   return out;
 }
 
-/** Characters are in column-major order. */
+/** Reads the rows of a character matrix, whose characters are in column-major order. */
 function readRows(reader: ElementReader, { shape, count, take }: Head): string[] {
   const rows = shape[0]!;
   const element = reader.remaining > 0 ? reader.next() : null;

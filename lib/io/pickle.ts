@@ -124,7 +124,10 @@ class Machine {
     return Array.from({ length: count }, () => this.pop()).reverse();
   }
 
-  /** Writers number their memo entries consecutively, so an index cannot exceed the number of steps. */
+  /**
+   * Stores the top of the stack in the memo. Writers number their memo entries consecutively, so an index cannot exceed
+   * the number of steps.
+   */
   memoize(key = this.#memoized): void {
     if (key >= maxSteps) throw refused(`a memo index of ${key}`);
     if (this.#memo[key] === undefined) this.#memoized++;
@@ -313,7 +316,10 @@ function pushInteger(m: Machine, bytes: Uint8Array): void {
   m.push(integer(bytes));
 }
 
-/** Charges one more step: an empty container takes one byte in the file, but far more memory than a number. */
+/**
+ * Pushes a container and charges one more step: an empty container takes one byte in the file, but far more memory than
+ * a number.
+ */
 function pushContainer(m: Machine, value: PickleValue): void {
   m.charge(1);
   m.push(value);

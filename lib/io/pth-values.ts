@@ -217,7 +217,7 @@ function isSize(value: PickleValue | undefined): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** A copy, because the pickle could still append to a list after it was checked. */
+/** Returns a copy of a checked tuple of sizes, because the pickle could still append to a list after the check. */
 function sizes(value: PickleValue | undefined, what: string, charge: Charge): number[] {
   if (!Array.isArray(value) || value.length > maxRank || !value.every(isSize))
     throw malformed(`${what} is not a short tuple of integers`);

@@ -310,7 +310,7 @@ function checkMetadata(metadata: unknown): Readonly<Record<string, string>> {
   throw typeError('writeSafetensors', 'metadata', 'an object of strings', metadata);
 }
 
-/** Each property is read once, so the value that was checked is the one that is written. */
+/** Checks a tensor. Each property is read once, so the value that was checked is the one that is written. */
 function checkTensor(
   name: unknown,
   tensor: TensorToWrite,

@@ -90,7 +90,10 @@ function hyperParameter(name: string, value: HyperParameter): Uint8Array {
   throw typeError('EventWriter.hparams', name, 'a string, number or boolean', value);
 }
 
-/** The plugin reads only the metadata; the empty float tensor is a required placeholder. */
+/**
+ * Encodes content for the hparams plugin, which reads only the metadata; the empty float tensor is a required
+ * placeholder.
+ */
 function hparamsValue(tag: string, content: Uint8Array): Uint8Array {
   const empty = messageField(8, varintField(1, 1), messageField(2, messageField(2, varintField(1, 0))));
   return Buffer.concat([bytesField(1, tag), pluginMetadata('hparams', content), empty]);

@@ -15,7 +15,7 @@ export class OnnxBackbone {
     this.#weights = weights;
   }
 
-  /** N x 3 x H x W normalized images -> N x width. */
+  /** Returns the features (N x width) of normalized images (N x 3 x H x W). */
   forward(images: Value): Value {
     const { depth, finalNorm, fcNorm, ropeType } = this.#model;
     let x = this.#tokens(images);
@@ -72,7 +72,7 @@ export class OnnxBackbone {
     return linear(this.#graph, this.#weights, mixed, `${name}.proj`);
   }
 
-  /** Queries, keys and values: N x heads x tokens x width of a head. */
+  /** Returns queries, keys and values, each N x heads x tokens x width of a head. */
   #projected(x: Value, name: string): readonly [q: Value, k: Value, v: Value] {
     const { embedDim, numHeads, qkvBias, qkvFused } = this.#model;
     const graph = this.#graph;
@@ -104,7 +104,7 @@ export class OnnxBackbone {
     return graph.node('Transpose', [split], { perm: [0, 2, 1, 3] });
   }
 
-  /** softmax(q k^T / sqrt(width)) v, with the heads concatenated. */
+  /** Returns softmax(q k^T / sqrt(width)) v, with the heads concatenated. */
   #attend(q: Value, k: Value, v: Value, width: number): Value {
     const graph = this.#graph;
     const keys = graph.node('Transpose', [k], { perm: [0, 1, 3, 2] });
@@ -198,7 +198,10 @@ export class OnnxBackbone {
     return this.#graph.node('Mul', [x, this.#constant(name)]);
   }
 
-  /** @param axis - the last dimension; 2 for tokens */
+  /**
+   * @param axis - index of the last axis of `x`: 1 for [batch, feature], 2 for [batch, token, feature], 3 for [batch,
+   * head, token, feature]
+   */
   #norm(x: Value, name: string, axis = 2): Value {
     const { normLayer, normEps } = this.#model;
     const graph = this.#graph;

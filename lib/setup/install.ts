@@ -124,8 +124,8 @@ interface Archive {
 }
 
 /**
- * PyTorch does not publish hashes of its archives; two independent projects pin these for 2.13.0. Update them together
- * with the version.
+ * Returns the archive of PyTorch for this platform, if any. PyTorch does not publish hashes of its archives; two
+ * independent projects pin these for 2.13.0. Update them together with the version.
  */
 function officialArchive(): Archive | undefined {
   const base = 'https://download.pytorch.org/libtorch/cpu/libtorch';

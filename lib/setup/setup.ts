@@ -28,7 +28,7 @@ export interface SetupResult {
   changed: boolean;
 }
 
-/** Inputs for the search for libtorch on this machine. */
+/** Returns the inputs of the search for libtorch on this machine. */
 export function searchInputs(): SearchInputs {
   return { env: process.env, chosen: readChoice(), pythonTorch, system: systemFolders(), loads };
 }
@@ -112,7 +112,7 @@ function lacksCore(): boolean {
   }
 }
 
-/** Prevents concurrent setups, which would unpack and build in the same folders. */
+/** Acquires the lock that prevents concurrent setups, which would unpack and build in the same folders. */
 async function setupLock(): Promise<Lock> {
   await ensureFolder(cacheFolder());
   return await Lock.take(join(cacheFolder(), 'setup.lock'), (holder, advice) =>

@@ -66,7 +66,11 @@ export type Fusion = Pick<FusedOptions, 'tauE' | 'tauH' | 'lambda'> & { tied: bo
 
 /** Options of {@link evaluate}, {@link embed} and {@link measure}. */
 export interface EvaluateOptions extends Partial<Protocol> {
-  /** `hypmix`: the published evaluation, by the hyperbolic distance between the Euclidean unit vectors; default `none`. */
+  /**
+   * `hypmix`: evaluates the `hyperbolic` space as the published code does, by the Poincaré distance between the
+   * Euclidean unit vectors, and computes this distance and that of the fused score with the published guards. Default
+   * `none`.
+   */
   compat?: RunConfig['compat'] | undefined;
   /** Also evaluate the fused score; absent by default. */
   fusion?: Fusion | undefined;

@@ -19,7 +19,7 @@ export interface FusedOptions extends CallOptions, RetrievalParameters {
   lambda: number;
   /** The ball's curvature is -c. */
   c: number;
-  /** `hypmix`: the published distance. */
+  /** `hypmix`: computes the distance with the numerical guards of the published code. */
   compat?: Compat | undefined;
 }
 
@@ -139,7 +139,7 @@ class Nearest {
     if (this.#count === 2 * this.#k) this.#halve();
   }
 
-  /** Gallery positions, nearest first. */
+  /** Returns the gallery positions of the k nearest candidates, nearest first. */
   sorted(): Int32Array {
     return this.#order().map((at) => this.#index[at]!);
   }

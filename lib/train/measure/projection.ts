@@ -80,7 +80,10 @@ async function principalDirections(
   return { directions: basis, explained: [spread[0] / total, spread[1] / total] };
 }
 
-/** A fixed initial vector makes the drawing reproducible; any vector that is not orthogonal to the solution works. */
+/**
+ * Returns a fixed initial vector, which makes the drawing reproducible; any vector that is not orthogonal to the
+ * solution works.
+ */
 function initialVector(cols: number, seed: number): Float64Array {
   return Float64Array.from({ length: cols }, (_, k) => Math.sin(seed * 12.9898 + k * 78.233));
 }

@@ -138,7 +138,7 @@ export const text = (expected: string): Kind<string> => ({
   expected,
 });
 
-/** Text that satisfies a condition. */
+/** Returns the kind of text that satisfies a condition. */
 export const shaped = (accepts: (value: string) => boolean, expected: string): Kind<string> => ({
   schema: z.string().refine(accepts),
   expected,
@@ -149,7 +149,7 @@ export const oneOf = <T extends string>(names: readonly [T, ...T[]]): Kind<T> =>
   expected: alternatives(names.map((name) => `'${name}'`)),
 });
 
-/** Also accepts alternative names of the values. */
+/** Returns a kind that also accepts alternative names of the values. */
 export const withSynonyms = <T extends string>(
   { schema, expected }: Kind<T>,
   synonyms: Readonly<Record<string, T>>,
@@ -159,7 +159,7 @@ export const withSynonyms = <T extends string>(
   synonyms,
 });
 
-/** Looks up own properties only, because `name` may be `constructor`. */
+/** Returns the entry of a name; only own properties, because `name` may be `constructor`. */
 export function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(entries, name) ? entries[name] : undefined;
 }

@@ -28,8 +28,8 @@ export class OptimizerOptions {
     resume: 'extend',
   });
   /**
-   * Number of evaluations without a better Recall@1 after which the run stops early; `null`: never. Recall@1 is measured
-   * in the space that the geometry trains.
+   * Number of evaluations without a better Recall@1 after which the run stops early; `null`: never. Recall@1 is
+   * measured in the `hyperbolic` space if the geometry has a distance, otherwise in the `cosine` space.
    */
   readonly patience: RunOption<number | null> = optimizer(orNone(count(1)), {
     help: 'number of evaluations without a better Recall@1 after which training stops early, keeping the last weights; None trains for all epochs',

@@ -114,7 +114,7 @@ function checked(operation: string, name: OptionName, value: unknown): unknown {
   throw configError(`[${operation}] ${name}: expected ${expected}, got ${shown(value)}`);
 }
 
-/** In Hyp-ViT, c = 0 means the cosine of unit vectors: head `hypmix` with geometry `euclidean`. */
+/** Replaces c = 0 of Hyp-ViT, which means the cosine of unit vectors, by head `hypmix` with geometry `euclidean`. */
 function withoutZeroCurvature(config: RunConfig): RunConfig {
   if (config.hyp_c !== 0 || config.head !== 'hyp-vit') return config;
   return { ...config, head: 'hypmix', geometry: 'euclidean', hyp_c: publishedDefaults.hyp_c };

@@ -87,7 +87,10 @@ export function replacedWeights(path: string): Error {
   return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 
-/** config.json has no checksum, and a changed setting would change the embeddings. */
+/**
+ * Checks that a network has the settings of its checkpoint: config.json has no checksum, and a changed setting would
+ * change the embeddings.
+ */
 function checkSettings(path: string, saved: SavedNetwork, { config }: Embedder): void {
   const model = Object.entries(config.model).filter(([name]) => name !== 'imgSize'); // may differ in an evaluation
   for (const [name, value] of model) checkSetting(path, `model.${name}`, saved.model?.[name], value);

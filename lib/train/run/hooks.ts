@@ -160,7 +160,10 @@ export class Listeners {
 const controls = ['signal', 'data', 'group', 'resume'] as const satisfies (keyof TrainHooks)[];
 const hookNames: ReadonlySet<string> = new Set([...Object.keys(callbacks), ...controls]);
 
-/** Only plain objects are checked for unknown names: an instance of a class may have other properties. */
+/**
+ * Whether hooks are a plain object, which is checked for unknown names: an instance of a class may have other
+ * properties.
+ */
 function isPlain(given: unknown): boolean {
   return given !== null && typeof given === 'object' && Object.getPrototypeOf(given) === Object.prototype;
 }

@@ -46,7 +46,7 @@ const loadOptions: Readonly<Record<keyof LoadRunOptions, true>> = { device: true
 /** Options that embeddings depend on, and that `loadTrained` does not compare, because an evaluation may change them. */
 const unsaved: readonly OptionName[] = ['crop', 'compat', 'precision'];
 
-/** See `Embedder.load`. */
+/** Loads the network of a run; see `Embedder.load`. */
 async function loadRun(run: string, options: LoadRunOptions): Promise<Embedder> {
   const operation = 'Embedder.load';
   const { device = 'cpu', ...given } = readOptions(

@@ -55,9 +55,9 @@ export function epochOf(step: number, epochSteps: number | null): number {
 }
 
 /**
- * Adds an evaluation and updates the best one: the highest Recall@1 in the space that the geometry trains, not counting
- * epoch 0. Checkpoints store the best one and the steps of all, because a resumed run reads its evaluations from the log,
- * which may be damaged or edited.
+ * Adds an evaluation and updates the best one: the highest Recall@1 in the space of {@link trainedSpace}, not counting
+ * epoch 0. Checkpoints store the best one and the steps of all, because a resumed run reads its evaluations from the
+ * log, which may be damaged or edited.
  */
 export function addEvaluation(state: RunState, row: EvaluationRow, geometry: TrainedGeometry): void {
   state.evaluations.push(row);

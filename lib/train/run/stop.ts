@@ -3,9 +3,9 @@ import { laneIdle } from '../lane/native.ts';
 
 /** Points at which work in progress ends early if the run stops: the promises then reject. */
 export interface StopPoints {
-  /** Between two parts of the work of this rank. */
+  /** Call between two parts of the work of this rank. */
   between(): Promise<void>;
-  /** After the last part: every rank calls it once, unless `between` rejected. */
+  /** Call once on every rank after the last part, unless `between` rejected. */
   after(): Promise<void>;
 }
 
@@ -14,7 +14,8 @@ export const neverStops: StopPoints = { between: async () => {}, after: async ()
 
 /**
  * Stops a run. A single process cancels its work as soon as a stop is requested. The ranks of a group need each other's
- * results, so they stop at the same point: after a step, or within a step or an evaluation before they exchange results.
+ * results, so they all stop at the same point: after a step, or before the same exchange of results within a step or an
+ * evaluation.
  */
 export class Stop implements StopPoints {
   /** Aborted when the run stops. */
@@ -35,7 +36,7 @@ export class Stop implements StopPoints {
     return this.#request.aborted;
   }
 
-  /** Whether the run is stopping, on every rank. */
+  /** Whether the run is stopping; in a group, the same on every rank. */
   get isStopped(): boolean {
     return this.signal.aborted;
   }

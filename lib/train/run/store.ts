@@ -256,7 +256,10 @@ export class DiskStore implements RunStore {
     await naming(this.file('metrics.jsonl'), this.#log.datasync());
   }
 
-  /** Files other than the log are written by path, so they could overwrite the files of a run that took over the folder. */
+  /**
+   * Throws if the folder was moved or deleted, or another run took it over: files other than the log are written by
+   * path, so they could overwrite the files of that run.
+   */
   async check(): Promise<void> {
     await this.#checkFolder().catch(async (error) => {
       const other = (await this.#lock.isHeld().catch(() => true)) ? null : await runHolder(this.folder);
