@@ -77,7 +77,7 @@ function svg(w: number, h: number, label: string, body: string): string {
   return `<svg viewBox="0 0 ${w} ${h}" style="max-width:${w}px" role="img" aria-label="${markup(label)}">${body}</svg>`;
 }
 
-/** The powers of ten around a range. */
+/** Returns the powers of ten around a range. */
 function decades(low: number, high: number): [number, number] {
   const from = 10 ** Math.floor(Math.log10(low));
   const to = 10 ** Math.ceil(Math.log10(high));
@@ -89,13 +89,13 @@ function powers(low: number, high: number): number[] {
   return Array.from({ length: count + 1 }, (_, i) => low * 10 ** i);
 }
 
-/** A logarithmic scale, rounded to one decimal. */
+/** Returns a logarithmic scale from `low` to `high`, whose positions are rounded to one decimal. */
 function scale(low: number, high: number, from: number, to: number): (value: number) => number {
   const per = (to - from) / Math.log10(high / low);
   return (value) => Math.round(10 * (from + per * Math.log10(Math.max(value, low) / low))) / 10;
 }
 
-/** A short form of a power of ten, for an axis: 100k. */
+/** Formats a power of ten for an axis, such as 100k. */
 function short(value: number): string {
   if (value >= 1e6) return `${value / 1e6}M`;
   if (value >= 1000) return `${value / 1000}k`;

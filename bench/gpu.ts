@@ -25,18 +25,18 @@ const python = process.env['PYTHON'] ?? 'python3';
 const build = join(root, 'build');
 const peers = join(root, 'bench/peers/gpu.py');
 
-/** Builds the core into the folder of cmake-js, where the package looks for it. */
+/** The option with which CMake builds the core into the folder of cmake-js, where the package looks for it. */
 const release = `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(build, 'Release')}`;
 const configure = ['-S', root, '-B', build, release, '-DCMAKE_BUILD_TYPE=Release', '-DHOROBALL_CUDA=ON'];
 
 type Command = readonly [string, ...string[]];
 
-/** Runs one test file at a time, because a single one occupies the whole device. */
+/** The arguments for one test file at a time, because a single one occupies the whole device. */
 const ava = ['node_modules/ava/entrypoints/cli.mjs', '--concurrency=1', '--timeout=5m'];
 
 interface Stage {
   readonly commands: readonly Command[];
-  /** A stage that takes longer is stopped; the rows it has written are kept. */
+  /** The time limit. A stage that takes longer is stopped; the rows it has written are kept. */
   readonly limitSeconds: number;
 }
 const stage = (limitSeconds: number, ...commands: Command[]): Stage => ({ commands, limitSeconds });
@@ -84,7 +84,10 @@ function gpu(): { device: string; driver: string } {
   return { device, driver };
 }
 
-/** In a copy that is not a checkout, the bundle records the commit it was packed from. */
+/**
+ * Returns the commit of this code. Without a git checkout it is read from .gpu/commit, where `npm run gpu:bundle` wrote
+ * it.
+ */
 function commitHere(): string {
   const note = join(root, '.gpu/commit');
   if (!existsSync(join(root, '.git')) && existsSync(note)) return readFileSync(note, 'utf8').trim();
@@ -136,7 +139,7 @@ class Rows {
     writeFileSync(this.file, `${csv.join('\n')}\n`);
   }
 
-  /** One line per timing; `ratio` is its time divided by horoball's for the same shape. */
+  /** Returns the timings as a table; `ratio` is a time divided by that of horoball for the same shape. */
   table(): string {
     const rows = this.timings.map(({ side, op, shape, ms, gflops }) => {
       const own = this.timings.find((r) => r.side === 'horoball' && r.op === op && r.shape === shape);

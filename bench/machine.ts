@@ -38,7 +38,10 @@ function cpuInfo(): string {
   }
 }
 
-/** A virtual machine's model name may lack the CPU's generation; family, model number and stepping identify it. */
+/**
+ * Returns a name of the CPU for file names. The model name of a virtual machine may lack the CPU's generation; family,
+ * model number and stepping identify it.
+ */
 export function machineName(model: string, cpuInfo: string, cores: number): string {
   const numbers = ['cpu family', 'model', 'stepping'].map(
     (field) => new RegExp(`^${field}\\s*: (\\d+)$`, 'm').exec(cpuInfo)?.[1],

@@ -17,7 +17,7 @@ import { difference, type Measured, type OwnSide, type PeerSide, type Same, type
 export interface Bench {
   readonly threads: number;
   readonly clock: Clock;
-  /** The Python process, or why it is unavailable. */
+  /** The Python process, or the reason why it is unavailable. */
   readonly peers: PeerWorker | string;
   /** A second Python process, which returns freed memory to the system, for memory peaks. */
   readonly memory: PeerWorker | string;
@@ -116,7 +116,7 @@ function notMeasured(suite: Suite, side: OwnSide | PeerSide, { threads }: Bench,
   return row({ ...labels, suite: suite.name, side: title(side), status, threads, against }, bar);
 }
 
-/** The subject of the row: horoball or the peer. */
+/** Returns the name of a side in its row: horoball or the peer. */
 function title(side: OwnSide | PeerSide): string {
   return 'run' in side ? (side.side ?? 'horoball') : side.name;
 }
@@ -164,7 +164,10 @@ function rate({ flops }: OwnSide | PeerSide, rounds: Rounds): number {
   return flops === undefined ? Number.NaN : flops / figure(rounds).median / 1e6;
 }
 
-/** Peak memory of one call of every side that measures it: own sides in fresh processes, peers in a second process. */
+/**
+ * Measures the peak memory of one call, for every side with `peak`: own sides in fresh processes, peers in a second
+ * process.
+ */
 async function measurePeaks(suite: Suite, { threads, memory }: Bench): Promise<Map<string, number>> {
   const peaks = new Map<string, number>();
   for (const side of suite.own) {
@@ -178,7 +181,7 @@ async function measurePeaks(suite: Suite, { threads, memory }: Bench): Promise<M
       const made = await memory.prepare(side.name, side.inputs, side.params);
       peaks.set(side.name, await made.peak());
     } catch {
-      // Its row already says why it is not measured.
+      // A peer that failed in the timing process has a row with the reason.
     }
   }
   await memory.drop();

@@ -62,7 +62,7 @@ function processorMs(): number {
   return (user + system) / 1000;
 }
 
-/** A side in this process. Calls shorter than the clock's resolution are timed in groups. */
+/** Returns a side in this process. Calls shorter than the resolution of the clock are timed in groups. */
 export function local(run: () => unknown, clock: Clock = 'wall'): TimedSide {
   const { now, grainMs } = clocks[clock];
   const elapsed = (calls: number) => {
@@ -129,12 +129,12 @@ export async function alternate(
   return results;
 }
 
-/** The median of a round without its first call, which warms threads and caches. */
+/** Returns the median of a round without its first call, which warms threads and caches. */
 function steady(times: readonly number[]): number {
   return median(times.length > 2 ? times.slice(1) : times);
 }
 
-/** Median and spread of the measured values. */
+/** Returns the median and the spread of the measured values. */
 export function figure(rounds: Rounds): Figure {
   const values = rounds.filter((value) => value !== undefined);
   const middle = quantile(values, 0.5);
@@ -143,7 +143,7 @@ export function figure(rounds: Rounds): Figure {
   return { median: middle, spread: half * widened };
 }
 
-/** `a / b` per round, for rounds in which both sides were measured. */
+/** Returns `a / b` per round, for rounds in which both sides were measured. */
 export function ratio(a: Rounds, b: Rounds): Figure {
   return figure(
     a.map((value, round) => {
@@ -157,7 +157,7 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** Linear interpolation between order statistics; NaN for an empty list. */
+/** Returns a quantile by linear interpolation between order statistics; NaN for an empty list. */
 export function quantile(values: readonly number[], at: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const place = at * (sorted.length - 1);

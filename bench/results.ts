@@ -134,7 +134,7 @@ export function judgedBy(row: Row, bar: string): Row {
   return { ...row, bar, verdict: bar === '' ? '' : judge(row, parseBar(bar)) };
 }
 
-/** Only ratios have a spread; without one, a single number decides. */
+/** Judges a row by a target. Only ratios have a spread; without one, a single number decides. */
 function judge(row: Row, bar: Bar): Verdict {
   const found = row[bar.of];
   if (Number.isNaN(found)) return 'open';
@@ -178,12 +178,12 @@ const columns = [
   ...(['value', 'unit', 'bar', 'verdict', 'note'] as const),
 ] as const satisfies readonly (keyof Row)[];
 
-/** Equal for rows of two runs that measure the same quantity. */
+/** Returns a key that is equal for rows of two runs that measure the same quantity. */
 export function identity(row: Row): string {
   return [...labels.map((key) => row[key]), row.threads, row.unit].join('|');
 }
 
-/** Lines `# key: value`, followed by a table with a header. */
+/** Formats results as lines `# key: value`, followed by a table with a header. */
 export function toCsv({ about, rows }: Results): string {
   const head = Object.entries(about).map(([key, value]) => `# ${key}: ${value}`);
   const lines = rows.map((row) => columns.map((column) => cell(row[column])).join(','));

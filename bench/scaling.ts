@@ -22,7 +22,7 @@ interface Workload {
   readonly atMost: { readonly time: number; readonly memory?: number };
   labels(size: number): Omit<Labels, 'shape'>;
   flops(labels: Labels): number;
-  /** The call, with its inputs and outputs. */
+  /** Returns the call, with its inputs and outputs. */
   make(labels: Labels, threads: number): () => unknown;
 }
 

@@ -18,11 +18,11 @@ export interface OwnSide {
   run(): unknown;
   /** Floating-point operations per call, if a rate is meaningful. */
   readonly flops?: number;
-  /** A few numbers of the answer to compare with a peer's. */
+  /** Returns a few numbers of the answer, to compare with those of a peer. */
   probe?(): readonly number[];
   /** The side whose answer this one must match, if any. */
   readonly same?: Same;
-  /** Measures the memory of one call in a fresh process. */
+  /** Whether the memory of one call is also measured, in a fresh process. */
   readonly peak?: boolean;
   readonly against?: string;
   readonly bar?: Bar;
@@ -46,7 +46,7 @@ export interface PeerSide {
 export interface Measured {
   ms(side: string): number;
   peakMB(side: string): number;
-  /** Time of one side over another's, per round. */
+  /** Returns the time of one side divided by that of another, per round. */
   ratio(side: string, other: string): Figure;
 }
 
@@ -65,7 +65,7 @@ export interface Suite {
   readonly arrays: Readonly<Record<string, PeerInput>>;
   readonly own: readonly OwnSide[];
   readonly peers: readonly PeerSide[];
-  /** The peers whose best rate counts as the machine's peak for this shape. */
+  /** Names of the peers (matrix products) whose highest FLOP rate counts as the peak of the machine for this suite. */
   readonly peakRate?: readonly string[];
   readonly derived?: readonly Derived[];
   /** Overrides of the standard plan. */
@@ -74,7 +74,7 @@ export interface Suite {
   check(): void;
 }
 
-/** Largest relative difference; numbers below `floor` are compared relative to it. */
+/** Returns the largest relative difference; numbers below `floor` are compared relative to it. */
 export function difference(a: readonly number[], b: readonly number[], floor = 1e-30): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;
   const each = a.map((value, i) => Math.abs(value - b[i]!) / Math.max(Math.abs(b[i]!), floor));

@@ -102,7 +102,9 @@ export class Ours implements AsyncDisposable {
     return new Ours(float, half, batches, await nextOf(batches));
   }
 
-  /** Batches from the loader; steps on a prefetched batch; steps on batches from the loader. */
+  /**
+   * Returns the sides to time: batches from the loader; steps on a prefetched batch; steps on batches from the loader.
+   */
   timedSides(): { loading: TimedSide; step: TimedSide; halfStep: TimedSide; both: TimedSide } {
     return {
       loading: timed(() => nextOf(this.#batches)),

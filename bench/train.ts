@@ -95,7 +95,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Words for settings that differ from the defaults. */
+/** Returns words for the settings that differ from the defaults. */
 function given(): string[] {
   const named = ['model', 'batch', 'threads', 'only'] as const;
   const changed = named
@@ -104,7 +104,7 @@ function given(): string[] {
   return values.quick ? [...changed, 'quick'] : changed;
 }
 
-/** JPEG files of the published data sets' size, with smooth random content. */
+/** Writes JPEG files of the size in the published data sets, with smooth random content. */
 async function makeImages(folder: string): Promise<void> {
   const next = uniform(81);
   const channels = 3;
@@ -118,11 +118,11 @@ async function makeImages(folder: string): Promise<void> {
   }
 }
 
-/** One operation of both sides, and the targets of its rows. */
+/** An operation that horoball and its peers perform. */
 interface Operation {
   readonly op: string;
   readonly own: keyof ReturnType<Ours['timedSides']>;
-  /** The peers, each with the target for the ratio of its time to horoball's. */
+  /** The peers, each with the target for the ratio of its time to horoball's; undefined: no target. */
   readonly peers: Readonly<Record<string, Bar | undefined>>;
   readonly precision: 'float32' | 'bfloat16';
   /** Batches per measurement of the loader: workers deliver in bursts, so a few batches would not be representative. */
@@ -178,7 +178,7 @@ interface Side {
   readonly note: string;
 }
 
-/** The operations whose name matches `--only`. */
+/** Returns the operations whose name matches `--only`. */
 function chosen(): readonly Operation[] {
   const names = operations.map(({ op }) => op).join(', ');
   try {
@@ -240,7 +240,9 @@ async function measure(
 
 type Times = readonly (number | undefined)[];
 
-/** A peer is compared with our side of the operation, and our bfloat16 step with our float32 step. */
+/**
+ * Returns the row of a side. A peer is compared with horoball, and the bfloat16 step of horoball with its float32 step.
+ */
 function measured(
   { of, side, note }: Side,
   times: Times,

@@ -30,7 +30,7 @@ const count = 64;
 const call = (i: number, signal?: AbortSignal): Promise<unknown> =>
   kinds[i % kinds.length]!(1 + i, { c: 0.5, ...(signal && { signal }) });
 
-/** Half of the calls are aborted after different delays: before, during or after their job. */
+/** Runs the calls concurrently. Half of them are aborted after different delays: before, during or after their job. */
 async function concurrently(): Promise<Concurrent> {
   const expected: string[] = [];
   for (let i = 0; i < count; i++) expected.push(JSON.stringify(await call(i), spread));

@@ -52,7 +52,7 @@ type Fields = readonly (readonly [name: string, type: string])[];
 /** The functions whose arguments native/bind lists. */
 export const describedCalls = (): Readonly<Record<string, Fields>> => JSON.parse(core().describeCalls());
 
-/** Functions on images run on the CPU only. */
+/** Whether a function works on images: such functions run on the CPU only. */
 const isOnImages = (fields: Fields): boolean => fields.every(([name]) => name !== 'device');
 
 /** The text of lib/image/binding-calls.ts. */

@@ -17,14 +17,14 @@ export interface AnyOperation {
 
 export const cards: readonly RowCard[] = rowCards();
 
-/** The error bounds of a card. */
+/** Returns the error bounds of a card. */
 export const accuracyOf = (name: string): Accuracy => cards.find((card) => card.name === name)!.tolerance;
 
 export function operationOf(card: RowCard): AnyOperation {
   return (named as unknown as Record<string, AnyOperation>)[card.name]!;
 }
 
-/** A value of the card's parameter that has an effect; undefined if the card has no parameter. */
+/** Returns a value of the card's parameter that has an effect; undefined if the card has no parameter. */
 export function ownOf(card: RowCard): number | undefined {
   return card.parameter === null ? undefined : card.name === 'clip' ? 1.1 : (card.parameter.start ?? 0.7);
 }
@@ -38,7 +38,7 @@ export interface RowOptions {
   readonly gradC?: Float64Array;
 }
 
-/** The arguments of a call, in order. */
+/** Returns the arguments of a call, in order. */
 export function argumentsOf(
   card: RowCard,
   inputs: readonly unknown[],
@@ -54,7 +54,7 @@ export function forward(card: RowCard, inputs: readonly unknown[], options: RowO
   return operationOf(card).sync(...argumentsOf(card, inputs, options));
 }
 
-/** The gradients of the inputs, of the leading number, if any, and of c. */
+/** Returns the gradients of the inputs, of the leading number, if any, and of c. */
 export function gradients(
   card: RowCard,
   inputs: readonly unknown[],
@@ -68,8 +68,7 @@ export function gradients(
 }
 
 /**
- * Inputs of a card: n rows of d coordinates in their domains, up to the fraction `reach` of the ball's
- * radius.
+ * Returns inputs of a card: n rows of d coordinates in their domains, up to the fraction `reach` of the ball's radius.
  */
 export function pointsOf(
   card: RowCard,
@@ -90,7 +89,7 @@ export function pointsOf(
   });
 }
 
-/** The inputs with a NaN as the last coordinate of row 1 of one of them. */
+/** Returns the inputs with the last coordinate of row 1 of input `place` replaced by NaN. */
 export function withNaN(inputs: readonly Matrix[], place: number): Matrix[] {
   return inputs.map((each, i) => (i === place ? moved(each, 2 * each.cols - 1, Number.NaN) : each));
 }
@@ -101,12 +100,12 @@ export function isAffected({ family }: RowCard, place: number, at: number, cols:
   return (family === 'planes' && place > 0 ? at % cols : Math.floor(at / cols)) === 1;
 }
 
-/** The derivative of f at 0, by the five-point stencil. */
+/** Returns the derivative of f at 0, by the five-point stencil. */
 export function slope(f: (h: number) => number, h = 1e-4): number {
   return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h);
 }
 
-/** A copy of a matrix with one element changed. */
+/** Returns a copy of a matrix with `by` added to element `at`. */
 export function moved({ data, rows, cols }: Matrix, at: number, by: number): Matrix {
   const copy = data.slice();
   copy[at]! += by;

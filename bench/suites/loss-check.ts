@@ -24,7 +24,10 @@ export interface CheckedLoss extends OwnSide {
 const checkedClasses = 8;
 /** Step of the finite differences along the directions of {@link moved}. */
 export const step = 1e-4;
-/** The oracle does not implement the published guards; a side with them is compared with the published loss instead. */
+/**
+ * Whether a side is compared with the oracle, which does not implement the published guards. A side with them is
+ * compared with the published loss instead.
+ */
 const hasOracle = ({ options }: CheckedLoss) => options.compat === undefined && options.grad !== false;
 
 /**
@@ -84,7 +87,7 @@ function normalize({ data, cols }: Matrix): void {
   }
 }
 
-/** The oracle's loss with all rows moved along fixed random directions. */
+/** Returns the loss of the oracle, with each row displaced by `by` times a fixed random direction. */
 function truth(options: LossOptions, views: number, by: number): number {
   const { geometry = 'hybrid', tied } = options;
   const { tauE, tauH, lambda, c } = lossSettings;
@@ -101,7 +104,7 @@ function truth(options: LossOptions, views: number, by: number): number {
   return hybridLoss(rows, h, { geometry, views, tauE, tauH, lambda, c });
 }
 
-/** The rows as a table, each moved by `by` times a normal random direction drawn from `seed`. */
+/** Returns the rows as a table, each displaced by `by` times a normal random direction drawn from `seed`. */
 export function moved(rows: Matrix | undefined, by: number, seed: number): number[][] {
   if (rows === undefined) return [];
   const next = normal(seed);

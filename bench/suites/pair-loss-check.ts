@@ -71,7 +71,7 @@ function checkOracle({ name, options, numbers }: CheckedPairLoss): void {
 const firstRows = ({ data, cols }: Matrix) =>
   matrix(Float64Array.from(data.subarray(0, checkedRows * cols)), checkedRows, cols);
 
-/** Labels modulo the number of rows; otherwise, few of the first rows would share a label. */
+/** Returns the first labels modulo the number of rows; otherwise, few of the first rows would share a label. */
 const firstLabels = (labels: Int32Array) =>
   labels.subarray(0, checkedRows).map((label) => label % checkedRows);
 
@@ -80,13 +80,13 @@ interface Rows {
   readonly hyperbolic?: Matrix | undefined;
 }
 
-/** The samples, moved by {@link moved} in the directions of two seeds. */
+/** Returns the rows as samples, each displaced by `by` times a random direction with the given seeds. */
 function heads({ euclidean, hyperbolic }: Rows, by: number, [ofE, ofH]: [number, number]) {
   const h = moved(hyperbolic, by, ofH);
   return moved(euclidean, by, ofE).map((e, i) => ({ e, h: h[i] ?? [] }));
 }
 
-/** The options with other anchors and references, without the matrices for gradients. */
+/** Returns the options with changed anchors and references, without the matrices for gradients. */
 function changed(
   { out: _, ...options }: CheckedPairLoss['options'],
   change: (rows: Matrix) => Matrix,

@@ -44,7 +44,10 @@ function checkDistances(side: Checked, c: number): void {
     throw new Error(`${side.name} is ${error.toExponential(1)} from the oracle (limit ${limit})`);
 }
 
-/** Formulas on hyperboloid rows lose half of their digits at small distances; those on the same points of the ball do not. */
+/**
+ * Returns the formula for a side. On hyperboloid rows, formulas lose half of their digits at small distances, so the
+ * rows are first mapped to the ball.
+ */
 function geometryOf(side: Checked, c: number): Formula {
   if (!isOnHyperboloid(side)) return oracle(side, c);
   const inBall = ([t = 0, ...x]: readonly number[]) => x.map((value) => value / (1 + Math.sqrt(c) * t));

@@ -7,7 +7,9 @@ import type { PeerSide } from '../suite.ts';
 /** Names of the {@link products} that a suite can give as its `peakRate`. */
 export const productNames: readonly string[] = ['torch sgemm', 'numpy sgemm'];
 
-/** x y^T by the matrix products of the Python libraries, as a measure of the machine's peak rate for a shape. */
+/**
+ * Returns the matrix products x y^T of the Python libraries, as a measure of the peak rate of the machine for a shape.
+ */
 export function products(
   labels: Labels,
   inputs: { readonly x: string; readonly y: string },

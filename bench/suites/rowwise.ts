@@ -28,7 +28,7 @@ type Kind =
   | 'offsets'
   | 'normals';
 
-/** The matrix for each input of an operation, from the domains that its card states. */
+/** Returns the kind of matrix for each input of an operation, from the domains that its card states. */
 function kindsOf({ family, inputs }: RowCard): Kind[] {
   return inputs.map(({ name, domain }, place) => {
     if (family === 'matvec' && place === 0) return 'matrix';
@@ -41,12 +41,12 @@ function kindsOf({ family, inputs }: RowCard): Kind[] {
   });
 }
 
-/** The arguments before the options: the leading number, if the card has one, and the inputs. */
+/** Returns the arguments before the options: the leading number, if the card has one, and the inputs. */
 function argumentsOf(card: RowCard, inputs: readonly Matrix[]): (Matrix | number)[] {
   return card.parameter?.leading === true ? [leading, ...inputs] : [...inputs];
 }
 
-/** The curvature, and the card's option at its default. */
+/** Returns the curvature, and the option of the card at its default. */
 function optionsOf({ parameter }: RowCard): Readonly<Record<string, number>> {
   return parameter === null || parameter.leading ? { c } : { c, [parameter.name]: parameter.start! };
 }

@@ -1,4 +1,4 @@
-// The checkpoint of the best evaluation is accepted wherever a run folder is.
+// Every command that accepts a run folder also accepts the checkpoint of its best evaluation.
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';

@@ -80,7 +80,7 @@ for (const [ds, { make, ks, pictures }] of Object.entries(formats)) {
   });
 }
 
-/** An evaluation writes embeddings only if requested, even if the run was configured to write them. */
+/** Tests that an evaluation writes embeddings only if requested, even if the run was configured to write them. */
 async function evaluatedAgain(t: ExecutionContext, run: string): Promise<void> {
   const file = join(run, 'emb_eval.safetensors');
   await rm(file);

@@ -97,8 +97,7 @@ test('squares beyond the range of float32 do not change the result', (t) => {
     const rows = scattered(Float32Array, count, 3, scale);
     const queries = scattered(Float32Array, leastTiled, 4, scale);
     // Query 1 is near rows for which the sum of the squared norms is finite in float32, and nearest to one for which it
-    // is not.
-    // Centers are computed from a sample without these rows.
+    // is not. Centers are computed from a sample without these rows.
     const place = (data: Reals, i: number, first: number) =>
       (data.subarray(i * cols, (i + 1) * cols).fill(0)[0] = first);
     for (let i = 0; i < 20; ++i) place(rows.data, 700 + i, 1.3041e19 + i * 2e13);
@@ -136,7 +135,7 @@ test('lists are used if they rule out half of the rows, for few queries and for 
 
 test('queries of one batch can be searched in different ways', (t) => {
   const rows = clustered(count, 5, (row) => (row % 2 === 0 ? 0.005 : 0.3));
-  // Every 80th query is in the sample that decides.
+  // Every 80th query is in the sample that decides between lists and tiles (lib/gallery/batch.ts).
   const queries = clustered(640, 7, (row) => (row % 80 < 40 ? 0.005 : 0.3));
   const { found, want, calls } = both(queries, rows, 'euclidean', { lists: 60 });
   t.true(calls > 4, `${calls} calls`);
@@ -155,7 +154,7 @@ test('a query of a batch can share all its candidates with earlier queries', (t)
   t.deepEqual(found, want);
 });
 
-test('a batch larger than one decision has the results of its parts', (t) => {
+test('a batch of more than 4,096 queries, which needs several decisions, has the same results', (t) => {
   const rows = scattered(Float32Array, count, 1);
   const { found, want } = both(scattered(Float32Array, 4200, 2), rows, 'cosine', { lists: 5, k: 2 });
   t.deepEqual(found, want);

@@ -49,7 +49,7 @@ test('a single rank sends nothing; the traffic per rank approaches twice the siz
 /** Allowed relative difference between the measured bytes and the formula. */
 const tolerance = statedError.bytes;
 const attempts = 4;
-/** Upper bound on the bytes of the loss besides rows and gradients: tiles, and blocks of rows. */
+/** Upper bound on the temporary memory of the loss in bytes, without the rows and gradients themselves. */
 const scratch = 16e6;
 
 test('the memory of a rank agrees with the formula', async (t) => {

@@ -22,7 +22,10 @@ export interface Case {
   options: Partial<RunConfig>;
 }
 
-/** The results that rank 0 writes, in addition to the gradients and the run folder of the same name. */
+/**
+ * The results of a case that rank 0 writes, in addition to the gradients and the run folder, which are named after the
+ * case.
+ */
 export interface CaseResult {
   rows: StepRow[];
   health: HealthRow[];

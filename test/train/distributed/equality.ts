@@ -73,7 +73,7 @@ export function lowCases(path: string, steps: number): Case[] {
   ];
 }
 
-/** Images for the cases. */
+/** Writes the images for the cases. */
 export async function preparedCases(): Promise<{ path: string; root: string; remove(): Promise<void> }> {
   const { path: root, remove } = await temporary();
   const path = join(root, 'images');
@@ -156,7 +156,7 @@ function errorOf(got: unknown, expected: unknown): number {
   return Math.abs(got - expected) / Math.max(Math.abs(expected), 1e-3);
 }
 
-/** The relative error of each number in a row, except the time. */
+/** Returns the relative error of each number in a row, except the time. */
 function errorsOf(got: unknown, expected: unknown): number[] {
   if (typeof expected !== 'object' || expected === null) return [errorOf(got, expected)];
   return Object.entries(expected)
@@ -164,7 +164,7 @@ function errorsOf(got: unknown, expected: unknown): number[] {
     .flatMap(([key, value]) => errorsOf((got as Record<string, unknown>)[key], value));
 }
 
-/** Gradients that consist only of rounding errors are not compared. */
+/** Returns the relative errors of the gradients. Gradients that consist only of rounding errors are not compared. */
 async function gradientErrors(name: string, one: string, several: string): Promise<number[]> {
   const read = async (folder: string): Promise<Map<string, Float32Array>> => {
     const { tensors } = await readSafetensors(join(folder, `${name}.gradients.safetensors`));
@@ -184,7 +184,7 @@ async function weightsOf(name: string, folder: string): Promise<Float32Array> {
   return Float32Array.from(parts.flat());
 }
 
-/** The exact gradient with respect to the bias of the attention keys is 0, so Adam amplifies its rounding errors. */
+/** Removes the bias of the attention keys: its exact gradient is 0, so Adam amplifies the rounding errors. */
 function withoutKeys(key: string, values: Float32Array): Float32Array {
   if (!key.endsWith('qkv.bias')) return values;
   const third = values.length / 3;

@@ -119,7 +119,7 @@ export async function fail(
   return { seconds, sentence, restarts, weights: await weightsOf(root, name) };
 }
 
-/** The message must name the rank and its step. */
+/** Returns a pattern for the message, which must name the rank and its step. */
 export const named = (rank: number): RegExp =>
   new RegExp(`rank ${rank} (?:ended or stopped responding|failed) in step \\d+`);
 

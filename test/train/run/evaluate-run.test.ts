@@ -11,7 +11,10 @@ import { Stop } from '../../../lib/train/run/stop.ts';
 import { nullStore } from '../../../lib/train/run/store.ts';
 import { temporary, writeClasses } from '../data/support.ts';
 
-/** A run without a network, on eight classes of four images. */
+/**
+ * Returns a run without a neural network (no `learner`) on a folder of images, and the rows and events that it will
+ * record.
+ */
 async function runOn(path: string) {
   const config = parseConfig({ ds: 'folder', path, emb: 2, bs: 8, num_samples: 2, crop: 16, resize: 16 });
   const [rows, notified]: [Row[], string[]] = [[], []];

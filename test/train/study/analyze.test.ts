@@ -80,7 +80,7 @@ test('the controls show how much of the effect remains', (t) => {
   t.is(left['chordal']!.verdict, 'none found');
   t.is(left['slope-matched']!.verdict, 'difference');
   t.is(left['hard negatives']!.verdict, 'difference');
-  // Only the questions of the study: three pairs of geometries, and hyperbolic against each control.
+  // Only the contrasts that the study asks about: three pairs of geometries, and hyperbolic against each control.
   t.is(analyze(study).contrasts.length, 6);
   const page = studyPage(study);
   t.regex(page, /chordal<\/b>.*the remainder is not significant/s);
