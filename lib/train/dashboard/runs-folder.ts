@@ -1,4 +1,4 @@
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { coded } from '../../errors.ts';
 import { runHolder } from '../run/lock.ts';
@@ -39,7 +39,7 @@ export class RunsFolder {
 
   /** @throws `ERR_HOROBALL_RUN` if the path is not a folder */
   static async open(path: string): Promise<RunsFolder> {
-    const found = await lstat(path).catch(() => null);
+    const found = await stat(path).catch(() => null);
     if (!found?.isDirectory()) {
       const message = `[dashboard] folder: expected a folder of runs, got ${path}, which ${found ? 'is not a folder' : 'does not exist'}`;
       throw coded('ERR_HOROBALL_RUN', message);

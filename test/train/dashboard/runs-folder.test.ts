@@ -1,4 +1,4 @@
-import { readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { RunsFolder } from '../../../lib/train/dashboard/runs-folder.ts';
@@ -22,6 +22,17 @@ test('lists runs by their last change, including those without a log and those o
     ['new', 'a', 'b', 'study/runs/c'],
   );
   t.deepEqual([found[0]!.size, found[1]!.changed], [0, 1e12]);
+});
+
+test('the folder of runs may be a link, such as to another disk', async (t) => {
+  const root = await temporary(t);
+  await writeTree(join(root, 'disk', 'one'), runFiles(2));
+  await symlink(join(root, 'disk'), join(root, 'runs'), 'junction');
+  const folder = await RunsFolder.open(join(root, 'runs'));
+  t.deepEqual(
+    (await folder.list()).map(({ path }) => path),
+    ['one'],
+  );
 });
 
 test('reads a run again only after it has changed, but checks its lock each time', async (t) => {
