@@ -1,9 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ensureFolder } from '../io/folder.ts';
 import { boundedJson, damaged } from '../io/json.ts';
+import { writeText } from '../io/text.ts';
 
 import { addonFolders, cacheFolder } from './paths.ts';
 
@@ -106,5 +106,6 @@ function isFile(path: string): boolean {
 
 export async function writeChoice(libtorch: LibTorch): Promise<void> {
   await ensureFolder(cacheFolder());
-  await writeFile(choiceFile(), `${JSON.stringify(libtorch, null, 2)}\n`);
+  // Atomically: without the choice, setup would not find the libtorch that it has installed.
+  await writeText(choiceFile(), `${JSON.stringify(libtorch, null, 2)}\n`);
 }

@@ -1,6 +1,6 @@
 // The records that setup keeps of libtorch and the addon are validated when they are read.
 import { execFileSync } from 'node:child_process';
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { cachedAddons } from '../../lib/setup/paths.ts';
@@ -29,6 +29,15 @@ async function emptyCache(t: ExecutionContext): Promise<string> {
   process.env['XDG_CACHE_HOME'] = cache;
   return cache;
 }
+
+test.serial('a choice of libtorch is replaced as a whole', async (t) => {
+  const file = join(await emptyCache(t), 'horoball', 'libtorch.json');
+  await writeChoice(libtorch);
+  await link(file, `${file}.before`);
+  await writeChoice({ ...libtorch, lib: '/other' });
+  t.is(readChoice()?.lib, '/other');
+  t.is(JSON.parse(await readFile(`${file}.before`, 'utf8')).lib, '/l');
+});
 
 test.serial('an invalid choice of libtorch is ignored', async (t) => {
   const cache = await emptyCache(t);
