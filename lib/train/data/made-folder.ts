@@ -1,6 +1,6 @@
 /** Folders of generated data sets: created atomically, and regenerated only if their parameters change. */
 import { randomUUID } from 'node:crypto';
-import { lstat, readdir, realpath, rename, rm, rmdir } from 'node:fs/promises';
+import { lstat, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Coded, coded } from '../../errors.ts';
 import { naming, namingFolder } from '../../io/file-errors.ts';
@@ -39,6 +39,7 @@ export async function makeFolder(
   const found = await readManifest(where, manifestName);
   if (found !== undefined && isSame(found, manifest)) return false;
   if (found === undefined) await refuseForeignFolder(where, what);
+  await refuseMountPoint(where, what);
   signal?.throwIfAborted();
 
   await sweep(where);
@@ -126,6 +127,16 @@ async function refuseForeignFolder(root: string, what: string): Promise<void> {
     throw foreign(root, what, cause);
   });
   if (names.length > 0) throw foreign(root, what);
+}
+
+/** Rejects the root of another file system: it can be emptied, but not be replaced by a folder. */
+async function refuseMountPoint(root: string, what: string): Promise<void> {
+  const [own, parent] = await Promise.all(
+    [root, path.dirname(root)].map((each) => stat(each).catch(() => null)),
+  );
+  if (!own || !parent || own.dev === parent.dev) return;
+  const message = `[data] path: expected a place for ${what}, got ${root}, a mount point. Choose a folder in it.`;
+  throw coded('ERR_HOROBALL_DATA_LAYOUT', message);
 }
 
 function foreign(root: string, what: string, cause?: unknown): Coded {

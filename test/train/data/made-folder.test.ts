@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
-import { lstat, mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
 import { makeFolder, readManifest } from '../../../lib/train/data/made-folder.ts';
@@ -39,6 +39,19 @@ test('a link to a folder is kept, and its target is filled', async (t) => {
   }
   t.deepEqual((await readdir(parent)).sort(), ['disk', 'made']);
   t.true((await lstat(link)).isSymbolicLink());
+});
+
+test('a mount point, which cannot be replaced, is rejected before anything is made', async (t) => {
+  const shared = '/dev/shm';
+  const devices = await Promise.all([shared, '/dev'].map((each) => stat(each).catch(() => null)));
+  if (devices[0] === null || devices[0]?.dev === devices[1]?.dev)
+    return t.pass('it is not a mount point here');
+  const file = join(shared, `${crypto.randomUUID()}.json`);
+  await writeFile(file, '{"seed":1}');
+  t.teardown(() => rm(file));
+  const other = { ...making({ seed: 2 }), manifestName: basename(file) };
+  const made = makeFolder(shared, other, () => Promise.reject(new Error('not called')));
+  await t.throwsAsync(made, { code: 'ERR_HOROBALL_DATA_LAYOUT', message: /got \/dev\/shm, a mount point/ });
 });
 
 test('a failure leaves no files', async (t) => {
