@@ -90,7 +90,6 @@ const through: Readonly<Record<string, readonly string[]>> = {
     'embed/images',
     'embed/protocol',
     'embed/session',
-    'embed/source',
     'embed/url',
     'image/read-ahead',
     'image/slots',
