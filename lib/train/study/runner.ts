@@ -91,9 +91,10 @@ async function runOnce(
     ...(fingerprint !== null && fingerprint !== undefined && { fingerprint }),
   });
   try {
-    const { evaluations, interrupted } = await run(config, hooks);
+    const { evaluations, interrupted, steps } = await run(config, hooks);
     if (interrupted) return null;
-    const spaces = evaluations.at(-1)?.spaces ?? null;
+    const last = evaluations.at(-1);
+    const spaces = last?.step === steps ? last.spaces : null;
     const error =
       spaces === null ? 'the run was not evaluated because eval_ep does not include its last epoch' : null;
     return { ...result(), spaces, error };

@@ -137,6 +137,20 @@ test('counts a diverged run as a result, but not an interrupted one', async (t) 
   );
 });
 
+test('an evaluation before the last step is not the result of a run', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  const run = async (config: RunConfig): Promise<RunResult> => {
+    const result = await quick(config);
+    return { ...result, steps: result.steps + 1 };
+  };
+  await sweep(await StudyFolder.open(path, { ...plan(), seeds: [1] }), { run });
+  for (const { spaces, error } of (await readStudy(path)).results) {
+    t.is(spaces, null);
+    t.regex(error!, /eval_ep does not include its last epoch$/);
+  }
+});
+
 test('a study whose lock was deleted stops without adding results if another process takes it over', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);

@@ -59,6 +59,7 @@ export async function quick({ runs, name, seed, ep }: RunConfig): Promise<RunRes
   const folder = join(runs!, name!);
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'report.html'), '');
-  const evaluations = [evaluationRow(ep, 0.5 + 0.01 * seed)];
-  return { folder, steps: 1, interrupted: false, evaluations, best: null, baselines: [], skipped: 0 };
+  const row = evaluationRow(ep, 0.5 + 0.01 * seed);
+  const evaluations = [row];
+  return { folder, steps: row.step, interrupted: false, evaluations, best: null, baselines: [], skipped: 0 };
 }
