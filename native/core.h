@@ -30,7 +30,7 @@ struct Status {
   char message[248] = {};
 };
 
-// The last value of an enumeration that is passed as an index.
+// The last enumerator of an enumeration whose values are passed as indices.
 template <class Enum>
 inline constexpr Enum kLast{};
 template <class Enum>
@@ -85,7 +85,7 @@ struct ContrastStats {
   double min = 0, mean = 0, max = 0, accuracy = 0;
 };
 
-// The matrices that a geometry reads.
+// Which matrices a geometry reads.
 struct Reads {
   bool euclidean = false, hyperbolic = false;
 };
@@ -279,14 +279,14 @@ const char* logit_parameters();
 // (ops/hypmix.h). The parameter of the first operation is the caller's clip; the others use their defaults.
 const char* head_cards();
 
-// A feature is normalized by the larger of its norm and this bound, which is far below the norms that occur in practice.
+// Features are divided by the larger of their norm and this bound, which is far below the norms that occur in practice.
 inline constexpr double kUnitFloor = 1e-12;
 
 Reads reads_of(Geometry geometry, bool tied);
 
-// Check whether arguments are safe for the family. The code is `unsupported` for an unknown card, and `shape` for matrices
-// that do not match or an index out of range. The checks read no memory except `order`, `labels`, `starts` and `positives`,
-// which must be on the host.
+// Return an error if arguments are not safe for the backend's function: `unsupported` for an unknown card, `shape` for
+// matrices that do not match or an index out of range. They read no memory except `order`, `labels`, `starts` and
+// `positives`, which must be on the host.
 Status check_contrast(const ContrastArgs& args);
 Status check_pair_loss(const PairLossArgs& args);
 Status check_row(const RowArgs& args, bool backward);

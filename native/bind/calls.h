@@ -127,7 +127,7 @@ std::int64_t answers(const Args& a) {
 }
 
 inline std::int64_t rounded_to_block(std::int64_t n) { return (n + kSlots - 1) / kSlots * kSlots; }
-// Returns -1, a length that no array has, if the number of lists is out of range.
+// Returns `lists`, or -1, a length that no array has, if `lists` is out of range.
 inline std::int64_t lists_or_none(std::int64_t lists) { return lists > 0 && lists <= kMaxLists ? lists : -1; }
 inline std::int64_t starts_of(std::int64_t lists) { return lists_or_none(lists) < 0 ? -1 : lists + 1; }
 inline std::int64_t codes_of(std::int64_t slots, std::int64_t cols) {
@@ -207,7 +207,7 @@ typename In::Result finish(const In& in, const Args& args, int device, Launch ho
   }
 }
 
-// A function of the backend table. Its arguments are `Fields`, followed by the device, the number of threads and the job.
+// Binds a function of the backend table. A call passes `Fields`, followed by the device, the number of threads and the job.
 template <Name own_name, class Args, Slot<Args> slot, class... Fields>
 struct Family {
   static constexpr const char* kName = own_name.text;
@@ -229,8 +229,8 @@ struct Family {
   }
 };
 
-// Reads the numbers of a row-wise call (row_call.h). The row family checks the shapes later, because they depend on the
-// card.
+// Reads the numbers of a row-wise call (row_call.h). The backend checks the shapes, because only the row card of the
+// operation (ops/row_card.h) determines them.
 template <class In>
 RowArgs row_args(const In& in, std::span<const double> n) {
   RowArgs args;
@@ -279,7 +279,7 @@ typename In::Result call_row(typename In::Info info) {
   return finish_row<In, slot>(in, args, n, false);
 }
 
-// Hands out the matrices of a short call, which are stored one after another.
+// Assigns the memory of a short call (see `call_row_short`) to its matrices, one after another.
 template <class In>
 class Layout {
  public:
@@ -289,7 +289,7 @@ class Layout {
         left_(static_cast<std::int64_t>(memory.size_bytes() / element)),
         element_(element) {}
 
-  // If `cols` is 0, the matrix is not given.
+  // Assigns the next part of the memory to `to`. If `cols` is 0, the matrix is not given.
   template <class Shape>
   void take(Shape& to, double rows, double cols) {
     if (cols == 0) return;

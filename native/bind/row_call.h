@@ -7,8 +7,9 @@
 
 namespace horoball::bind {
 
-// In order: the operation's index, its options, the shapes of the inputs and of the result, and how to run.
-// Only short calls read the entries after `job`: the size of an element, and the positions of two gradients.
+// In order: the operation's index, its options, the shapes of the inputs and of the result, and how to run. Only short
+// calls (`call_row_short` in calls.h) read the entries after `job`: the size of an element, and the positions of two
+// gradients.
 // clang-format off
 #define HOROBALL_ROW_CALL(X) \
   X(op) X(guards) X(c) X(parameter) \

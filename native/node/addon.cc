@@ -26,7 +26,7 @@ void add(Napi::Object exports, const char* name) {
   exports.Set(name, Napi::Function::New<checked<function>>(exports.Env(), name));
 }
 
-// Receives the functions that bind::add_functions adds.
+// Adds the functions of bind::add_functions to the exports.
 struct Exports {
   Napi::Object object;
   template <Napi::Value (*function)(const Napi::CallbackInfo&)>
@@ -82,8 +82,8 @@ Napi::Array row_call_names(Napi::Env env) {
   return names;
 }
 
-// Texts are generated on demand, because few programs need them, and generating them pages in code that is otherwise
-// unused.
+// Adds a property whose text is generated when it is read: few programs need these texts, and generating them pages in code
+// that is otherwise unused.
 template <const char* (*text)()>
 void add_text(Napi::Object exports, const char* name) {
   const auto get = [](const Napi::CallbackInfo& info) -> Napi::Value {

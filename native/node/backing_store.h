@@ -44,7 +44,8 @@ class BackingStores {
 
   bool trusted() const { return store_ != nullptr; }
 
-  // A napi_value is a V8 handle, so it can be passed as the `this` pointer of an ArrayBuffer.
+  // Returns a shared pointer that keeps the buffer's memory alive, or null if V8's functions cannot be trusted. A
+  // napi_value is a V8 handle, so it can be passed as the `this` pointer of an ArrayBuffer.
   BackingStore of(napi_value buffer) const { return store_ == nullptr ? nullptr : store_(buffer); }
 
   bool is_resizable(const BackingStore& store) const {
@@ -70,8 +71,8 @@ class BackingStores {
     return reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, symbol));
   }
 
-  // A shared_ptr is passed across this boundary, so V8 must have been built with a C++ library of the same
-  // layout. The mangled name of a function that takes a shared_ptr reveals the library.
+  // Whether V8's shared_ptr has the same layout as ours, because one is passed across this boundary. The mangled name of a
+  // V8 function that takes a shared_ptr reveals the C++ library that V8 was built with.
   static bool same_library() {
 #if defined(_LIBCPP_VERSION)
     constexpr auto kNew = "_ZN2v811ArrayBuffer3NewEPNS_7IsolateENSt3__110shared_ptrINS_12BackingStoreEEE";
@@ -95,7 +96,8 @@ class BackingStores {
 // Whether the memory of every array can be kept alive.
 inline bool keeps_memory(Napi::Env env) { return BackingStores::get(env).trusted(); }
 
-// Null if the memory need not be kept (a SharedArrayBuffer cannot be transferred) or cannot be kept.
+// Returns a shared pointer that keeps the memory of a buffer alive; null if the memory need not be kept (a
+// SharedArrayBuffer cannot be transferred) or cannot be kept.
 inline BackingStore backing_store_of(Napi::Env env, napi_value buffer) {
   bool transferable = false;
   if (napi_is_arraybuffer(env, buffer, &transferable) != napi_ok || !transferable) return nullptr;

@@ -78,7 +78,8 @@ class Arguments {
     return kept;
   }
 
-  // Announces a job, before its arrays are read. If their memory cannot be kept alive, the job uses copies.
+  // Called before the arrays are read, with the number of the job, or 0 for a synchronous call. If the memory of a job's
+  // arrays cannot be kept alive, the job uses copies.
   void before_job(double number) { copies_arrays_ = number != 0 && !keeps_memory(env_); }
   // The same, for calls whose last argument is the number of the job, or 0.
   void before_job_in_last_argument() {
@@ -151,8 +152,8 @@ class Arguments {
     return {data, length};
   }
 
-  // Checks the range first: converting a double that the integer type cannot represent is undefined behavior
-  // in C++.
+  // Converts to an integer. Checks the range first, because converting a double that the integer type cannot represent is
+  // undefined behavior in C++.
   template <class Integer>
   Integer whole(double value) const {
     constexpr auto kLow = static_cast<double>(std::numeric_limits<Integer>::min());
@@ -193,7 +194,7 @@ class Arguments {
     to.data = memory(value, kReal, element_count(rows, cols), std::is_same_v<Shape, Matrix>);
   }
 
-  // Null for JavaScript's null.
+  // Returns the memory of a typed array, or of the copy that a job uses; null for JavaScript's null.
   void* memory(napi_value value, Element element, std::int64_t length, bool written) {
     require(length >= 0, "a nonnegative length");
     if (Napi::Value(env_, value).IsNull()) return nullptr;

@@ -32,7 +32,7 @@ inline Napi::Error memory_error(Napi::Env env, const std::string& what) {
   return coded(Napi::Error::New(env, "could not allocate " + what), code_name(Code::memory));
 }
 
-// Runs `make`, which allocates about `bytes`, and reports a failed allocation.
+// Returns make(), which allocates about `bytes` bytes. Throws an error with a code if the allocation fails.
 template <class Make>
 auto allocating(Napi::Env env, std::size_t bytes, Make&& make) {
   try {

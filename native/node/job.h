@@ -143,7 +143,7 @@ Napi::Value launch(const Arguments& in, const Launch& how, const bind::Check<Che
   return in.env().Undefined();
 }
 
-// Reports an error by throwing it.
+// Rejects a call by throwing the error.
 [[noreturn]] inline Napi::Value refuse(const Arguments& in, const Status& why) {
   throw error_from(in.env(), why);
 }

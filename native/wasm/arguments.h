@@ -188,7 +188,7 @@ class Arguments {
     to.data = memory(data, type_ == Type::f32 ? Kind::float32 : Kind::float64, element_count(rows, cols));
   }
 
-  // Null for JavaScript's null, and if a check fails.
+  // Returns the address of a typed array; null for JavaScript's null, and if a check fails.
   void* memory(const Argument& data, Kind kind, std::int64_t length) {
     require(length >= 0, "a nonnegative length");
     if (data.is(Kind::null)) return nullptr;

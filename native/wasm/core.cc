@@ -17,7 +17,7 @@ struct Entry {
   Function function = nullptr;
 };
 
-// Receives the functions that bind::add_functions adds.
+// Collects the functions that bind::add_functions adds.
 struct Entries {
   Entry all[20];
   std::size_t count = 0;
