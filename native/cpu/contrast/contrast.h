@@ -268,7 +268,7 @@ class Contrast : ContrastPass<T, BlockMap> {
 
   std::int64_t references_per_rank() const { return most_classes_ * map_.views * map_.views; }
 
-  // Fills `top` of all samples. Returns false if a rank failed.
+  // Exchanges the L_ab between the ranks, which completes `top` for all samples. Returns false if a rank failed.
   bool gather_references() {
     if (args_.part == nullptr) return true;
     each_block([&](std::int64_t block) {
@@ -282,7 +282,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     return true;
   }
 
-  // For each sample of a block and each view, calls body with references to its entries in `references_` and in `top`.
+  // Calls body(x, y) for each sample of a block and each view, where x and y are the entries in `references_` and `top`.
   template <class Body>
   void each_reference(std::int64_t block, Body body) const {
     const std::int64_t* starts = args_.part->starts;

@@ -132,8 +132,9 @@ inline void restore(TileSums<T>& sums, const Halves<T>& halves, std::int64_t cou
   }
 }
 
-// Computes `total` and `first` from the largest logits. `row_class` and `column_class` are the classes of the first row
-// and column. With kShared, each total must still be multiplied by the `fall` of its row or column.
+// Computes `total` and `first` of the rows and the columns from their largest logits. `row_class` and `column_class` are
+// the classes of the first row and column. With kShared, each total must still be multiplied by the `fall` of its row or
+// column.
 template <bool kShared, class T>
 inline void add_tile_by(const TileHalves<T>& halves, const T* logits, std::int64_t rows, std::int64_t columns,
                         std::int64_t row_class, std::int64_t column_class, TileSums<T>& down,

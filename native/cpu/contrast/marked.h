@@ -8,7 +8,7 @@
 namespace horoball {
 namespace {
 
-// Two sums over the positives of the rows, or of the columns, of a tile.
+// Two sums over positives for each row, or each column, of a tile.
 template <class T>
 struct PositiveSums {
   T first[kBlock<T>], second[kBlock<T>];
@@ -47,7 +47,7 @@ inline void split_positives(T* logits, T* marks, std::int64_t rows, std::int64_t
   }
 }
 
-// The anchors of a block.
+// The numbers that positive_weight() reads (`Anchor` in ops/losses/card.h), for all anchors of a block.
 template <class T>
 struct Anchors {
   const T *center, *factor, *offset;

@@ -171,7 +171,8 @@ class PairLoss : ContrastPass<T, GroupMap> {
     if (both(pair)) merge(across, tile.columns, to, pair.j * kSide);
   }
 
-  // Calls body(sums, first, second) for every anchor of a tile.
+  // Calls body(sums, first, second) for every anchor of a tile, with its AnchorSums and its two entries of `down` or
+  // `across`.
   template <class Body>
   void each_anchor(const BlockPair& pair, const PairTile<T>& tile, const PositiveSums<T>& down,
                    const PositiveSums<T>& across, Body body) {

@@ -134,7 +134,8 @@ class ContrastPass {
     }
   }
 
-  // Returns null if the gradient is not wanted.
+  // Fills `rows` with pointers to the gradient rows of a block and returns it, or returns null if the gradient is not
+  // wanted.
   T* const* gradient_rows(const ContrastSide<T>& side, std::int64_t block, T** rows) const {
     const int group = map_.group(block);
     if (!side.wants(group)) return nullptr;

@@ -80,7 +80,7 @@ struct BlockMap {
     const ViewBlock& of = blocks[block];
     return {data[0], depth, order, of.first_class * views + of.view, views, of.size};
   }
-  // 0 if the gradients of a block are wanted, otherwise 1.
+  // The block's index in ContrastSide::gradient: 0 if its gradients are wanted, otherwise 1.
   int group(std::int64_t block) const { return blocks[block].is_wanted ? 0 : 1; }
   bool meets(const BlockPair& pair) const { return is_own(pair.i) || is_own(pair.j); }
   // Whether another rank also processes the pair.
@@ -91,7 +91,7 @@ struct BlockMap {
   }
   std::int64_t samples() const { return views * classes; }
   std::int64_t tiles() const { return own * (own + 1) / 2 + own * (count - own); }
-  // Expects a directed pair. The pairs of two blocks of this rank come first.
+  // The position at which the tile of a directed pair is stored. The pairs of two blocks of this rank come first.
   std::int64_t tile_index(const BlockPair& pair) const {
     const std::int64_t i = blocks[pair.i].own_before, j = blocks[pair.j].own_before;
     return is_own(pair.j) ? j * (j + 1) / 2 + i : own * (own + 1) / 2 + i * (count - own) + pair.j - j;

@@ -15,7 +15,7 @@ struct Logit {
   double tau_e, tau_h, lambda, c, clip;
 };
 
-// `factor` multiplies the logit.
+// Returns the logit of a call, multiplied by `factor`: both temperatures are divided by it.
 template <class Args>
 inline Logit logit_of(const Args& args, double factor = 1) {
   return {static_cast<int>(args.geometry),
@@ -237,7 +237,7 @@ struct Weighing {
     return d.far;
   }
 
-  // Skips padding columns, which belong to no sample. After an overflow their weights are NaN and would be reported.
+  // Passes near pairs to `near`, with their weights. Skips padding columns, whose weights are NaN after an overflow.
   template <class V>
   [[gnu::noinline]] void report_near(V pull, V far, std::int64_t i, std::int64_t j) const {
     T pulls[V::kLanes], kept[V::kLanes];

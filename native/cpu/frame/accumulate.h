@@ -20,7 +20,8 @@ struct RightSide {
   std::int64_t pitch;
 };
 
-// A null `scale` means factors of 1.
+// Copies rows, each multiplied by its entry of `scale`, and pads them with zeros to `pitch`. A null `scale` means factors
+// of 1.
 template <class T, class Source>
 inline void copy_rows(const Source& source, std::int64_t first, std::int64_t count, const double* scale,
                       std::int64_t depth, T* to, std::int64_t pitch) {

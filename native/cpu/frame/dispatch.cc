@@ -20,7 +20,7 @@ const Level* levels(std::size_t* count) {
   return all;
 }
 #elif defined(__x86_64__)
-// From the widest to the narrowest.
+// Returns the compiled levels and whether this machine supports each, from the widest to the narrowest.
 const Level* levels(std::size_t* count) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

@@ -1,4 +1,4 @@
-// JSON of the cards.
+// Writes strings, numbers and tolerances as JSON, for the lists of cards.
 #pragma once
 
 #include <cmath>

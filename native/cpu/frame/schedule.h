@@ -23,15 +23,15 @@ struct BlockPair {
   std::int64_t i, j, round;
 };
 
-// The unordered pairs of `count` blocks, including each block with itself, as count * count tasks. Tasks with
-// i > j are empty.
+// Returns the pair of one of count * count tasks, which cover the unordered pairs of `count` blocks, including each block
+// with itself. Tasks with i > j are empty.
 inline BlockPair symmetric_pair(std::int64_t task, std::int64_t count) {
   const std::int64_t round = task / count, i = task % count;
   return {i, (round - i + count) % count, round};
 }
 
-// Pairs of `rows` row blocks with `columns` column blocks: in round r, row block i is paired with column block i + r
-// (modulo the larger count). Pairs with i or j out of range are empty but still complete their round.
+// Returns the pair of a task: in round r, row block i is paired with column block i + r (modulo the larger count). Pairs
+// with i or j out of range are empty but still complete their round.
 inline BlockPair grid_pair(std::int64_t task, std::int64_t rows, std::int64_t columns) {
   const std::int64_t count = rows > columns ? rows : columns, round = task / count, i = task % count;
   return {i, (i + round) % count, round};

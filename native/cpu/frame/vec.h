@@ -58,7 +58,8 @@ struct Bits<double> {
   static constexpr double kHuge = 1e306;
 };
 
-// Formulas over vectors are long and must compile to one sequence of instructions without calls.
+// HOROBALL_INLINE marks formulas over vectors, which are long and must compile to one sequence of instructions without
+// calls.
 #define HOROBALL_INLINE [[gnu::always_inline]] inline
 #define HOROBALL_LAMBDA __attribute__((always_inline))
 

@@ -67,7 +67,7 @@ inline Listed listed(const Card& card, const T* row, std::int64_t depth) {
   return of;
 }
 
-// A row without a direction is at the same distance from all others, which no code can represent.
+// Whether a row can have a code. A row without a direction cannot: it is at the same distance from all others.
 template <class Card>
 inline bool has_code(const Listed& of) {
   return Card::kRows != Rows::unit || of.factor != 0;

@@ -144,7 +144,7 @@ class Probe {
       if (!(search.scratch.bound[order[at].index] > search.reach)) wanted[order[at].index] |= bit;
   }
 
-  // Rounds the query to float32, and bounds its distance from the rounded query.
+  // Rounds the query to float32 and stores a bound of the norm of the rounding error in `Search::error`.
   void round_query(Search& search) const {
     double lost = 0;
     for (std::int64_t k = 0; k < padded_; ++k) {

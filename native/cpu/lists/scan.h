@@ -81,7 +81,7 @@ HOROBALL_INLINE RankBounds rank_bounds(Ints product, const Residual& query, cons
   return {near * near * weight * V(1 - 0x1p-19f), fma(far * far * weight, V(1 + 0x1p-17f), V(kTiny))};
 }
 
-// Products of a query's code with a block.
+// Computes the inner products of a query's code with the codes of a block.
 HOROBALL_INLINE void block_products(const std::int8_t* block, const std::int16_t* code, std::int64_t pairs,
                                     Ints (&products)[kBlockVectors]) {
   constexpr int kBytes = kVectorBytes / 2;

@@ -42,7 +42,7 @@ HOROBALL_INLINE Vec<T> sizes_of(const Prepared<T>& x, std::int64_t i, const Prep
                                         : Vec<T>(x.n[i]) + Vec<T>::load(y.n + j);
 }
 
-// Negative if s is less than the fraction `part` of the norms.
+// Negative if s is less than the fraction `part` of the sum of both squared norms.
 template <class Card, class T>
 HOROBALL_INLINE Vec<T> nearness(Vec<T> s, const Prepared<T>& x, std::int64_t i, const Prepared<T>& y,
                                 std::int64_t j, double part = kNearPart<Card>) {
@@ -58,7 +58,7 @@ inline T direct(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, s
                                     {sides.y_rows.row(j), y.n[j], y.scale[j]}, x.depth);
 }
 
-// Replaces every s below the fraction `part` of the norms with the exact squared difference.
+// Replaces every s below the fraction `part` of the sum of both squared norms with the exact squared difference.
 template <class Card, class T, class XSource, class YSource>
 [[gnu::noinline]] void correct(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j,
                                T* s, double part) {
@@ -102,8 +102,8 @@ template <int kVectors, class Card, class T, class XSource, class YSource>
   return sum(count) > T(2 * kTileRows * kVectors);
 }
 
-// Recomputes, as sums over the packed coordinates, each s of a tile that is below the fraction kThreshold of the norms.
-// Returns whether any of the sums is still inaccurate.
+// Recomputes each s of a tile that is below the fraction kThreshold of the sum of both squared norms, as a sum over the
+// packed coordinates. Returns whether any of these sums is still inaccurate.
 template <int kVectors, bool kFine, class Card, class T, class XSource, class YSource>
 [[gnu::noinline]] bool refine(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j,
                               T* tile, std::int64_t pitch) {

@@ -23,7 +23,7 @@ struct RowFormula {
 // The formulas, in the order of ops/rows.h.
 std::span<const RowFormula> row_formulas();
 
-// Calls inside_of (ops/row_slopes.h) for the squared norm high + low.
+// Returns inside_of() of ops/row_slopes.h for the squared norm high + low.
 double row_inside(bool hypmix, double c, double high, double low);
 
 // The divisor of a midpoint's weights (ops/row/midpoint.h), from the largest weight.

@@ -196,7 +196,8 @@ class Select {
     return s >= static_cast<T>(kNearPart<Card>) * size && s < static_cast<T>(kFairPart<Card>) * size;
   }
 
-  // Uses the same function as whole vectors of pairs, so that equal pairs have equal distances.
+  // Returns the distance computed directly from the rows. Uses the same function as whole vectors of pairs, so that equal
+  // pairs have equal distances.
   T exact_distance(const Sides<Card, T, Rowset<T>, Chunk>& sides, std::int64_t i, std::int64_t j) const {
     T distance[V::kLanes];
     card_.distance(V(direct(sides, i, j)), V(x_.q[i]), V(y_.q[j])).store(distance);
