@@ -31,7 +31,8 @@ struct Corner {
   }
 };
 
-// The weight of a pair in the loss: 0 for padding and for a sample with itself. `r` and `c` are relative to the corner.
+// The softmax weight of a pair, which is 0 for padding and for a sample with itself. `r` and `c` are relative to the
+// corner.
 template <class T>
 __device__ T softmax_weight(const Contrast<T>& k, const Corner<T>& at, T logit, int r, int c) {
   const std::int64_t row_class = at.row_class + r, column_class = at.column_class + c;
@@ -211,7 +212,7 @@ __global__ void contrast_gradient(const __grid_constant__ Contrast<T> k, T* e_gr
   }
 }
 
-// One block. Halves the sums, because every unordered pair was counted twice.
+// Writes the gradients of the parameters, in one block. Halves the sums, because every unordered pair was counted twice.
 template <class T>
 __global__ void contrast_params(const __grid_constant__ Contrast<T> k, ParamFactors factors, double* grad) {
   __shared__ double across[kThreads / 32];

@@ -179,7 +179,8 @@ __global__ void contrast_finish(const __grid_constant__ Contrast<T> k) {
   k.hits[tile] = hit;
 }
 
-// One block. Statistics are means over the pairs of views: min, mean and max over unordered, accuracy over ordered pairs.
+// Writes the loss and the statistics, in one block. The statistics are means over the pairs of views: min, mean and max
+// over unordered pairs, accuracy over ordered pairs.
 template <class T>
 __global__ void contrast_report(const __grid_constant__ Contrast<T> k, double* loss, ContrastStats* stats) {
   __shared__ double across[kThreads / 32];

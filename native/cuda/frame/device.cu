@@ -23,7 +23,7 @@ void say(Status& status, const char* format, Values... values) {
   std::snprintf(status.message, sizeof status.message, format, values...);
 }
 
-// CUDA encodes a version as 1000 * major + 10 * minor.
+// Reports that the driver is missing or too old. CUDA encodes a version as 1000 * major + 10 * minor.
 void say_driver(Status& status) {
   int driver = 0, runtime = 0;
   cudaDriverGetVersion(&driver);

@@ -32,7 +32,8 @@ template <class Factor>
 struct Split {
   Factor big, small;
 
-  // `pitch`: the stride from one k to the next if rows are contiguous, or from one row of weights to the next.
+  // Loads a factor and splits it. `pitch` is the stride from one k to the next if rows are contiguous, or from one row of
+  // weights to the next.
   __device__ void load(const float* at, int pitch, bool plain) {
     wmma::load_matrix_sync(big, at, static_cast<unsigned>(pitch));
 #pragma unroll
@@ -72,7 +73,7 @@ struct SlabSum {
   }
 };
 
-// A warp computes 16 rows of a tile and one half of its columns.
+// The first row and column of this warp, which computes 16 rows of a tile and one half of its columns.
 __device__ inline int warp_row() { return static_cast<int>(threadIdx.x) / 64 * kFragment; }
 __device__ inline int warp_column(int columns) {
   return static_cast<int>(threadIdx.x) / 32 % 2 * columns / 2;

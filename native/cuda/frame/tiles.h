@@ -67,7 +67,7 @@ __device__ inline void stream(double* to, const Quad<double>& q) {
 template <class T>
 using Sums = T[kMicro<T>][kMicro<T>];
 
-// A slab of a factor is kThreads quads long, so each thread copies one quad per factor.
+// Starts to copy a slab of both factors. A slab is kThreads quads long, so each thread copies one quad per factor.
 template <class T>
 __device__ void fetch_slab(T (&to)[2][kSlab * kSlabPitch<T>], const T* a, const T* b, std::int64_t slab) {
   static_assert(kThreads * kMicro<T> == kSlab * kSide<T>);
@@ -79,7 +79,7 @@ __device__ void fetch_slab(T (&to)[2][kSlab * kSlabPitch<T>], const T* a, const 
   __pipeline_commit();
 }
 
-// Calls use(slab, s) for every s below count, once the copy that fetch(slab, s) started has completed.
+// For every s below count, calls fetch(slab, s), which starts a copy, and then use(slab, s) once that copy has completed.
 template <class T, class Fetch, class Use>
 __device__ void each_slab(Slabs<T>& shared, std::int64_t count, Fetch fetch, Use use) {
   fetch(shared.slab[0], std::int64_t{0});

@@ -31,7 +31,7 @@ struct Packed {
   __device__ const T* panel(std::int64_t tile) const { return panels + tile * deep * kSide<T>; }
 };
 
-// |x|^2 by a warp, the same in all lanes except for its last digits.
+// Returns |x|^2, summed by a warp. The last digits can differ between its lanes.
 template <class T>
 __device__ Square warp_square(const T* x, std::int64_t depth, bool minkowski) {
   Square sum;
@@ -56,7 +56,7 @@ __device__ Square warp_square(const T* x, std::int64_t depth, bool minkowski) {
   return sum;
 }
 
-// One warp per slot.
+// Computes the values of the row in each slot, one warp per slot.
 template <class Card, class T>
 __global__ void number_rows(Card card, Packed<T> rows) {
   const std::int64_t slot = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;

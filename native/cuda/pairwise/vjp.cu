@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) side.curvature[x_tile * side.parts + part] = total;
 }
 
-// One warp per row.
+// Computes the gradient of each row from its sums of all parts, one warp per row.
 template <class Card, class T>
 __global__ void vjp_finish(const __grid_constant__ VjpSide<T> side, T* gradient) {
   const Packed<T>& x = side.x;

@@ -125,7 +125,7 @@ __global__ void sum_columns(const double* terms, std::int64_t count, std::int64_
 
 // ---- Matrix-vector products: each result is h = M x times the factor of the card ----
 
-// One warp per element of h.
+// Computes h = M x, one warp per element.
 template <class T>
 __global__ void matvec_products(const __grid_constant__ RowView<T> v, std::int64_t height, double* h) {
   const std::int64_t at = warp();
@@ -179,7 +179,7 @@ __global__ void matvec_backward(const __grid_constant__ RowView<T> v, std::int64
   }
 }
 
-// One thread per element of M.
+// Writes the gradient with respect to M, one thread per element.
 template <class T>
 __global__ void matvec_matrix(const __grid_constant__ RowView<T> v, std::int64_t height, const double* by_h) {
   const std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -204,8 +204,8 @@ __device__ Conformal conformal(const RowView<T>& v, const T* x) {
   const double slope = rowwise::on_rim(n.inside) && !v.hypmix ? 0 : factor * factor / 2;
   return {factor, slope * v.c, slope * n.square};
 }
-// First, one thread per part of the weights finds the largest weight of its part. Then one thread computes the number
-// by which all weights are divided.
+// Two kernels find the number by which all weights are divided. In the first, each of `parts` threads finds the largest
+// weight of its part; in the second, one thread computes the number from these.
 template <class T>
 __global__ void largest_weights(const __grid_constant__ RowView<T> v, std::int64_t parts, double* largest) {
   const std::int64_t part = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -225,13 +225,13 @@ __global__ void unit_of_weights(const __grid_constant__ RowView<T>, std::int64_t
   largest[0] = rowwise::weight_unit(most);
 }
 
-// `unit` is null if there are no weights.
+// The weight of point i divided by `*unit`, or 1 if `unit` is null because there are no weights.
 template <class T>
 __device__ double weight_of(const RowView<T>& v, std::int64_t i, const double* unit) {
   return unit == nullptr ? 1 : static_cast<double>(v.inputs[1][i]) / *unit;
 }
 
-// The contribution of warp w to the sum, d + 2 numbers.
+// Sums N, D and W over one range of points per warp, and writes them to the warp's d + 2 entries of `sums`.
 template <class T>
 __global__ void midpoint_sums(const __grid_constant__ RowView<T> v, std::int64_t warps, const double* unit,
                               double* sums) {

@@ -143,7 +143,7 @@ class RowCall {
     sum_curvature(by_c, v_.rows);
   }
 
-  // Null if there are no weights.
+  // Returns the number by which the weights are divided, in device memory, or null if there are no weights.
   const double* weight_unit() {
     if (v_.inputs[1] == nullptr) return nullptr;
     const std::int64_t parts = min(v_.rows, kThreads);
@@ -170,7 +170,7 @@ class RowCall {
     sum_curvature(by_c, v_.rows);
   }
 
-  // The gradients of rows, or of classes. If these are few, the sum of each is divided into parts.
+  // Computes the gradients of rows, or of classes. If these are few, the sum of each is divided into parts.
   void planes(bool by_rows) {
     const std::int64_t classes = args_.inputs[1].rows, owners = by_rows ? v_.rows : classes,
                        others = by_rows ? classes : v_.rows;
