@@ -37,7 +37,7 @@ std::string header_version() {
          std::to_string(TORCH_VERSION_PATCH);
 }
 
-// Some builds of libtorch (Debian's) default to one thread.
+// Uses all processors if libtorch defaults to one thread, as some builds (Debian's) do, and OMP_NUM_THREADS is not set.
 void use_all_threads() {
   if (at::get_num_threads() > 1 || std::getenv("OMP_NUM_THREADS") != nullptr) return;
   at::set_num_threads(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));

@@ -57,7 +57,8 @@ Autocast::Autocast(Precision precision, const at::Device& device)
   set_autocast(device_, true, type_of(precision));
 }
 
-// The cache of autocast holds casts of the weights, which become invalid when the weights change.
+// Ends autocast. The outermost instance clears the cache of autocast, whose casts of the weights become invalid when the
+// weights change.
 Autocast::~Autocast() {
   if (!on_) return;
   if (emulated_) {

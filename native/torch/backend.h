@@ -13,7 +13,7 @@ struct Target {
   at::Device device;
 
   bool on_device() const { return device.is_cuda(); }
-  // Uses libtorch's thread count, and its current stream on the device.
+  // How the call runs: with libtorch's thread count, and on its current stream of the device.
   Run run() const;
 };
 

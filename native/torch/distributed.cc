@@ -66,8 +66,9 @@ at::Tensor gather_rows(Group& group, const at::Tensor& own, const Counts& counts
   return at::cat(parts);
 }
 
-// Every rank computes the same loss of all rows, so the gradient of its own rows is a slice of the gradient of all rows,
-// without communication or averaging. A loss that the ranks compute in parts (loss_part.h) does not use this graph.
+// Gathers the rows of all ranks. Every rank computes the same loss of all rows, so the gradient of its own rows is a slice
+// of the gradient of all rows, without communication or averaging. A loss that is divided among the ranks (loss_part.h)
+// does not use this graph.
 class Gather : public torch::autograd::Function<Gather> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& own, Group* group,

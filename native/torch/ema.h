@@ -16,7 +16,7 @@ class EmaResource : public Resource {
   // Swaps the averages with the model's weights; a second call restores both.
   void swap();
 
-  // The average of each trainable parameter.
+  // Copy the average of each trainable parameter to, and from, the caller's arrays.
   void read(const std::vector<Span<float>>& to) const;
   void write(const std::vector<Span<float>>& from);
 

@@ -153,7 +153,7 @@ inline Call queued(Arguments& in, const char* operation) {
   return call;
 }
 
-// Parameters that are JavaScript arguments.
+// Whether a parameter is a JavaScript argument.
 template <class P>
 constexpr bool kGiven = !std::is_same_v<P, const Flag*> && !std::is_same_v<P, Environment&>;
 template <class... Names, class... P>

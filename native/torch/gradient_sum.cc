@@ -91,7 +91,8 @@ void GradientSum::State::complete(std::size_t bucket) {
   for (; next < buckets.size() && buckets[next].waiting == 0; ++next) send(buckets[next]);
 }
 
-// A parameter that does not affect the loss has no gradient on any rank.
+// Starts to sum the gradients of a bucket over the ranks. Skips parameters that do not affect the loss: they have no
+// gradient on any rank.
 void GradientSum::State::send(Bucket& bucket) {
   const torch::NoGradGuard frozen;
   std::vector<at::Tensor> flat;

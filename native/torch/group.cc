@@ -112,7 +112,8 @@ struct Group::State {
   BackendPtr gloo, nccl;
   std::atomic<bool> broken = false;  // a collective that never ends may be in flight
 
-  // NCCL is set up for the first tensor on a CUDA device, at the same point of the run on every rank.
+  // Returns the backend for the tensor's device. NCCL is set up for the first tensor on a CUDA device, which occurs at the
+  // same point of the run on every rank.
   c10d::Backend& backend(const at::Tensor& values) {
     if (!values.is_cuda()) return *gloo;
     if (nccl == nullptr) nccl = nccl_group(config, store);

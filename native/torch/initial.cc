@@ -33,7 +33,8 @@ void Initial::trunc_normal_scaled(at::Tensor to, double std) {
   to.mul_(std);
 }
 
-// The Q factor of a random normal matrix, times the signs of R's diagonal, is uniformly distributed (Saxe et al. 2014).
+// Takes the Q factor of a random normal matrix, times the signs of R's diagonal, which is uniformly distributed over the
+// orthogonal matrices (Saxe et al. 2014).
 void Initial::orthogonal(at::Tensor to) {
   const torch::NoGradGuard frozen;
   const bool wide = to.size(0) < to.size(1);

@@ -97,7 +97,7 @@ class Lane {
   };
   using JobPtr = std::unique_ptr<Job>;
 
-  // Waits for the job if the memory of its arrays cannot be kept alive.
+  // Adds the job to the queue, and waits for it if the memory of its arrays cannot be kept alive.
   void queue(JobPtr job);
   void serve();  // runs on the lane's thread
   void execute(Job& job);

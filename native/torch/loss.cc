@@ -206,7 +206,7 @@ class LossResource : public Resource {
   }
 
  private:
-  // Null if the loss is not divided. The decision is the same on all ranks.
+  // Returns this rank's part of the loss, or null if the loss is not divided. The decision is the same on all ranks.
   static std::unique_ptr<LossPart> part_of(const TensorResource& euclidean, const TensorResource& hyperbolic,
                                            const LossConfig& config) {
     const auto &gathered = euclidean.gathered(), &other = hyperbolic.gathered();

@@ -14,13 +14,14 @@ namespace horoball::train {
 
 class LossPart {
  public:
-  // Null if several ranks have rows of the same class, because the loss then cannot be divided by classes. The decision is
-  // the same on all ranks. `order` is ContrastArgs::order; apply_to() replaces it with one in which the classes of a rank
-  // are consecutive.
+  // Returns this rank's part, or null if several ranks have rows of the same class, because the loss then cannot be divided
+  // by classes. The decision is the same on all ranks. `order` is ContrastArgs::order; apply_to() replaces it with one in
+  // which the classes of a rank are consecutive.
   static std::unique_ptr<LossPart> of(const Gathered& gathered, std::int64_t rows, std::int64_t views,
                                       const std::int32_t* order);
 
-  // `args` points to this object, which must not move or be destroyed before the core's call has returned.
+  // Sets the part and the order in `args`, as pointers to this object, which must not move or be destroyed before the call
+  // of the core returns.
   void apply_to(ContrastArgs& args) const;
   // Rethrows the error of a failed gather, if any.
   void rethrow() const;

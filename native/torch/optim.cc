@@ -64,8 +64,8 @@ void AdamWResource::scale_gradients(double factor) {
   norm_before_clipping_.reset();
 }
 
-// The last non-finite gradient in the list is the first that occurred, because backward goes from the last
-// parameter to the first.
+// Throws if the gradient norm is not finite, and names the last non-finite gradient in the list: it occurred first,
+// because backward goes from the last parameter to the first.
 void AdamWResource::require_finite() {
   if (std::isfinite(grad_norm())) return;
   std::string what = "the gradient norm overflows (each gradient is finite)";
@@ -77,7 +77,7 @@ void AdamWResource::require_finite() {
   throw CodedError("ERR_HOROBALL_DIVERGED", what);
 }
 
-// One parameter group at a time; the parameters of a group need not be adjacent in `slots_`.
+// Updates one parameter group at a time; the parameters of a group need not be adjacent in `slots_`.
 void AdamWResource::step(double lr) {
   const torch::NoGradGuard frozen;
   require_finite();
@@ -96,7 +96,8 @@ void AdamWResource::step(double lr) {
   }
 }
 
-// Fused if libtorch supports that on the CPU too (2.4 and later), otherwise one parameter at a time.
+// Updates the parameters of a group in one fused call if libtorch supports that on the CPU too (2.4 and later), otherwise
+// one at a time.
 void AdamWResource::update(const std::vector<Slot*>& slots, double lr, double decay) const {
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
   std::vector<at::Tensor> parameters, gradients, first, second, steps;

@@ -29,7 +29,7 @@ class AdamWResource : public Resource {
   void scale_gradients(double factor);
   double grad_norm();
 
-  // The number of steps, then the first and second moment of each parameter.
+  // Copy the number of steps, then the first and second moment of each parameter, to and from the caller's arrays.
   void read(const std::vector<Span<float>>& to) const;
   void write(const std::vector<Span<float>>& from);
 

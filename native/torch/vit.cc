@@ -21,8 +21,8 @@ void initialize_linears(nn::Module& module, Initial& initial) {
   }
 }
 
-// Weights near 0 and a bias of 1, so that the gate is initially open. In a packed layer, timm initializes the second half
-// this way, although the first half is the gate.
+// Initializes a gate with weights near 0 and a bias of 1, so that it is initially open. In a packed layer, timm initializes
+// the second half this way, although the first half is the gate.
 void open_gate(MlpImpl& mlp, Initial& initial) {
   const torch::NoGradGuard frozen;
   auto& layer = mlp.fc1_g ? mlp.fc1_g : mlp.fc1;
@@ -55,9 +55,9 @@ ViTImpl::ViTImpl(const ViTConfig& config, Initial& initial) : config_(config), p
   if (config.rope.type != RopeType::none) rope = register_module("rope", Rotary(config, initial));
 }
 
-// As in timm: truncated normal for linear layers, position embeddings and the distillation token; the
-// convolution's default uniform for the patch embedding; values near 0 for class and register tokens (Eva:
-// truncated normal).
+// Initializes the weights as in timm: truncated normal for linear layers, position embeddings and the distillation token;
+// the convolution's default uniform for the patch embedding; values near 0 for class and register tokens (Eva: truncated
+// normal).
 void ViTImpl::initialize(Initial& initial) {
   const auto token = [&](const at::Tensor& to) {
     if (to.defined()) config_.eva ? initial.trunc_normal(to, 0.02) : initial.normal(to, 1e-6);

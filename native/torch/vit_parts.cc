@@ -121,7 +121,8 @@ at::Tensor AttentionImpl::fused_bias() const {
   return q_bias.defined() ? at::cat({q_bias, at::zeros_like(q_bias), v_bias}) : qkv->bias;
 }
 
-// The packed product is split along its last dimension, so that backward joins the gradients of q, k and v in one copy.
+// Computes queries, keys and values. The packed product is split along its last dimension, so that backward joins their
+// gradients in one copy.
 std::vector<at::Tensor> AttentionImpl::projected(const at::Tensor& x, std::int64_t read) {
   const auto width = x.size(2);
   if (q_proj) return {product(q_proj, x.narrow(1, 0, read)), product(k_proj, x), product(v_proj, x)};
