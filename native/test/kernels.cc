@@ -141,7 +141,7 @@ Result pairwise_poincare() { return pairwise<float>(192, 192, metric_named("poin
 Result pairwise_euclidean() { return pairwise<float>(192, 192, metric_named("euclidean")); }
 Result pairwise_float64() { return pairwise<double>(128, 128, metric_named("poincare")); }
 
-// Every row of x has a partner in y that is too near for the matrix product.
+// Computes distances of rows that each have a partner too near for the matrix product.
 Result pairwise_near() {
   static const Rows<float> x = ball<float>(192, 1);
   static const Rows<float> y = [] {
@@ -170,7 +170,7 @@ Result pairwise_backward() {
   return {status, grad_x.sum() + grad_y.sum() + grad_c};
 }
 
-// The value, all gradients and the statistics.
+// Computes the loss over pairs of views with all gradients and the statistics.
 template <int kClasses, int kViews, bool kTied>
 Result loss() {
   constexpr std::int64_t kRows = kClasses * kViews;

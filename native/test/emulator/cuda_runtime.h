@@ -114,7 +114,7 @@ void run(dim3 grid, dim3 threads, void (*body)(void*), void* context);
 void block_barrier();
 void warp_barrier();
 bool block_any(bool mine);
-// The 8 bytes that lane `lane` of this warp passes.
+// Returns the 8 bytes that lane `lane` of this warp passes as `mine`.
 std::uint64_t exchange(std::uint64_t mine, int lane);
 int lane();
 

@@ -98,7 +98,7 @@ inline void fill_fragment(Sums& to, float value) {
   for (float& each : to.x) each = value;
 }
 
-// A whole factor with the precision of tensor cores, [row][column], from the numbers shared by the lanes.
+// Writes a whole factor, [row][column] with the precision of tensor cores, from the numbers shared by the lanes.
 template <class F>
 void gather(const float* all, int stride, float* matrix) {
   for (int lane = 0; lane < 32; ++lane) {
@@ -111,7 +111,7 @@ void gather(const float* all, int stride, float* matrix) {
   }
 }
 
-// Rounded toward zero.
+// Rounds to float32, toward zero.
 inline float cut(double value) {
   const float near = static_cast<float>(value);
   const bool beyond = std::fabs(static_cast<double>(near)) > std::fabs(value);
