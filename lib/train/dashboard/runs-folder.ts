@@ -13,7 +13,7 @@ export interface ListedRun {
   readonly changed: number;
   /** Size of the log in bytes; 0 without a log. */
   readonly size: number;
-  /** Changes with every file that {@link RunsFolder.read} reads. */
+  /** A text that changes whenever one of the files that {@link RunsFolder.read} reads changes. */
   readonly version: string;
 }
 

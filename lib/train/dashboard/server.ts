@@ -61,7 +61,7 @@ export class Dashboard implements AsyncDisposable {
     response.on('close', () => this.#clients.delete(response));
   }
 
-  /** Returns a function that renders the event of a topic, at most once per topic. */
+  /** Returns a function that renders the event of a topic once, and returns the same text on later calls. */
   #events(): (topic: Topic) => string {
     const rendered = new Map<Topic, string>();
     return (topic) => {
