@@ -2,7 +2,7 @@ import { isImageFault } from '../../image/fault.ts';
 import { readImageHead, requireImage } from '../../image/file.ts';
 import type { Sample } from './types.ts';
 
-/** Number of bytes to read; in real PNG files, the chunks before tRNS are far smaller. */
+/** Number of bytes to read; in real PNG files, the chunks before the transparency chunk (tRNS) are far smaller. */
 const headBytes = 1 << 16;
 
 /**
@@ -40,7 +40,10 @@ function webpAlpha(bytes: Buffer): boolean {
 /** Maximum number of images whose headers are read before training. */
 const maxHeaders = 200;
 
-/** Reads the headers of evenly spaced images; unreadable ones are reported when they are decoded. */
+/**
+ * Reads the headers of evenly spaced images. Returns the number of readable ones (`read`), and how many of these have alpha;
+ * unreadable images are reported when they are decoded.
+ */
 export async function alphaIn(samples: readonly Sample[]): Promise<{ alpha: number; read: number }> {
   const step = Math.max(1, samples.length / maxHeaders);
   const chosen = samples.filter((_, i) => Math.floor(i / step) !== Math.floor((i - 1) / step));

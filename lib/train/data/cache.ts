@@ -67,7 +67,10 @@ const channels = [1, 2, 3, 4, 4];
 /** One file per image, named after a hash of its path, size and modification time, so a changed image is decoded again. */
 class FolderCache implements ImageCache {
   readonly #folder: string;
-  /** Paths for the images that `get` did not find: an image may be replaced while it is decoded. */
+  /**
+   * The cache path of each image that `get` did not find. `put` does not compute it again, because the image
+   * may have been replaced since.
+   */
   readonly #missing = new Map<string, string>();
 
   constructor(folder: string) {

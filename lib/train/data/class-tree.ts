@@ -20,8 +20,8 @@ export interface BatchTree {
 }
 
 /**
- * Returns ancestors such that every class has equally many, aligned at the top of the tree: in shorter branches, the class
- * is its own nearest ancestors.
+ * Pads the ancestors of classes in shorter branches, so that every class has equally many. The padding comes first, nearest
+ * to the class, and stands for the class itself.
  *
  * @param parents - the ancestors of each class, nearest first
  */
@@ -29,7 +29,7 @@ export function evenAncestors(parents: readonly (readonly string[])[]): readonly
   const lengths = parents.map(({ length }) => length);
   const depth = largest(lengths, 0);
   if (lengths.every((length) => length === depth)) return parents;
-  // No name contains a null character.
+  // Padding starts with a null character, so that it never equals the name of an ancestor.
   return parents.map((names, label) => [
     ...Array.from({ length: depth - names.length }, () => `\0${label}`),
     ...names,
@@ -66,6 +66,7 @@ export class ClassTree {
   }
 
   /**
+   * Returns the part of the tree that contains the classes of a batch.
    * @param labels - the class of each row
    * @throws RangeError `ERR_HOROBALL_RANGE` for a label that is not a class of the tree
    */

@@ -69,7 +69,10 @@ function* datasetOf(text: string, file: string): Steps<Dataset> {
   };
 }
 
-/** Filters by extension, but accepts files without one, because a list names its files explicitly. */
+/**
+ * Whether a file has an image extension or, because a list names its files explicitly, no extension. Counts any other file
+ * as ignored.
+ */
 function isListed({ path: file }: Row, ignored: IgnoredFiles): boolean {
   if (path.extname(file) === '' || isImageName(file)) return true;
   ignored.add(file);
@@ -95,10 +98,10 @@ const minLength = 32;
 /** The ancestors of labels without a tree. */
 const none: string[] = [];
 
-/** Characters of ancestors that a list may have in addition to four times its own. */
+/** Maximum total length of a list's ancestors in characters, in addition to four times the length of the list. */
 const freeCharacters = 2 ** 25;
 
-/** The ancestors in a list, by tree. Their total length is limited, because an ancestor contains the names of those above it. */
+/** The ancestors in a list, by tree. Their total length is limited, because each repeats the names above it. */
 class Ancestors {
   readonly #file: string;
   readonly #byTree = new Map([['', none]]);

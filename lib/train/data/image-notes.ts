@@ -10,7 +10,7 @@ export const alphaTreatment: Readonly<Record<Background, string>> = {
   drop: 'ignored, so transparent pixels keep their stored color (background drop)',
 };
 
-/** Returns one sentence per finding. */
+/** Returns a sentence about images with alpha and one about large images, each only if there are such images. */
 export function notesOf(found: { alpha: number; large: number }, background?: Background): string[] {
   const notes = [];
   if (found.alpha > 0) {
@@ -28,7 +28,8 @@ export function notesOf(found: { alpha: number; large: number }, background?: Ba
 /**
  * Returns notes on the images that loaders have read so far.
  *
- * @param alphaNoted - whether an earlier note counted images with alpha; a second note could give a different count
+ * @param alphaNoted - whether an earlier note counted images with alpha; if so, they are not counted
+ * again, because the number could differ
  */
 export function imageNotes(
   loaders: readonly ImageLoader[],

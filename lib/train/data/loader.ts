@@ -136,8 +136,8 @@ export class ImageLoader {
    * Yields one batch per list of sample indices, in order.
    *
    * @param options - `epoch` determines the crop, together with the loader's seed and the image's position in the epoch;
-   * `first` is the position of the first image, to resume within an epoch; `stride` is the distance between the first
-   * positions of consecutive lists, if each list is a part of a batch
+   * `first` is the position of the first image, to resume within an epoch; `stride` is the distance between the
+   * positions at which consecutive lists start, for lists that are parts of larger batches; default: the list's length
    * @throws `ERR_HOROBALL_PICTURE` if an image is unreadable and `strict` is set, if all images of a class are unreadable
    * in training, or if all images are unreadable in evaluation; the signal's reason if it is aborted
    */
@@ -205,7 +205,10 @@ export class ImageLoader {
     return compact({ images, count: rows.length, size }, rows, this.#split.samples);
   }
 
-  /** Fills a row, and returns its sample; undefined if the image is unreadable and not replaced. */
+  /**
+   * Reads an image into a row; in training, reads another image of the class if it is unreadable. Returns the index of the
+   * sample that was read; undefined in evaluation if the image is unreadable.
+   */
   async #readRow(index: number, key: number[], out: Uint8Array): Promise<number | undefined> {
     if (await this.#readImage(index, key, out)) return index;
     if (this.#options.mode === 'eval') return undefined;

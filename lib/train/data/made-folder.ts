@@ -72,7 +72,7 @@ async function sweep(where: string): Promise<void> {
   const names = await readdir(parent).catch(() => []);
   for (const name of names.filter((each) => each.startsWith(start))) {
     const [, lock] = ownName.exec(name.slice(start.length)) ?? [];
-    if (lock === undefined) continue; // created by the user
+    if (lock === undefined) continue; // not created by `makeFolder`
     const file = path.join(parent, name);
     const isOver = lock !== '' ? await isAbandoned(file) : (await lockHolder(`${file}.lock`)) === null;
     if (isOver) await rm(file, { recursive: true, force: true });
@@ -111,7 +111,7 @@ function isSame(found: Readonly<Record<string, unknown>>, wanted: object): boole
 async function take(partial: string, where: string, name: string, manifest: object): Promise<void> {
   const found = await readManifest(where, name);
   if (found === undefined)
-    await rmdir(where).catch(() => {}); // empty or missing
+    await rmdir(where).catch(() => {}); // removes only an empty folder
   else if (isSame(found, manifest)) return;
   else await rm(where, { recursive: true, force: true });
   await rename(partial, where).catch(async (error) => {

@@ -19,7 +19,7 @@ export interface Published {
   layout: string;
 }
 
-/** Limits of a list; published lists have at most 5 MB and 60,503 lines. */
+/** Limits of a list: bytes, lines, and characters per line. Published lists have at most 5 MB and 60,503 lines. */
 const maxBytes = 2 ** 24;
 const maxLines = 2 ** 17;
 const maxLine = 4096;
@@ -40,8 +40,8 @@ export async function firstOf(about: Published, root: string, paths: readonly st
 }
 
 /**
- * Reads the non-empty lines of a text file. A pattern that is matched against a line should have no lazy quantifier before
- * white space, because it would take quadratic time on long white space.
+ * Reads the non-empty lines of a text file. Do not match them against a pattern with a lazy quantifier before white
+ * space: on long white space, it would take quadratic time.
  *
  * @throws `ERR_HOROBALL_DATA_READ` or `ERR_HOROBALL_DATA_LAYOUT`
  */
@@ -75,7 +75,7 @@ type Splits = Omit<Dataset, 'name' | 'ks' | 'warnings'> & Partial<Pick<Dataset, 
 /**
  * Creates the record of a published data set.
  *
- * @param read - lists the splits; `open` adds warnings
+ * @param read - lists the splits; the record's `open` calls it and adds warnings
  */
 export function published(
   about: Published,

@@ -92,9 +92,8 @@ function list(names: string[]): string {
 }
 
 /**
- * Returns a name that a collator compares in linear time and in the same order: a grapheme joiner, which collators ignore,
- * after every 30 combining marks, as in the stream-safe text format of Unicode. Sorting the marks of a longer run takes
- * quadratic time.
+ * Inserts a grapheme joiner after every 30 combining marks, as in the stream-safe text format of Unicode. Collators ignore
+ * it, but sort only the marks between two joiners; sorting the marks of a longer run would take quadratic time.
  */
 function streamSafe(name: string): string {
   return name.replace(/\p{M}{30}/gu, '$&\u034f');
@@ -113,8 +112,8 @@ export function* groupsOf(images: readonly { group: string }[]): Steps<string[]>
 }
 
 /**
- * The group of a class number. A string, because V8 hashes numbers without a seed: a file could choose numbers with equal
- * hashes, which every lookup in a map would have to scan.
+ * Returns the name of the group of a class number. It is a string because V8 hashes numbers without a seed: a file could
+ * choose numbers with equal hashes, which would make every lookup in a map slow.
  */
 export function groupOf(id: number): string {
   return `class ${id}`;

@@ -166,7 +166,7 @@ function tooFew(from: string, classes: number): Coded {
   return coded('ERR_HOROBALL_DATA_EMPTY', message);
 }
 
-/** Returns every image to render. */
+/** Returns the matched emoji, and every image to render. */
 async function planned(from: string, all: boolean): Promise<{ matched: Matched; work: Work[] }> {
   const emoji = await readUnicode((await locatePackage(from, unicodeData)).folder);
   const read = new Map<string, Drawings>();

@@ -17,7 +17,7 @@ export interface EmojiClass {
 /** Result of matching Unicode's emoji. */
 export interface Matched {
   classes: EmojiClass[];
-  /** Number of emoji for which a set repeats the drawing of an earlier emoji, such as student and man student. */
+  /** Number of emoji omitted because a set draws them like an earlier emoji, for example man student like student. */
   duplicates: number;
   /** Number of emoji that not every set contains, mostly flags. */
   incomplete: number;
@@ -49,7 +49,7 @@ export function matchClasses(
 
 /**
  * Returns the drawings of another set for existing classes.
- * @param related - the drawings of the set whose code points are used, if `set` has no code points
+ * @param related - the drawings of the set that provides the code points, if `set` has none
  */
 export function matchExtra(
   classes: readonly EmojiClass[],

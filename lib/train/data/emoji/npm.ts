@@ -36,7 +36,7 @@ export async function fetchPackages(
   throw coded('ERR_HOROBALL_DOWNLOAD', `[data emoji] packages: ${message}, ${offlineAdvice}.`);
 }
 
-/** Returns the folder of a package. `root` is a project or its node_modules. */
+/** Returns the folder and the version of an installed package. `root` is the folder of a project or its node_modules. */
 export async function locatePackage(
   root: string,
   { name }: Pinned,

@@ -118,7 +118,7 @@ export async function readDrawings(folder: string): Promise<Drawings> {
   return { named, codepoints: new Map(codepoints) };
 }
 
-/** Returns the drawing of an alias, with its flips and rotations added to the original's. */
+/** Returns the drawing of an alias: the original with the changes of the alias, and with the flips and rotations of both. */
 function altered(original: Drawing, change: Partial<Drawing>): Drawing {
   return {
     ...original,
