@@ -14,7 +14,7 @@ export interface CostOptions {
   imagesPerSecond: number;
   /** Bytes per second that a rank can send and receive at the same time. */
   bandwidth: number;
-  /** On CPUs, the ranks divide the loss; on CUDA devices, every rank computes the whole loss. Default `cpu`. */
+  /** Device of the ranks; default `cpu`. On CPUs, the ranks divide the loss; on CUDA devices, each computes all of it. */
   device?: 'cpu' | 'cuda';
 }
 
@@ -76,7 +76,7 @@ export function costOf(options: CostOptions): Cost {
   const gradientBytes = 2 * share * parameters * 4;
   const computeSeconds = batch / ranks / imagesPerSecond;
   const [gather, reduce] = [embeddingBytes / bandwidth, gradientBytes / bandwidth];
-  // The backward pass is about two thirds of a step; only communication beyond that adds to the step.
+  // The all-reduce overlaps with the backward pass, about two thirds of a step; only the excess adds to the step.
   const bestSeconds = computeSeconds + gather + Math.max(0, reduce - (2 / 3) * computeSeconds);
   const serialSeconds = computeSeconds + gather + reduce;
   return {

@@ -42,7 +42,10 @@ export function placeOf(env: Environment): Place | null {
 }
 
 const torch = { rank: 'RANK', size: 'WORLD_SIZE', local: 'LOCAL_RANK' };
-/** Only srun sets these. In the batch script itself, they are absent, although SLURM_NTASKS is set. */
+/**
+ * The group size is read from SLURM_STEP_NUM_TASKS, which only srun sets. SLURM_NTASKS is also set in the batch script,
+ * which is a single process.
+ */
 const slurm = { rank: 'SLURM_PROCID', size: 'SLURM_STEP_NUM_TASKS', local: 'SLURM_LOCALID' };
 
 /** Derives a port from the job id, below the range that systems use for outgoing connections. */

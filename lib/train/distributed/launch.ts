@@ -69,7 +69,7 @@ class Launcher {
     return this.#signal !== null;
   }
 
-  /** Returns the folder of the run, if it has started. */
+  /** Returns the run folder to resume after a restart; null if no configuration has been saved there yet. */
   resumable(): string | null {
     return this.#folder !== null && existsSync(join(this.#folder, 'config.json')) ? this.#folder : null;
   }
