@@ -38,7 +38,7 @@ export interface RowNumbers {
   readonly parameter: number;
 }
 
-/** The cones of a class tree: operations, the ball's c, and the distance of the deepest images from the origin. */
+/** Arguments of the cone losses: operations, the ball's c, and the target distance of the deepest images from the origin. */
 export interface ConeNumbers {
   aperture: RowNumbers;
   angle: RowNumbers;

@@ -13,7 +13,10 @@ import type {
 } from './addon-types.ts';
 import type { LossValues, NativeAdamWOptions, Parameter, TorchMemory } from './types.ts';
 
-/** train.node. Calls that return no promise are queued; their errors reject the next promise of the training thread. */
+/**
+ * The native addon, train.node. Calls that return no promise are queued; if one fails, the next promise of the training
+ * thread rejects with its error.
+ */
 export interface TrainAddon {
   readonly builtVersion: string;
   readonly version: string;

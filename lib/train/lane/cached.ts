@@ -58,7 +58,7 @@ export class CachedEmbeddings extends Leaves {
   }
 
   /**
-   * Call after the loss's `backward`: embeds again and accumulates the parameters' gradients.
+   * Embeds each chunk again and accumulates the parameters' gradients. Call it after the loss's `backward`.
    * @param beforeLast - called just before the backward pass of the last chunk is queued; that pass completes the gradients
    */
   backward(beforeLast: () => void = () => {}): void {
@@ -70,7 +70,7 @@ export class CachedEmbeddings extends Leaves {
   }
 }
 
-/** Gradient caching for a training run: asynchronous callbacks between the chunks can stop the run. */
+/** Like {@link CachedEmbeddings}, but awaits callbacks between the chunks, so that a training run can stop there. */
 export class SteppedEmbeddings extends Leaves {
   readonly #chunks: Chunks;
 

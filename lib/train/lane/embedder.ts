@@ -152,12 +152,12 @@ export class Embedder extends Resource<'Embedder'> {
     return Embedder.#checked(this).config.head === 'hypmix';
   }
 
-  /** `config.c`, until changed by `setCurvature`; the ball's curvature is -c. */
+  /** The current c: `config.c`, or the value of the last `setCurvature`. The ball's curvature is -c. */
   get c(): number {
     return Embedder.#checked(this).#c;
   }
 
-  /** Throws a coded error if the private fields are missing, as in an object that only has the prototype. */
+  /** Returns `embedder`; throws a coded error if it has no private fields because it only inherits from the prototype. */
   static #checked(embedder: Embedder): Embedder {
     if (#c in embedder) return embedder;
     throw typeError('embedder', 'this', 'an Embedder that horoball created', embedder);
@@ -182,8 +182,8 @@ export class Embedder extends Resource<'Embedder'> {
   }
 
   /**
-   * The gradient with respect to c through the ball points, accumulated over backward passes since `setCurvature`. The
-   * loss's own `gradParams.c` must be added; for a tied head, the result is 0 and `gradParams.c` is the total.
+   * Returns the gradient with respect to c through the ball points, accumulated over backward passes since `setCurvature`.
+   * Add the loss's own `gradParams.c` to get the total; for a tied head, the result is 0 and `gradParams.c` is the total.
    */
   curvatureGradient(options: WaitOptions = {}): Promise<number> {
     return waitFor('embedder.curvatureGradient', options, (cancel) =>
@@ -281,7 +281,10 @@ export class Embedder extends Resource<'Embedder'> {
   }
 }
 
-/** Returns the operations of the head, by their index in the core. Without clipping, the clip radius is infinite. */
+/**
+ * Returns the row-wise operations of the head, as indices and parameters for the core. The first one clips; if
+ * `clipR` is null, its radius is infinite.
+ */
 function operationsOf({ clipR }: EmbedderConfig): EmbedderNumbers['toBall'] {
   return headCards().map((card, index) => ({
     index: rowCards().indexOf(card),

@@ -60,7 +60,7 @@ export interface RankGroup {
    * @param counts - the number of rows of each rank
    */
   gatherRows(tensor: Tensor, counts: readonly number[]): Tensor;
-  /** The values of all ranks, in rank order, with unchanged bits. */
+  /** Returns the values of all ranks on every rank, in rank order, with unchanged bits. */
   gatherValues(values: Float32Array): Promise<Float32Array>;
   /** Returns the text of rank 0 on every rank. */
   share(text: string): Promise<string>;
@@ -270,7 +270,7 @@ export class GradientSum extends Resource<'GradientSum'> {
     native().armGradientSum(this.handle);
   }
 
-  /** Queues a wait for the sums. */
+  /** Queues a wait until the gradients are summed over all ranks. */
   finish(): void {
     native().finishGradientSum(this.handle);
   }

@@ -29,7 +29,7 @@ import { Proxies } from './proxies.ts';
 import { Resource, type Tensor } from './tensor.ts';
 import type { HybridLossOptions, LossValues, WaitOptions } from './types.ts';
 
-/** The geometries that support `hardness`. */
+/** The geometries that support `hardness`: those whose logit has no distance. */
 const withoutDistance = geometries.filter((name) => !geometryTerms[name].distance);
 
 /** Options of one call of `apply`; they override the options of the same name in `HybridLoss`. */
@@ -168,7 +168,7 @@ function hardnessOf(
   return { hardness: value, beta: value };
 }
 
-/** The index of each row's proxy; null for a loss without proxies. */
+/** Returns the index of each row's proxy; null for a loss without proxies. */
 function classesOf(
   operation: string,
   loss: BatchLoss,

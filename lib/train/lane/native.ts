@@ -198,7 +198,7 @@ export function cancelOf(operation: string, signal: AbortSignal | undefined): Ca
   return flag;
 }
 
-/** @internal Waits for the work started by `start`; rejects with the signal's reason if it was canceled. */
+/** @internal Calls `start` and awaits its result; rejects with the signal's reason if an abort canceled the work. */
 export async function waitFor<T>(
   operation: string,
   options: WaitOptions,

@@ -28,8 +28,8 @@ export interface GroupOptions {
 }
 
 /**
- * Learning rates and weight decays for `AdamW`, by parameter name and shape. The learning rate factor of a layer is
- * `layerDecay ** (layers after it)`.
+ * Returns a function for the option `groups` of `AdamW`, which gives the learning rate factor and weight decay of a
+ * parameter by its name and shape. The factor of a layer is `layerDecay ** (layers after it)`.
  * @example
  * const groups = groupsOf({ weightDecay: 0.05, decayed: 'matrices', layerDecay: 0.75, depth: 12 });
  * new AdamW(embedder, { lr: 3e-4, groups });

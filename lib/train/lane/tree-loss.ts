@@ -9,7 +9,7 @@ import { Tensor } from './tensor.ts';
 
 /** The values of the losses on a class tree, before weighting. */
 export interface TreeValues {
-  /** Mean over the levels of the batch; 0 if it has no levels. */
+  /** Mean loss over the levels of the {@link BatchTree}; 0 if it has no levels. */
   levels?: number;
   cones?: number;
   radius?: number;
@@ -23,7 +23,7 @@ export interface TreeLossOptions {
   temperature: number;
   /** Constant K of the half-aperture of the cones. */
   k: number;
-  /** Distance of the deepest images from the origin. */
+  /** Distance from the origin at which the `radius` term is 0 for images of the deepest classes. */
   reach: number;
 }
 
@@ -61,7 +61,8 @@ export class TreeTerms implements Disposable {
  *   `tauE` and `tauH` of `HybridLoss` times `temperature ** height`, so that larger groups are pulled together less tightly.
  * - `cones`: `max(0, exteriorAngle(a, x) - halfAperture(a))`, averaged over images x and their ancestors a (MERU, Desai
  *   et al. 2023, arXiv 2304.09172; HyCoCLIP, Pal et al. 2024, arXiv 2410.06912).
- * - `radius`: the mean squared difference between `dist0 / reach` and the relative depth, over images and ancestors.
+ * - `radius`: the mean squared difference between d / `reach`, where d is the distance from the origin, and the relative
+ *   depth, over images and ancestors.
  *
  * An ancestor is the hyperbolic midpoint of its images in the batch. A learned prototype would only be updated by batches
  * with its images, and would not carry over to the classes of the test split. A midpoint needs no
@@ -90,7 +91,7 @@ export class TreeLoss {
     };
   }
 
-  /** Queues the terms of a batch, and adds them, times `scale`, to the objective of `backward`. */
+  /** Queues the terms of a batch, and adds them, times `scale` and their weights, to the objective of `backward`. */
   addTo(objective: LossHandle, inputs: LossInputs, tree: BatchTree, scale: number): TreeTerms {
     const { levels, cones, radius } = this.#weights;
     const perLevel = levels === undefined ? null : tree.levels.map((level) => this.#level(inputs, level));

@@ -132,7 +132,7 @@ export interface HybridLossOptions {
   base?: number;
 }
 
-/** The loss, and statistics of the cross-view logits, as the published code logs them. */
+/** The loss, and statistics of the cross-view logits (between different views), as the published code logs them. */
 export interface LossValues {
   loss: number;
   /** Smallest, mean and largest logit of each pair of views, averaged over the pairs. */
