@@ -18,7 +18,7 @@ const describers: Record<string, Describe> = {
   'color and gradient histograms': colorsAndGradients,
 };
 
-/** The features of a split for one baseline, which are compared by Euclidean distance. */
+/** The features of a split for one baseline. They are compared by Euclidean distance. */
 export interface BaselineFeatures {
   name: string;
   /** One row per readable image. */

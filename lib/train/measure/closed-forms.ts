@@ -8,7 +8,7 @@ import type { RunConfig } from '../options/options.ts';
  * vector).
  */
 export interface Setting {
-  /** The terms of the geometry's logit. */
+  /** The geometry's entry in `geometryTerms`. */
   terms: { inner: boolean; distance: boolean; weighted: boolean; curved: boolean; slope: number };
   tauE: number;
   tauH: number;
@@ -38,7 +38,10 @@ export interface Curve {
   logit: number;
   /** dS/dcos of the logit S; its reciprocal is the effective temperature. */
   slope: number;
-  /** |dS/dtheta|: the norm of the gradient with respect to a unit vector, before weighting by the probability. */
+  /**
+   * |dS/dtheta| for the angle theta of the pair: the norm of the gradient with respect to one of its unit vectors, before
+   * weighting by the probability.
+   */
   pull: number;
 }
 

@@ -58,9 +58,9 @@ export interface Embedded {
 }
 
 /**
- * The fused score of the two outputs: cosine / tauE - lambda d / tauH. For a tied head (both outputs are functions of
- * the same unit vector), the distance decreases monotonically with the cosine, so the score ranks like the cosine and
- * needs no separate search.
+ * The parameters of the fused score of the two outputs: cosine / tauE - lambda d / tauH. For a tied head (both outputs are
+ * functions of the same unit vector), the distance decreases monotonically with the cosine, so the score ranks like the
+ * cosine and needs no separate search.
  */
 export type Fusion = Pick<FusedOptions, 'tauE' | 'tauH' | 'lambda'> & { tied: boolean };
 
@@ -161,8 +161,8 @@ export async function embedPart(
 }
 
 /**
- * Gathers the rows of all ranks, in the order of the images. Groups copy the bits of values, so labels and indices are sent
- * as if they were float32; as numbers, they would be rounded above 2^24.
+ * Gathers the rows of all ranks, in the order of the images. Labels and indices are sent as float32 values with the same
+ * bits, which `gatherValues` copies; converted to float32, they would be rounded above 2^24.
  */
 export async function gathered(
   embedded: Embedded,
@@ -220,7 +220,7 @@ export async function averaged(
   return { ...evaluation, spaces: mapped(evaluation.spaces, () => sums[next++]! / total) };
 }
 
-/** Replaces every number of the results with `replace(number)`, always in the same order. */
+/** Returns the results with every number replaced by `replace(number)`, which is called in a fixed order. */
 function mapped(
   { hyperbolic, cosine, body, fused }: Evaluation['spaces'],
   replace: (value: number) => number,

@@ -104,7 +104,7 @@ async function nearestOf(
   return { nearestLca: rounded(sum / queries.length), recall };
 }
 
-/** Compares rankings of a sample by distance with rankings by LCA height, averaged over anchors. */
+/** Measures how well rankings by distance agree with rankings by LCA height, averaged over the anchors of a sample. */
 async function rankingsOf(
   all: Matrix<Float32Array>,
   labels: Int32Array,
@@ -168,7 +168,7 @@ export function normalizedGain(ranked: readonly number[], root: number): number 
   return total(gains) / total(gains.toSorted((a, b) => b - a));
 }
 
-/** Ranks from 1; equal values share the mean of their ranks. */
+/** Returns the rank of each value, from 1; equal values share the mean of their ranks. */
 export function midranks(values: readonly number[]): number[] {
   const order = values.map((_, i) => i).sort((a, b) => values[a]! - values[b]!);
   const ranks = new Array<number>(values.length);

@@ -87,7 +87,10 @@ export function emptyRecall(ks: readonly number[], levels: number = 0): Recall {
   return { at, rPrecision: 0, mapAtR: 0, strict: Array<number>(levels).fill(0) };
 }
 
-/** Converts the metrics of a search. `limited` has each k of `ks`, limited to the size of the gallery. */
+/**
+ * Converts the metrics of a search to a `Recall`. The search used `limited`, which has each k of `ks` limited to the size of
+ * the gallery.
+ */
 export function recallFrom(
   { recall, rPrecision, mapAtR }: RetrievalMetrics,
   ks: readonly number[],

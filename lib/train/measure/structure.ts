@@ -27,7 +27,7 @@ export async function spreadOf(embedded: Embedded): Promise<Spread> {
 }
 
 /**
- * Averages over all pairs within classes, because a sample of rows could contain no such pairs if there are many classes.
+ * Averages the squared distances of all pairs within classes; a sample of rows could contain no such pairs.
  * This is cheap: the squared distances between n rows sum to n times the sum of squared distances from their mean.
  */
 export async function alignmentOf({ euclidean, labels, width }: Embedded): Promise<number> {
@@ -49,7 +49,7 @@ export async function alignmentOf({ euclidean, labels, width }: Embedded): Promi
   return rounded(within / pairs);
 }
 
-/** Averages over the pairs of a sample of rows. */
+/** Estimates the uniformity from all pairs of a sample of rows; see {@link spreadOf}. */
 async function uniformityOf({ euclidean, labels, width }: Embedded): Promise<number> {
   const rows = evenly(labels.length, maxRows);
   const count = rows.length;
@@ -195,7 +195,8 @@ export function evenly(count: number, most: number): number[] {
 }
 
 /**
- * Mean, minimum and maximum; minimum and maximum ignore NaN. Uses a loop, because Math.min(...values) overflows the stack.
+ * Returns the mean, minimum and maximum; minimum and maximum ignore NaN. Uses a loop, because `Math.min(...values)` overflows
+ * the stack for many values.
  */
 export function summary(values: Iterable<number>): { mean: number; min: number; max: number } {
   let [sum, count, min, max] = [0, 0, Number.NaN, Number.NaN];

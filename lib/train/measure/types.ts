@@ -67,14 +67,20 @@ export interface NegativeProfile {
   /** Share of q on the hardest 1% and 10% of the negatives by cosine (their number is rounded up). */
   hardest1: number;
   hardest10: number;
-  /** Share of q on negatives with the anchor's view index. Such a negative occurs in views - 1 ordered pairs of views. */
+  /**
+   * Share of q on negatives with the anchor's view index. Such a negative occurs in views - 1 ordered pairs of views, any
+   * other in one.
+   */
   sameView: number;
   /**
    * 1 - p, where p is the probability of the positive, averaged over the pairs of views. The total weight of the negatives
    * is proportional to it.
    */
   missed: number;
-  /** Share of q on the hardest 1, 2, 3, 4, 5, 7, ... negatives, separately for the anchor's view index and all others. */
+  /**
+   * For the hardest 1, 2, 3, 4, 5, 7, ... negatives: their number, and the shares of q on those with the anchor's view index
+   * and on the others.
+   */
   byRank: { hardest: number[]; sameView: number[]; crossView: number[] };
   /**
    * In equal bins of the cosine from -1 to 1: share of the negatives, of q, and of the gradient norm (null for an untied
@@ -129,7 +135,7 @@ export interface Snapshot {
     /** x and y of each point in the unit disk (coordinates times sqrt c). */
     points: number[];
     labels: number[];
-    /** Fraction of the tangent vectors' variance along the two directions. */
+    /** Fraction of the tangent vectors' variance along each of the two axes. */
     explained: [number, number];
   };
   gallery: { query: Thumbnail; nearest: (Thumbnail & { distance: number })[] }[];
