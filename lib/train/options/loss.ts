@@ -25,7 +25,7 @@ const { alpha, margin, base } = similarityNumbersOf('proxy-anchor');
 /** Metadata of options that only Proxy-Anchor has. */
 const ofProxyAnchor = { losses: lossesWith('oneScale') } as const;
 
-/** Metadata of options that scale the terms of the logits. */
+/** Metadata of the options that scale the logits: `eval` accepts them, and the table of a study always shows them. */
 const evaluated = { commands: ['eval'], studyColumn: true } as const;
 
 /** The contrastive loss. */
@@ -123,7 +123,7 @@ export class LossRunOptions {
     default: margin,
     ...ofProxyAnchor,
   });
-  /** The logit at the center of the margin. */
+  /** Logit at the center of the margin of the Proxy-Anchor loss. */
   readonly base: RunOption<number> = loss(real, {
     help: 'logit at the center of the margin of proxy-anchor; use a negative value if the logit is a negative distance',
     default: base,

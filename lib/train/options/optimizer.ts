@@ -65,7 +65,7 @@ export class OptimizerOptions {
     default: 0.01,
     published: 'behavior',
   });
-  /** Parameters with weight decay: `all`, as published, or `matrices`, without biases, norms, tokens and position embeddings. */
+  /** Parameters with weight decay: `all`, as published; `matrices`: no biases, norms, tokens or position embeddings. */
   readonly decayed: RunOption<GroupOptions['decayed']> = optimizer(oneOf(decayedParts), {
     help: "parameters with weight decay; 'matrices' excludes biases, norms, tokens and position embeddings",
     default: 'all',

@@ -86,8 +86,8 @@ function shorthands(given: Readonly<Record<string, unknown>>): Record<string, un
 
 /**
  * Overrides options. A shorthand in `overrides` also replaces the options of `base` that it sets. If `overrides`
- * contains `ep`, the `eval_ep` of `base` changes: a list of only the last epoch, as in published commands, becomes the new
- * last epoch; any other value becomes the default.
+ * contains `ep`, the `eval_ep` of `base` is dropped, except that a list of only the last epoch, as in published commands,
+ * becomes a list of only the new last epoch.
  */
 export function overrideOptions(
   base: Readonly<Record<string, unknown>>,
@@ -125,7 +125,7 @@ export function learnableNames({ learn }: RunConfig): Learnable[] {
   return (learn === null ? [] : learn.split(',').map((name) => name.trim())) as Learnable[];
 }
 
-/** The smallest c. Below it, and above its reciprocal, products of c and a squared norm are not normal float32 numbers. */
+/** Minimum of c; the maximum is its reciprocal. Beyond, c times a squared norm may underflow or overflow in float32. */
 const leastC = 1e-36;
 
 /** Throws for an option that conflicts with others. */

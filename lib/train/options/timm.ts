@@ -1,6 +1,6 @@
 import { type OptionName, optionNames, optionOf } from './options.ts';
 
-/** Options of timm's train.py that have another name or no counterpart. */
+/** Advice on options of timm's train.py that have another name here, or no counterpart. */
 export interface TimmOption {
   /** Names without dashes, with `_`. */
   readonly names: readonly string[];
@@ -58,10 +58,10 @@ export const timmOptions: readonly TimmOption[] = [
 ];
 
 /**
- * Returns one or two sentences on an option of another tool; null if the name is not known.
+ * Returns advice on an option of timm's train.py, in one or two sentences; null if there is none.
  *
  * @param given - the name, with or without dashes
- * @param accepts - returns whether an option can be given instead; if not, the answer is null
+ * @param accepts - whether the command has an option; advice requires the counterpart or, if none exists, `bs`
  */
 export function timmAdvice(given: string, accepts: (name: OptionName) => boolean): string | null {
   const name = plainName(given);
