@@ -52,7 +52,7 @@ for (const svg of root.querySelectorAll('svg[data-chart]')) {
     view = { left, right, top: top - space, bottom: bottom + space };
     draw();
   };
-  // A live page replaces charts while they are viewed, so the range is stored in data values, which do not change.
+  // A live page redraws charts while they are viewed, so the zoomed range is stored in x values instead of pixels.
   const title = svg.getAttribute('aria-label');
   const kept = zooms.get(title);
   const toPixels = (value) => box.left + (value - domain.x[0]) / (domain.x[1] - domain.x[0]) * across;

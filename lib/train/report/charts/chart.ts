@@ -50,7 +50,7 @@ function isMeasured({ x, y }: Series): boolean {
   return x.some((value, i) => isDrawable(value) && isDrawable(y[i]));
 }
 
-/** Draws a line chart as one SVG element; chart-script.ts reads `data-chart`. */
+/** Returns a figure with a line chart, or with a note if nothing was measured; chart-script.ts reads its `data-chart`. */
 export function lineChart(options: ChartOptions): Html {
   if (options.series.some(isMeasured)) return drawnChart(options);
   return html`<figure class="chart"><figcaption>${options.title}</figcaption><p class="note">Not measured.</p></figure>`;
@@ -167,7 +167,7 @@ export function ticks([low, high]: readonly [number, number], count = 5, apart =
   const step = Math.max(apart, power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10));
   const first = Math.ceil(low / step - 1e-9);
   const found: number[] = [];
-  // The loop is bounded by a count, because beyond 2^53 steps, adding a step does not change the number.
+  // The count is bounded, because the loop would not end for a `first` above 2^53, to which adding 1 has no effect.
   for (let i = 0; i <= 2 * count && (first + i) * step <= high + 1e-9 * step; i++) {
     found.push(Number(((first + i) * step).toPrecision(12)));
   }
@@ -226,7 +226,7 @@ function path(xs: readonly number[], ys: readonly number[], x: Scale, y: Scale):
   return pieces.join('');
 }
 
-/** Returns the points between two gaps, which need a dot because no line passes through them. */
+/** Returns the indices of points between two gaps; they need a dot, because no line passes through them. */
 function lonePoints({ y }: Series): number[] {
   return [...y.keys()].filter((i) => isDrawable(y[i]) && !isDrawable(y[i - 1]) && !isDrawable(y[i + 1]));
 }

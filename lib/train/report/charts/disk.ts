@@ -51,8 +51,8 @@ function magnification(points: readonly number[]): number {
 }
 
 /**
- * A circle at distance d from the origin has Euclidean radius tanh(sqrt c d / 2) in the unit disk. The circles are drawn
- * under the points, the distance labels over them; labels that do not fit are omitted.
+ * Returns circles, to be drawn under the points, and their distance labels, to be drawn over them; labels that do not
+ * fit are omitted. A circle at distance d from the origin has Euclidean radius tanh(sqrt(c) d / 2) in the unit disk.
  */
 function rings(c: number, zoom: number): { circles: Part; distances: Part } {
   const radiusAt = (distance: number): number => zoom * Math.tanh((Math.sqrt(c) * distance) / 2);

@@ -14,8 +14,9 @@ ${thumbnail(query, snapshot, 'query')}${nearest.map((one) =>
 }
 
 /**
+ * Returns an image with a caption; the tooltip has the name of its class, and `kind` in words.
  * @param note - caption
- * @param framed - whether to mark the image as missing from some of the compared rows
+ * @param framed - whether to mark the image, because some of the compared rows do not contain it
  */
 export function thumbnail(
   { label, thumbnail }: Thumbnail,

@@ -44,7 +44,7 @@ export function trainingCharts(records: readonly RunRecord[]): Html {
   return html`${geometryNote(records)}${zoomHint}<div class="charts">${charts}</div>`;
 }
 
-/** Groups lines by space, so that runs are compared in the same space; runs without an evaluation come last. */
+/** Returns a table of final recall, grouped by space, so that runs are compared in the same space. */
 function recallSection(records: readonly RunRecord[]): Html {
   const lines = (Object.keys(spaceNames) as Space[]).flatMap((space) =>
     records.flatMap((record) => {
@@ -116,7 +116,7 @@ function disks(records: readonly RunRecord[]): Part {
   )}</div></section>`;
 }
 
-/** Compares the losses of the runs, each evaluated on the embeddings of its own run. */
+/** Returns a table of how the loss of each run weights the negatives in a batch of that run's test embeddings. */
 function negativesComparison(records: readonly RunRecord[]): Part {
   const rows = records.flatMap(({ name, snapshot }) => {
     const trained = snapshot?.negatives?.profiles.find(

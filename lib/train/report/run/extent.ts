@@ -40,7 +40,7 @@ export function trainedFurtherText({ rows }: RunRecord): string | null {
   return `These results are from step ${last.step}; training continued to step ${taken}.`;
 }
 
-/** Describes the best evaluation under the distance that the run trains; null if it is the last one. */
+/** Describes the evaluation with the highest Recall@1, in the space of {@link trainedSpace}; null if it is the last. */
 export function bestEvaluationText({ config, rows }: RunRecord): string | null {
   const space = trainedSpace(config.geometry);
   const name = { cosine: 'cosine', hyperbolic: 'hyperbolic distance' }[space];
@@ -62,7 +62,7 @@ export function notEvaluatedText(record: RunRecord): string | null {
   if (due.length === 0) return `Not evaluated: eval_ep is ${config.eval_ep}.`;
   const first = due.reduce((a, b) => Math.min(a, b));
   const passed = last !== undefined && (last.epoch > first || last.step === plannedSteps(record));
-  // Custom batches count as one endless epoch, without test images.
+  // A run on custom batches has no test images. It stays in epoch 1, but has health checks before its last step.
   const endless = last?.epoch === 1 && healthRowsOf(rows).some(({ step }) => step < last.step);
   return passed || endless
     ? 'Not evaluated.'

@@ -39,7 +39,7 @@ to compare. This is always the case for the two outputs of a unit-norm head, bec
 /** Returns the queries that are present in every run, identified by their image. */
 function sharedQueries(withSnapshot: readonly WithSnapshot[]): Query[][] {
   const [first, ...others] = withSnapshot.map(({ snapshot }) => snapshot.gallery);
-  // The first query with an image counts, and reversed entries leave it in the map.
+  // If an image occurs twice, its first query counts: a map keeps the last entry of a key, so the order is reversed.
   const byImage = others.map(
     (gallery) => new Map(gallery.toReversed().map((other) => [other.query.thumbnail, other])),
   );

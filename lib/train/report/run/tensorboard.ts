@@ -106,7 +106,7 @@ export class TensorBoard implements RunListener {
     }
   }
 
-  /** Checks the folder, which another run may have taken over while weights and data were loaded. */
+  /** Opens the event file. Throws if another run took over the folder while weights and data were loaded. */
   async #open(folder: string): Promise<EventWriter> {
     if (logOf(folder) !== this.#log) throw new Error('the run folder was moved, deleted or replaced');
     return await openWriter(folder, this.#firstStep);
@@ -164,7 +164,10 @@ function logOf(folder: string): number | null {
   return lstatSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false })?.ino ?? null;
 }
 
-/** @param firstStep - TensorBoard drops the events of earlier files from this step on */
+/**
+ * Opens a new event file; the first one of a run starts with its options.
+ * @param firstStep - first step of this session; TensorBoard ignores events of this and later steps in earlier files
+ */
 async function openWriter(folder: string, firstStep: number): Promise<EventWriter> {
   const before = (await readdir(folder)).some((name) => name.startsWith('events.out.tfevents.'));
   if (before) return await EventWriter.open(folder, { purgeStep: firstStep });

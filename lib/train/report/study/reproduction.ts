@@ -68,7 +68,7 @@ export async function writeReproduction(path: string): Promise<string | null> {
   return file;
 }
 
-/** Like `studyReport`: a failure to write the page becomes a warning and does not end the runs. */
+/** Returns a function that writes the page; a failure becomes a warning, so that the runs continue. */
 export function reproductionReport(path: string, onWarning: (text: string) => void): () => Promise<void> {
   return async () => {
     await writeReproduction(path).catch((error) => onWarning(reportFailureText(error, path)));
