@@ -36,7 +36,7 @@ export interface ArmSummary {
   heldOut: Map<number, number>;
 }
 
-/** A paired comparison of two arms, each at its best setting: recall of `more` minus recall of `less`, by seed. */
+/** A paired comparison of two arms: for each seed, the `heldOut` recall of `more` minus that of `less`. */
 export interface Comparison {
   more: string;
   less: string;
@@ -77,7 +77,10 @@ export function analyze(study: Study, k = '1'): Analysis {
   return { arms, contrasts, survival };
 }
 
-/** @param results - by the id of their cell */
+/**
+ * Summarizes an arm by Recall@k.
+ * @param results - by the id of their cell
+ */
 function summarize(
   plan: StudyPlan,
   results: ReadonlyMap<string, readonly Result[]>,

@@ -199,8 +199,8 @@ async function readFiles(path: string): Promise<Files> {
 }
 
 /**
- * Schema of the first result of each planned run. Results of other runs, or of one run for the second time, come from files
- * that were merged, and would change means and the number of remaining runs.
+ * Returns a schema that accepts only planned runs, and each only once. Other results come from merged files; they would
+ * change means and the number of remaining runs.
  */
 function resultOf({ cells, seeds }: StudyPlan): z.ZodType<Result> {
   const ids = new Set(cells.map(({ id }) => id));

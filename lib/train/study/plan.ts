@@ -47,10 +47,10 @@ export const baseline = 'euclidean' as const;
 export const chordControl = 'chordal' as const;
 /** The geometries of a study that does not list any. */
 export const defaultGeometries: readonly string[] = [baseline, subject, 'hybrid'];
-/** Name of the control that weights negatives explicitly. */
+/** Name of the control that weights the negatives of a Euclidean run by their hardness. */
 export const hardNegatives = 'hard negatives';
 const defaultStrength = 1;
-/** The cosine at which the slopes are equal; hard negatives typically have this cosine early in training. */
+/** Cosine at which `slopeMatched` has the slope of the hyperbolic logit; typical of hard negatives early in training. */
 export const matchedAt = 0.5;
 
 /** Maximum number of runs in a study, because plan, results and report are held in memory. */

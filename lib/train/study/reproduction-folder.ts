@@ -86,7 +86,7 @@ export async function openReproduction(path: string, record: ReproductionRecord)
   const other = await readRecord(path);
   if (other === null) await writeText(fileOf(path), readableJson(record));
   else checkSame(path, other, record);
-  const { grid, base, seeds } = other ?? record; // the grid and the seeds depend on the measured speed
+  const { grid, base, seeds } = other ?? record; // those of the first process, because they depend on its measured speed
   const plans = planReproduction(grid, base, seeds);
   const folders: StudyFolder[] = [];
   for (const name of studyNames) folders.push(await StudyFolder.open(join(path, name), plans[name]));

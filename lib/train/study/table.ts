@@ -1,7 +1,7 @@
 import { optionOf, optionsWhere } from '../options/options.ts';
 import { recallOfCell, type Study } from './results.ts';
 
-/** Formats a study as CSV (RFC 4180): one row per run with its settings, recall in the trained space, and duration. */
+/** Formats a study as CSV (RFC 4180): one row per run with its settings, recall as in {@link recallOfCell}, and duration. */
 export function studyCsv({ plan, results }: Study): string {
   const always = optionsWhere(({ studyColumn }) => studyColumn ?? false);
   const columns = [...new Set([...always, ...plan.varied])].filter(
