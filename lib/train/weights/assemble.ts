@@ -22,7 +22,7 @@ export function recipeOf(name: string, has: Has): Recipe | undefined {
 
 type Rule = (name: string, has: Has) => Recipe | undefined;
 
-/** A rule for a tensor that is stored under another name. */
+/** Returns a rule for a tensor that is stored under another name. */
 const renamed =
   (pattern: RegExp, other: string): Rule =>
   (name, has) => {
@@ -30,7 +30,7 @@ const renamed =
     return source !== name && has(source) ? { sources: [source], make: ([only]) => only! } : undefined;
   };
 
-/** A rule for the i-th of n equal parts of a stored tensor, along the first dimension. */
+/** Returns a rule for part i (from 0) of n equal parts of a stored tensor, along the first dimension. */
 const sliced =
   (pattern: RegExp, other: string, i: number, n: number): Rule =>
   (name, has) => {
@@ -39,7 +39,7 @@ const sliced =
     return { sources: [source], make: ([whole]) => part(whole!, i, n) };
   };
 
-/** A rule for a concatenation of stored tensors along the first dimension; a missing bias of the keys counts as 0. */
+/** Returns a rule that joins stored tensors along the first dimension; a missing bias of the keys counts as 0. */
 const joined =
   (pattern: RegExp, others: readonly string[]): Rule =>
   (name, has) => {

@@ -159,7 +159,7 @@ function versionOf(response: Response): string | null {
 
 function totalOf(response: Response, start: number): number | null {
   const length = response.headers.get('content-length');
-  // If a host encodes the response despite the request headers, fetch decodes it, so the header is not the file's length.
+  // A host may encode the response despite the request headers; fetch decodes it, so content-length is not the file size.
   return length === null || response.headers.has('content-encoding') ? null : start + Number(length);
 }
 
@@ -215,7 +215,7 @@ class Watch {
   }
 }
 
-/** The message of fetch is only 'fetch failed'; the reason is in its cause. */
+/** Returns the message of an error's cause if it has one, because the message of fetch is only 'fetch failed'. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? error.cause.message : error.message;

@@ -18,7 +18,10 @@ export function imageTower(stored: readonly string[]): readonly string[] {
 /** Pairs of a pattern and its replacement in timm's form, applied to each name in this order. */
 type Rules = readonly (readonly [pattern: RegExp, timm: string])[];
 
-/** Hugging Face's ViTModel, Dinov2Model, Dinov2WithRegistersModel, DINOv3ViTModel, CLIPVisionModel, SiglipVisionModel. */
+/**
+ * Rules for Hugging Face's ViTModel, Dinov2Model, Dinov2WithRegistersModel, DINOv3ViTModel, CLIPVisionModel and
+ * SiglipVisionModel.
+ */
 const huggingFace: Rules = [
   [/^embeddings\.(cls_token|mask_token|class_embedding|register_tokens)$/, '$1'],
   [/^embeddings\.distillation_token$/, 'dist_token'],

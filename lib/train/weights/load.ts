@@ -292,7 +292,7 @@ function asFloat32({ shape, data }: SafeTensor): NamedTensor {
   return { shape, data: data instanceof Float32Array ? data : Float32Array.from(data, Number) };
 }
 
-/** A joint matrix of queries, keys and values has three times as many elements as each part. */
+/** Maximum number of equal parts of a stored tensor: queries, keys and values. */
 const maxParts = 3;
 
 /** Checks sizes before reading, so that a file cannot cause larger allocations than the network needs. */

@@ -38,12 +38,12 @@ const headParts = /^(head|head_dist|pre_logits)\./;
 /** Parts of a vision transformer that affect its features; others, such as decoders, are not needed. */
 const backboneParts =
   /^(blocks|patch_embed|norm|norm_pre|fc_norm|attn_pool|rope|rel_pos_bias)\.|^(cls|dist|reg)_token$|^pos_embed/;
-/** Chunks of blocks (DINOv2); the second number is the index of the block over all chunks. */
+/** Matches `blocks.0.` in `blocks.0.5.` (block 5, in chunk 0), as DINOv2 names its blocks. */
 const chunkedBlock = /^blocks\.\d+\.(?=\d+\.)/;
 const maxWrappers = 4;
 /** Maximum length of a name, far above real names: dozens of patterns are matched against each name. */
 const maxName = 1000;
-/** Maximum length of all names: forty thousand names of 100 characters, of which real files have hundreds. */
+/** Maximum total length of all names: forty thousand names of 100 characters. Real files have hundreds of names. */
 const maxNames = 2 ** 22;
 
 /** The weights of a checkpoint, and the keys of the wrappers around them. */
@@ -69,8 +69,8 @@ export function findStateDict(root: PickleValue): StateDict {
 }
 
 /**
- * Searches the wrappers, then the dictionary itself. `seen` contains the dictionaries searched so far, because entries
- * may share one.
+ * Returns the weights in a dictionary: searches its wrappers, then the dictionary itself. `seen` contains the dictionaries
+ * searched so far, because entries may share one.
  */
 function unwrapped(value: PickleValue, opened: string[], seen: Set<PickleValue>): StateDict | undefined {
   if (!(value instanceof PickleDict) || opened.length > maxWrappers || seen.has(value)) return undefined;

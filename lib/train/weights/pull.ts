@@ -196,7 +196,7 @@ async function checkUnreplaced(url: URL, part: string, bytes: number): Promise<v
   throw coded('ERR_HOROBALL_DOWNLOAD', message);
 }
 
-/** Verifies a download against every known hash. */
+/** Verifies a download against every known hash, and returns the source of the first; deletes the file if one differs. */
 async function check(
   url: URL,
   part: string,
@@ -221,8 +221,8 @@ async function check(
 }
 
 /**
- * PyTorch's convention: `name-` and the first 8 or more digits of the SHA-256. Eight digits that form a date are not a
- * hash.
+ * Returns the hash in a file name, by PyTorch's convention: `name-` and the first 8 or more digits of the SHA-256. Eight
+ * digits that form a date are not a hash.
  */
 function hashInName(url: URL): string | null {
   const found = /-([0-9a-f]{8,64})\.\w+$/.exec(url.pathname)?.[1];
