@@ -33,7 +33,7 @@ export interface Change {
 const leastNoise = 0.03;
 /** Assumed relative error of a single call's time, which has no spread. */
 const unknownNoise = 0.5;
-/** Memory peaks of one program vary by a few pages, which matters for small peaks. */
+/** Allowed growth of a memory peak: 10%, but at least 1 MB, because peaks vary by a few pages. */
 const memoryNoise = 0.1;
 const memoryNoiseMB = 1;
 

@@ -14,7 +14,7 @@ export interface Growth {
   readonly peakMB: number;
 }
 
-/** Number of sizes in the fit: smaller calls spend much of their time on starting threads. */
+/** Number of largest sizes that are fitted; smaller calls spend much of their time on starting threads. */
 const fittedSizes = 3;
 
 /** Every series with at least three sizes, fitted over the largest ones. */

@@ -150,7 +150,7 @@ export function tfjsDistances(tf: Tfjs, x: Matrix, y: Matrix, c: number): Float3
   return data;
 }
 
-/** usearch's exact search by squared Euclidean distance: the gallery row at each rank. */
+/** Searches exactly with usearch, by squared Euclidean distance, and returns the gallery row at each rank. */
 export function usearchSearch(
   usearch: Usearch,
   queries: Matrix,

@@ -109,7 +109,7 @@ export async function alternate(
     if (signal?.aborted) return timedSides.map((_, i) => results[i] ?? []);
     onTurn?.({ side, round: 0, rounds: plan.rounds });
     const warm = median(await timed.sample(0));
-    // A very slow side is warm from the check of its answer. With `slowMs` 0, all sides are slow and none counts as warm.
+    // A very slow side counts as warm, because the check of its answer has already run it. With `slowMs` 0, no side does.
     const isSlow = plan.slowMs > 0 && warm >= verySlow * plan.slowMs;
     const again = warm >= plan.slowMs && !isSlow ? median(await timed.sample(0)) : warm;
     strides.push(again < plan.slowMs ? 1 : Math.floor((plan.rounds - 1) / (plan.slowRounds - 1)));

@@ -103,8 +103,8 @@ const lines: readonly Line[] = [
 ];
 
 /**
- * The ratio with the half-width of the range that covers 99 of 100 further runs; with the range itself if it contains
- * 0; only the range if it contains the target.
+ * Formats a ratio with the half-width of the range that covers 99 of 100 further runs. If that range contains the target, the
+ * text is only the range; otherwise, if it contains 0, the ratio and the range.
  */
 function ratioText({ ratio, ratioSpread, verdict }: Row): string {
   const low = ratio * (1 - ratioSpread);
@@ -213,7 +213,7 @@ function targetText(bar: string, { unit = '' }: Line): string {
   return limit === undefined ? 'none' : `${relation === '<=' ? '≤' : '≥'} ${limit}${unit}`;
 }
 
-/** The newest rows of the suite `scaling`, and where they are. */
+/** Returns the table of the newest rows of the suite `scaling`, with a link to their file. */
 function growthText(files: readonly File[]): string {
   const newest = files.find(({ results }) => growths(results).length > 0);
   if (newest === undefined) throw new Error('bench/rows has no rows of the suite scaling');

@@ -187,10 +187,10 @@ async function point(name: Name, size: number, threads: number, clock: Clock): P
   return row({ ...made, ...known }, isLargest ? lossMemory : undefined);
 }
 
-/** A slower call is made once, so its time has no spread. */
+/** A call that takes this many milliseconds or more is made only once, so its time has no spread. */
 const longMs = 2000;
 
-/** Memory of the first call; median time of up to 15 calls in half a second, but at least three if they are not slow. */
+/** Measures the memory of the first call. Times up to 15 calls in half a second, but at least three shorter than `longMs`. */
 async function measure(name: Name, size: number, threads: number, clock: Clock): Promise<Point> {
   const now = clockOf(clock);
   const run = workload(name).make(labelsOf(name, size), threads);

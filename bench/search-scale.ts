@@ -173,7 +173,7 @@ function usearchRow(
   return last;
 }
 
-/** faiss in Python, if the peers are installed. */
+/** Returns the rows of faiss, measured in Python; an empty list if the peers are not installed. */
 async function faissRows(
   set: string,
   { rows, queries }: SearchSet,

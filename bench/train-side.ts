@@ -27,7 +27,7 @@ export interface Setting {
   readonly folder: string;
 }
 
-/** Mean time per batch, over `batches` batches after the prefetched ones. */
+/** Returns a side that measures the mean time per batch, over `batches` batches after the prefetched ones. */
 export function steady(timed: TimedSide, batches: number): TimedSide {
   return {
     sample: async (budgetMs) => {

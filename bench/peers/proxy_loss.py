@@ -17,7 +17,7 @@ def metric_learning(inputs: Inputs, params: Params) -> Peer:
     if params["loss"] == "proxy-anchor":
         criterion = losses.ProxyAnchorLoss(count, width, params["margin"], params["scale"])
     else:
-        # The squared distance of unit vectors is 2 - 2 cos.
+        # The squared distance of unit vectors is 2 - 2 cos, so half the scale gives the same logits.
         criterion = losses.ProxyNCALoss(count, width, softmax_scale=params["scale"] / 2)
     criterion.proxies.data = torch.from_numpy(inputs["p"]).clone()
 

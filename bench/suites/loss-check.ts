@@ -150,7 +150,7 @@ export function within(what: string, error: number, limit: number): void {
   }
 }
 
-/** The derivative along the direction that {@link moved} draws from `seed`. */
+/** Returns the inner product of a gradient with the direction that {@link moved} draws from `seed`. */
 export function inner({ data }: Matrix, seed: number): number {
   const next = normal(seed);
   return dot(data, Float64Array.from(data, next));

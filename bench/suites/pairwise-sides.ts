@@ -91,7 +91,7 @@ export class Sides {
     };
   }
 
-  /** Distances within one set: half of the matrix product suffices, with the same result. */
+  /** Computes the distances within one set, for which half of the matrix product suffices. */
   withItself(): Checked {
     const { x } = this.#points;
     const over = { shape: `${this.#shape.name}, y = x` };
