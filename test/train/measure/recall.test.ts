@@ -67,15 +67,15 @@ test('an abort also ends strict recall', async (t) => {
 });
 
 test('strict recall in a tree with branches of different depths is aligned at the top', async (t) => {
-  // Classes 0 and 1 share a and a/b, class 2 is in a, class 3 below the root.
+  // Classes 1 and 2 are in a/b, which is in a; class 3 is directly in a; class 0 is in no group.
   const parents = [[], ['a/b', 'a'], ['a/b', 'a'], ['a']];
   const labels = Int32Array.of(0, 1, 2, 3, 3);
   const { strict } = await recallOf(rows([0, 40, 41, 43, 90]), labels, parents, {
     ks: [1],
     distance: cosine,
   });
-  // Nearest image of another class: 1 to 2, 2 to 1, both in a/b; the others are the only class of their group.
-  // Nearest image of another group: 1 and 2 to 3, 3 to 2 and 3 to 2, all in a; 0 to 1.
+  // Without the query's class, classes 1 and 2 find each other, both in a/b; 0 and 3 share no group of this level.
+  // Without the query's group, 1 and 2 find class 3, and both images of 3 find class 2, all in a; class 0 finds class 1.
   t.deepEqual(strict, [2 / 5, 4 / 5]);
   const order = [3, 0, 1, 2]; // the class with the most ancestors need not be the first
   const moved = Int32Array.from(labels, (label) => order[label]!);
