@@ -73,7 +73,7 @@ test('sides alternate in forward and reverse order, slow sides less often', asyn
   const plan = { rounds: 5, slowRounds: 3, slowMs: 100, turnMs: 1, settleMs: 0 };
   const sides = [timed('a', 1), timed('b', 2), timed('slow', 200), timed('slowest', 500)];
   const rounds = await alternate(sides, plan);
-  // The first call of the slowest side counts as a round, although it precedes the others.
+  // The warm-up call of `slowest` already counts as its first round.
   t.is(order.slice(0, 5).join(' '), 'a b slow slow slowest');
   t.is(order.slice(5).join(' '), 'a b slow b a a b slow slowest b a a b slow slowest');
   t.deepEqual(rounds[1], [2, 2, 2, 2, 2]);

@@ -15,7 +15,7 @@ test.serial('the cache is in XDG_CACHE_HOME, else in the home folder, else in th
   t.is(cacheFolder(), join('/', 'caches', 'horoball'));
   process.env['XDG_CACHE_HOME'] = '';
   t.is(cacheFolder(), join(homedir(), '.cache', 'horoball'));
-  // A user without HOME and without an entry in the user database.
+  // Simulates a user without HOME and without an entry in the user database.
   Object.assign(os, {
     homedir: () => {
       throw new Error('uv_os_homedir returned ENOENT');

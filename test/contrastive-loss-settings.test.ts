@@ -26,7 +26,7 @@ const similarities: readonly SimilarityNumbers[] = [
   { alpha: 0.5, beta: 1, base: -1, margin: 0 },
   { alpha: 2, beta: 7, base: 0.3, margin: 1 },
 ];
-/** Unordered classes of different sizes; a large class, a pair and single rows; pairs and a single row. */
+/** Labels: unordered classes of different sizes; one large class, a pair and single rows; pairs and one single row. */
 const labelings: Readonly<Record<string, readonly number[]>> = {
   ragged: Array.from({ length: rows }, (_, i) => ((i * i * 7) % 11) % 6),
   'one large': Array.from({ length: rows }, (_, i) => (i < 9 ? 0 : i < 11 ? 1 : i)),

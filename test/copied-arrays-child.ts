@@ -1,5 +1,5 @@
-// Runs asynchronous calls in a core that cannot keep the memory of arrays alive, and prints what it finds as JSON. Run with
-// --expose-gc and HOROBALL_COPY_ARRAYS=1.
+// Tests asynchronous calls in a core that copies its inputs, because it cannot keep the memory of arrays alive. Prints
+// a `Found` as JSON; run with --expose-gc and HOROBALL_COPY_ARRAYS=1.
 import { isDeepStrictEqual } from 'node:util';
 import { pairwiseDistance } from '../lib/index.ts';
 import { coreCalls } from './core-calls.ts';

@@ -26,7 +26,7 @@ export interface Sizes {
   readonly side: number;
 }
 
-/** The calls. Closing disposes of the objects that they share. */
+/** Returns the calls; `close` disposes of the objects that they share. */
 export async function coreCalls({
   rows,
   side,

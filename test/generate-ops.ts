@@ -175,7 +175,7 @@ function defaults(): string {
   return [...parameters(), clip].map(({ name, start }) => `${name}: ${start}`).join(', ');
 }
 
-/** The minimum norm of unit rows, the default of the head's last card, and the guards. */
+/** Returns the source of the head's constants: the minimum norm of unit rows, the margin of the projection, the guards. */
 function headConstants(): string {
   const margin = headCards().at(-1)!.parameter!.start;
   const constants = { unitFloor: unitFloor(), margin, ...headGuards() };
@@ -327,7 +327,10 @@ interface Stated {
 /** The error bounds of a card; without `device` if no device has its kernels. */
 type CardErrors = Tolerances & { readonly device?: Tolerances };
 
-/** One row per quantity and error bound. A row names its cards, except for the row with the most cards, the 'other' ones. */
+/**
+ * Returns a table with one row per quantity and error bound. A row names its cards, except that the row with the most cards
+ * says `other`.
+ */
 function accuracyTable(part: (accuracy: CardErrors) => Tolerances | undefined): string {
   const published = metricCards().flatMap(({ name, publishedTolerance }) =>
     publishedTolerance === null ? [] : [[`${name}\` with \`compat: 'hypmix'`, publishedTolerance] as const],

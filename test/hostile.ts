@@ -104,7 +104,8 @@ export class Hostile {
   }
 
   /**
-   * Up to `most` arguments: anything, or matrices of one type followed by options, with one of them replaced.
+   * Returns up to `most` arbitrary values, or plausible arguments: sometimes a number, then matrices of one type and options.
+   * Half of the plausible lists have one argument replaced by an arbitrary value.
    */
   args(most: number): unknown[] {
     if (this.#random() < 0.4) return Array.from({ length: this.below(most + 1) }, () => this.any());
@@ -240,7 +241,7 @@ export class Hostile {
     () => Object.create(AbortSignal.prototype),
   ];
 
-  /** Getters that return `base`'s values at the first read and may return others later, or throw. */
+  /** Returns an object whose getters return `base`'s values at the first read, but may return others later, or throw. */
   changing(base: object = { data: this.reals(18), rows: 6, cols: 3 }): object {
     const out = {};
     for (const [key, value] of Object.entries(base)) {

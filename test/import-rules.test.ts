@@ -148,7 +148,7 @@ test('lib: a layer imports only the permitted layers, type-only imports included
 });
 
 test('lib: every layer imports only layers below it', (t) => {
-  // io, wasm and the core's modules share one level; their modules have no cycle.
+  // io and wasm count as core, because these layers import each other; another test finds cycles among their modules.
   const level = (layer: string): string => (layer === 'io' || layer === 'wasm' ? 'core' : layer);
   const open = new Set<string>();
   const visit = (layer: string): void => {
@@ -248,7 +248,7 @@ test('bench imports only public exports, row cards, the oracle with its errors, 
   t.deepEqual(broken, []);
 });
 
-// Evaluation spaces have the same names as some metrics, but are unrelated.
+// Comparisons of `space` and `output` are allowed: evaluation spaces have the names of some metrics, but are unrelated.
 const names = [...new Set([...metrics, ...geometries])].join('|');
 const kernels = (path: string) => /^native\/(core\.h|(bind|cpu|cuda|node|torch|wasm)\/)/.test(path);
 const library = (path: string) => path.startsWith('lib/');
@@ -263,7 +263,7 @@ const comparisons: readonly [pattern: RegExp, among: (path: string) => boolean][
   [/\b(metric|geometry)\s*(<|>|===|!==)=?\s*\d/, library],
 ];
 
-/** Declarations of exports, whose arguments `euclidean` and `hyperbolic` are matrices. */
+/** Matches declarations of exports, in which `euclidean` and `hyperbolic` are names of matrices. */
 const exportRow = /\bexports\.\w+(<[^>]*>)?\(.*?\);/gs;
 
 test('no metric or geometry is compared by name outside its card', (t) => {
@@ -306,10 +306,10 @@ test("only the row cards and their list have the head's formula", (t) => {
     filesWith(/\b(tanh|clip\w*|expmap0|project)\(|\bwhere\(/, /^native\/torch\/(head|row_map)\./),
     [],
   );
-  // Second copies of hyperbolic formulas, which tests compare with the oracle, and functions that are not hyperbolic.
+  // In lib, only these files call a hyperbolic function. Tests compare their hyperbolic formulas with the oracle.
   const hyperbolic = /\b(Math|at|torch|std)(\.|::)(a|arc)?(sinh|cosh|tanh)\(|'A?(Sinh|Cosh|Tanh)'/;
   t.deepEqual(filesWith(hyperbolic, /^lib\//), [
-    'lib/onnx/backbone.ts', // GELU, which is not hyperbolic
+    'lib/onnx/backbone.ts', // GELU, which is not hyperbolic geometry
     'lib/onnx/network.ts', // the head as an exported graph, which cannot call the core
     'lib/train/measure/closed-forms.ts', // the loss at special points, for reports
     'lib/train/measure/health.ts', // the distance at which the guards saturate

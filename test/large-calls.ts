@@ -14,7 +14,7 @@ const how = { c, threads: 1 } as const;
 const cols = 32;
 const few = 16;
 
-/** The calls; `numbers` is the size of each matrix, a power of 2. Closing disposes of what they share. */
+/** Returns calls on matrices of `numbers` elements, a power of 2. `close` disposes of the objects that they share. */
 export async function largeCalls(
   numbers: number,
 ): Promise<{ calls: CoreCall[]; close: () => Promise<void> }> {

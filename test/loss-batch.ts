@@ -54,19 +54,19 @@ export function clusters(
   return { euclidean: made(1, 0), hyperbolic: headOf(geometry, made(0.8 / Math.sqrt(c), 3), c) };
 }
 
-/** The two rows of every sample. */
+/** Returns the unit row and the point of every sample. */
 export function samplesOf({ euclidean, hyperbolic }: Record<'euclidean' | 'hyperbolic', Matrix>): Heads[] {
   const [e, h] = [table(euclidean.data, euclidean.cols), table(hyperbolic.data, hyperbolic.cols)];
   return e.map((row, i) => ({ e: row, h: h[i]! }));
 }
 
-/** All gradients, as one array each. */
+/** Returns the gradient of each matrix as one array, and then all gradients of scalar parameters as another. */
 export function gradients({ gradEuclidean, gradHyperbolic, gradParams }: LossResult): Reals[] {
   const rows = [gradEuclidean, gradHyperbolic].flatMap((each) => (each === undefined ? [] : [each.data]));
   return [...rows, Float64Array.from(Object.values(gradParams!))];
 }
 
-/** The options of a loss: the parameters of the logit, and those other parameters that the loss accepts. */
+/** Returns the options of a loss: all parameters of the logit, and of the other numbers only those that the loss accepts. */
 export function optionsOf(
   loss: ContrastiveLossName,
   { tauE, tauH, lambda, c, ...numbers }: LogitNumbers & SimilarityNumbers,

@@ -36,7 +36,7 @@ export function headOf(geometry: Geometry, inBall: Matrix, c: number): Matrix {
   return distance === null ? inBall : pointsOf(distance, inBall, c);
 }
 
-/** Returns the Riemannian norm of a gradient at x, in the space of the points. */
+/** Returns the Riemannian norm of a gradient at x; `points` names the space of x. */
 export function lengthIn(
   points: MetricCard['points'],
   x: readonly number[],

@@ -3,7 +3,7 @@
 import { writeSync } from 'node:fs';
 import { type Callable, callables } from './wrong-arguments.ts';
 
-/** Arguments that are data, not options, so they may have unknown properties; with the index of the argument. */
+/** Arguments, as the name of a call and an index, that are data instead of options and may have unknown properties. */
 const data: ReadonlySet<string> = new Set([
   'Batch.from 1',
   'ImageLoader 0',
@@ -73,7 +73,7 @@ async function probe({ name, args, call }: Callable): Promise<number> {
     other[place] = { ...value, misspelled: 1 };
     const code = await codeOf(() => call(other));
     const expected = runOptions.has(at) ? 'ERR_HOROBALL_CONFIG' : 'ERR_HOROBALL_OPTION';
-    // Other arguments are rejected before the options are read.
+    // If valid options lead to the same error, the call rejects another argument before it reads the options.
     const isRead = code === 'a result' || code !== (await codeOf(async () => call(await args())));
     if (code !== expected && isRead) say(`fault: ${at} with an unknown option: ${code}`);
     const readings = new Map<string, number>();

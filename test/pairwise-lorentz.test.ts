@@ -1,4 +1,4 @@
-// Distances on the hyperboloid, whose time coordinates cancel.
+// Tests distances on the hyperboloid, including those of points whose time coordinates nearly cancel.
 import test from 'ava';
 import { matrix, pairwiseDistance, poincareToLorentz } from '../lib/index.ts';
 import { limitsOf, pairOfRows, wide } from './metric-cases.ts';

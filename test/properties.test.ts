@@ -35,7 +35,7 @@ const { afterHugeSteps, composed, exact, innerProducts, lengths, repeated, round
 const rows = 40;
 const cols = 10;
 
-/** Random points for the grid: any direction, with each coordinate scaled by a separate factor. */
+/** A case of the grid: an element type, a curvature, and random points, each coordinate scaled by a separate factor. */
 interface Case {
   readonly type: RealsType;
   readonly c: number;

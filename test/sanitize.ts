@@ -48,7 +48,7 @@ interface Kind {
   runs(levels: readonly string[]): [tests: string[], level?: string][];
 }
 
-/** Without the measurements of time and memory: AddressSanitizer delays the release of freed memory. */
+/** Tests of the core, without those that measure time or memory: AddressSanitizer slows calls and delays freeing. */
 const all = [
   'dist/test/!(bench|event-loop|examples|guide|import-rules|memory|process|security).test.js',
   `dist/test/{${['layers', ...coreFolders].join(',')}}/*.test.js`,

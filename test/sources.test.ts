@@ -1,4 +1,4 @@
-// Facts that the sources state once: tolerances on cards, defaults on cards, the layout of the core's tables.
+// Checks that the sources state tolerances once, and that copies of defaults, limits and layouts equal the originals.
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -244,7 +244,7 @@ test('messages print commands with npx, because the package is rarely installed 
     .filter((name) => name.endsWith('.ts') && !/^(tasks|guide|examples)\//.test(name));
   const lines = async (name: string): Promise<string[]> =>
     (await read(`lib/${name}`)).split('\n').filter((line) => !/^\s*(\/\*\*|\*|\/\/)/.test(line));
-  // Help, in which examples follow a `$`, is excluded: its options and lists name commands in quotation marks.
+  // Does not match help texts: their examples follow a `$`, and their options and lists put commands in quotation marks.
   const printed = /(: |Run |Use )horoball [a-z]+ |(Run |run |with )\\?`horoball [a-z]/;
   t.regex('Resume with: horoball train --resume', printed);
   t.notRegex('Resume with: npx horoball train --resume', printed);

@@ -15,7 +15,7 @@ import { cloud, types } from './support.ts';
 const counts = [2, 3, 7];
 
 for (const type of types) {
-  // More rows than a block, but not a multiple of one.
+  // The numbers of rows exceed a block and are not multiples of its size, so the last block is partial.
   const x = cloud(type, 701, 37, 0.95, 1);
   const y = cloud(type, 503, 37, 0.95, 2);
   const cotangent = cloud(type, 701, 503, 1, 3);

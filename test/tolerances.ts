@@ -74,7 +74,7 @@ export const coreError = {
 
 /** Bounds of float32 networks, which have no card. */
 export const networkError = {
-  /** Adam's first step, relative to the learning rate: its epsilon, and rounding of a weight of about 1. */
+  /** Relative deviation of Adam's first step from the learning rate, due to its epsilon and to rounding of the weight. */
   firstStep: 1e-3,
   firstStepOfScalar: 1e-4,
   /** The loss, its gradients, and the loss after steps, with batches, chunks or ranks in another order. */
@@ -141,7 +141,7 @@ export const tiedError = {
   logit: 1e-11,
   /** Central differences of the logit. */
   slope: 1e-6,
-  /** The largest deviation of a linear approximation on a grid, and how much larger that of other lines must be. */
+  /** Relative error of the largest deviation from a line, and the fraction by which other lines must deviate more. */
   worst: 1e-3,
   otherLines: 1e-6,
 } as const;
@@ -197,7 +197,7 @@ export const peerError = {
   delta: 1e-5,
   /** Indices of neighbors, which must be equal. */
   ranking: 0,
-  /** Retrieval metrics, and those by another distance with the same ranking up to rounding. */
+  /** Retrieval metrics, by the same distance and by another one that has the same ranking up to rounding. */
   metrics: 1e-4,
   metricsOfOtherDistance: 1e-3,
 } as const;

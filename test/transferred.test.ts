@@ -59,7 +59,7 @@ test('transferring distances between two subsets rejects the promise', async (t)
 
 type Call = (...args: never[]) => unknown;
 
-/** Calls, with arguments that are new each time. */
+/** Functions of the core, each with a function that creates new arguments for it. */
 const readCalls: Readonly<Record<string, readonly [Call, () => object[]]>> = {
   mobiusAdd: [mobiusAdd.sync, () => [points(), points(), { c }]],
   mobiusAddVjp: [mobiusAdd.vjp.sync, () => [points(), points(), points(), { c, gradC: new Float64Array(1) }]],

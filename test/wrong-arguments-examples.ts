@@ -62,7 +62,7 @@ const optionsOf = (path: string) => ({
   weights: null,
 });
 
-/** An instance that is created again after a call has disposed of it or closed it. */
+/** Returns a function that creates an instance once, and again after a call has disposed of it. */
 function kept<T extends object>(make: () => Promise<T> | T): () => Promise<T> {
   let made: T | undefined;
   return async () => {

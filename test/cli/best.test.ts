@@ -20,7 +20,7 @@ test('the best checkpoint is named at the end of a run, and selects its weights'
     const all = { ...rest, freeze: 'None', ...options };
     return horoball(['train', ...Object.entries(all).map(([key, value]) => `--${key}=${value}`)]);
   };
-  // Equal evaluations: the first one counts as the best.
+  // The learning rate is so low that both evaluations are equal, and the first one counts as the best.
   const trained = await trainRun({ name: 'one', lr: 1e-12, ep: 2, eval_ep: '[1]+[2]' });
   t.is(trained.code, 0, trained.stderr);
   const run = join(root, 'runs', 'one');

@@ -16,7 +16,7 @@ test.after.always(async (t) => {
   await t.context.remove();
 });
 
-/** The tiny run, as a command line. */
+/** Returns the command line of the tiny run, with some options replaced. */
 function command(path: string, runs: string, options: Record<string, unknown> = {}): string[] {
   const { freeze: _, ...rest } = tinyRun;
   const all = { ...rest, freeze: 'None', threads: 1, path, runs, ...options };

@@ -17,7 +17,7 @@ test.after.always(async (t) => {
   await t.context.remove();
 });
 
-/** `network`: options that select the network and the images; `run`: all options of the tiny run. */
+/** Returns two command lines: `network` selects the network and the images, `run` has all options of the tiny run. */
 function options(path: string, weights: string): { network: string[]; run: string[] } {
   const { model, freeze: _, ...rest } = tinyRun;
   const written = (values: object): string[] =>

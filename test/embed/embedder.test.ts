@@ -384,7 +384,7 @@ test('transferring and dropping encoded bytes during decoding does not crash', a
     const expected = String((await embedder.embed([jpeg], { space: 'unit' })).data);
     const took = performance.now() - began;
     for (let round = 0; round < 8; round++) {
-      const bytes = new Uint8Array(new ArrayBuffer(jpeg.length)); // not in Node's buffer pool
+      const bytes = new Uint8Array(new ArrayBuffer(jpeg.length)); // outside Node's buffer pool, which cannot be transferred
       bytes.set(jpeg);
       const done = embedder.embed([bytes], { space: 'unit' }).catch(({ message }) => ({ data: message }));
       await new Promise((resolve) => setTimeout(resolve, (took * round) / 10));

@@ -19,7 +19,7 @@ interface Tensor {
   readonly dims: readonly number[];
 }
 
-/** The part of transformers.js that is used. */
+/** Types of the parts of transformers.js that the tests use. */
 interface Transformers {
   env: { localModelPath: string; allowRemoteModels: boolean; version: string };
   RawImage: new (data: Uint8Array, width: number, height: number, channels: number) => object;
@@ -36,7 +36,7 @@ interface Transformers {
   >;
 }
 
-/** The package; null if it is not installed. */
+/** Imports transformers.js; returns null if it is not installed. */
 async function load(): Promise<Transformers | null> {
   const name = '@huggingface/transformers';
   return (await import(name).catch(() => null)) as Transformers | null;

@@ -17,7 +17,7 @@ export interface FaultyCommand {
   prepare(folder: string): Promise<void>;
   /** Arguments of node. */
   args(folder: string): string[];
-  /** The files that the command leaves, without time-dependent parts; they must not depend on an earlier fault. */
+  /** Returns the files that the command leaves, without time-dependent parts; an earlier fault must not change them. */
   result(folder: string, stdout: string): Promise<unknown>;
 }
 

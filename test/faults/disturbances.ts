@@ -36,7 +36,7 @@ function killedBy(signal: NodeJS.Signals): Disturbance {
   };
 }
 
-/** Runs node in a shell script, in place of the word COMMAND. */
+/** Runs a shell script in which the word COMMAND stands for the node command. */
 function inShell(script: string, { args }: Circumstances): Promise<Ending> {
   const words = [process.execPath, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
   const child = spawn('bash', ['-c', script.replace('COMMAND', () => words)], {

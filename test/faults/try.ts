@@ -39,7 +39,7 @@ export async function prepare(shim: Shim, command: FaultyCommand): Promise<Prepa
   return { command, folder, expected, counts, tookMs, [Symbol.asyncDispose]: remove };
 }
 
-/** Up to `most` faults of each operation and error, from its first to its last call; a single one hits the middle call. */
+/** Returns up to `most` faults per operation and error, spread evenly over its calls; a single one hits the middle call. */
 export function faultsOf({ counts }: Prepared, most: number): Fault[] {
   return operations.flatMap((operation) =>
     errorsOf[operation].flatMap((error) => {
@@ -98,7 +98,7 @@ export async function tryDisturbance(
   const same = async ({ stdout }: Ending): Promise<boolean> =>
     isDeepStrictEqual(await command.result(folder, stdout), expected);
   if (!ended) {
-    // The result may differ if an unreadable image was skipped with a note, and is unknown if stdout was closed.
+    // Not compared: a result without an image that was skipped with a note, and one whose stdout was closed.
     const isNoted = /skipped .*\.jpg/.test(disturbed.stderr) || disturbed.stdout === '';
     const isSame = isNoted || (await same(disturbed));
     return { problem: isSame ? null : `success with another result: ${disturbed.stderr}`, ended };

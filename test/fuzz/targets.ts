@@ -1,4 +1,4 @@
-// Every reader of untrusted files: valid inputs, and how mutations get past checksums and compression to the parser.
+// Fuzz targets: every reader of untrusted files, with valid inputs and a way to mutate data inside compression and checksums.
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';

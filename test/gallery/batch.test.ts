@@ -38,7 +38,10 @@ function run<R>(steps: Steps<R>): { found: R; calls: number } {
   }
 }
 
-/** Searches a batch, and the same queries by lists alone. A batch that chooses the lists calls the core three times. */
+/**
+ * Searches a batch and, for the expected result `want`, the same queries by lists alone. `calls` counts the calls of the core
+ * for the batch: three if it chooses the lists.
+ */
 function both(
   queries: Matrix,
   rows: Matrix,

@@ -182,7 +182,7 @@ test('proven results are exact, for 20,000 queries at every distance scale', asy
 test('a list is not skipped because the squared distance of its center overflows', async (t) => {
   const [half, count] = [400, 40];
   const cols = 2 * half;
-  // Two clusters, in the first and in the last columns. Row 21, in the second cluster, is nearest to the origin.
+  // Two clusters: even rows in the first half of the columns, odd rows in the second. Row 21 is nearest to the origin.
   const fill = (data: Float32Array, row: number, size: number): unknown =>
     data.fill(size, row * cols + half * (row % 2), row * cols + half * (row % 2) + half);
   const sizes = [0.85e18, 0.95e18] as const;
@@ -197,7 +197,7 @@ test('a list is not skipped because the squared distance of its center overflows
   await gallery.add(matrix(data, count, cols));
   await gallery.buildIndex({ lists: 2 });
   await gallery.save(path);
-  // k-means would put row 21 into another list.
+  // Assigns lists by cluster, because k-means would put row 21 into the list of the other cluster.
   const { tensors, metadata } = await readSafetensors(path);
   const lists = { shape: [count], data: Int32Array.from({ length: count }, (_, row) => row % 2) };
   const changed = { ...Object.fromEntries(tensors), lists, centers: { shape: [2, cols], data: centers } };

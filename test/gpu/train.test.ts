@@ -175,7 +175,7 @@ gpu('errors name a full and a missing device, and later calls work', async (t) =
   const many = new Uint8Array(size.count * size.size ** 2 * 3);
   const held: Disposable[] = [];
   const fill = async (): Promise<void> => {
-    // As float32, each batch takes 1.2 GB on the device.
+    // Each batch takes 1.2 GB on the device as float32, so 200 batches do not fit.
     for (let i = 0; i < 200; ++i) {
       held.push(Batch.from(many, size, tinyViT.mean, tinyViT.std, where));
       await embedder.curvatureGradient();

@@ -1,6 +1,6 @@
 /**
- * Returns a JPEG file whose frame header a reader passes over if it takes the bytes after a marker for a length. Such a
- * reader finds another frame header, of 16 x 16 pixels, in a comment.
+ * Returns a JPEG file with a second frame header, of 16 x 16 pixels, in a comment. A reader that takes the bytes after
+ * `marker` for a length skips the real frame header and finds the other one.
  *
  * @param marker - a marker without a length, which decoders skip
  * @param jpeg - a baseline file
@@ -12,7 +12,7 @@ export function withHiddenFrame(marker: number, jpeg: Buffer): Buffer {
   const comment = Buffer.alloc(2 ** 16 + 1);
   comment.writeUInt32BE(0xfffeffff);
   const other = '\xff\xc0\0\x11\x08\0\x10\0\x10\x03\x01\x22\0\x02\x11\x01\x03\x11\x01';
-  // The length would be the next marker, 0xffc0.
+  // Such a reader takes the next marker, 0xffc0, for the length.
   comment.write(other, 4 + 0xffc0 - start.length - (end - frame), 'latin1');
   const [header, rest] = [jpeg.subarray(2, frame), jpeg.subarray(end)];
   return Buffer.concat([start, jpeg.subarray(frame, end), comment, header, rest]);

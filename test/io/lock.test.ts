@@ -344,7 +344,7 @@ test('a lock whose descriptor a program inherited is held until that program end
     try {
       process.kill(program, 'SIGKILL');
     } catch {
-      // it has ended
+      // the program has already ended
     }
   });
   holder.kill('SIGKILL');

@@ -12,13 +12,13 @@ export class MatWriter {
     this.#little = little;
   }
 
-  /** A whole file with the given variables. */
+  /** Encodes a file with the given variables. */
   file(variables: Record<string, Plain>, { compress = false }: { compress?: boolean } = {}): Buffer {
     const parts = Object.entries(variables).map(([name, value]) => this.value(value, name));
     return this.around(parts.map((part) => (compress ? this.compressed(part) : part)));
   }
 
-  /** A file header followed by any elements. */
+  /** Encodes a file that consists of a header and the given elements. */
   around(elements: Buffer[]): Buffer {
     const header = Buffer.alloc(128, ' ');
     header.write('MATLAB 5.0 MAT-file, made by a test', 'latin1');
@@ -32,7 +32,7 @@ export class MatWriter {
     return Buffer.concat([this.words(compressed, bytes.length), bytes]);
   }
 
-  /** Numbers are 1 x 1, text 1 x n, arrays 1 x n cells, arrays of records 1 x n structs. */
+  /** Encodes a value: a number as 1 x 1, text as 1 x n, an array as 1 x n cells, an array of records as 1 x n structs. */
   value(value: Plain, name = ''): Buffer {
     if (typeof value === 'number')
       return this.matrix(6, [1, 1], name, this.element(double, this.#double(value)));

@@ -9,7 +9,7 @@ const test = ava.serial;
 
 const repeat = (part: string, count: number): string => part.repeat(count);
 
-/** `_rebuild_tensor_v2` of a float32 storage '0'; all numbers are pickled as 4-byte integers. */
+/** Pickles a call of `_rebuild_tensor_v2` on the float32 storage '0', with every number as a 4-byte integer. */
 const rebuild = (elements: number, offset: number, shape: number[], strides: number[]): Uint8Array =>
   bytesOf(
     'ctorch._utils\n_rebuild_tensor_v2\n((',

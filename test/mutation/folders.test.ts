@@ -1,4 +1,4 @@
-// Every folder with clamps or checks has faults to plant, so a new folder cannot be left out by oversight.
+// Checks that mutation testing plants faults in every folder that has clamps or checks, so no new folder is forgotten.
 import { readdir, readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';

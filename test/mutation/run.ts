@@ -118,7 +118,7 @@ async function passes(name: string, part: Part): Promise<boolean> {
 
 const checked = new Set<string>();
 
-/** Runs the tests until one fails. That test must pass without the fault. */
+/** Returns whether a test fails with the fault. Throws if that test also fails without it. */
 async function isFound(mutant: Mutant, restore: () => Promise<unknown>): Promise<boolean> {
   const part = partOf(mutant);
   for (const name of mutant.tests) {

@@ -101,7 +101,7 @@ test('a folder whose export was interrupted has no config.json', async (t) => {
   t.teardown(remove);
   await exportOnnxFolder(backbone(), folder);
   await rm(join(folder, 'README.md'));
-  await mkdir(join(folder, 'README.md')); // cannot be replaced
+  await mkdir(join(folder, 'README.md')); // a folder, which a file cannot replace
   await t.throwsAsync(exportOnnxFolder(backbone(), folder));
   t.false((await readdir(folder)).includes('config.json'));
   await rmdir(join(folder, 'README.md'));
@@ -109,7 +109,7 @@ test('a folder whose export was interrupted has no config.json', async (t) => {
   t.true((await readdir(folder)).includes('config.json'));
   const before = await readFile(join(folder, 'config.json'), 'utf8');
   await rm(join(folder, 'onnx/model.onnx'));
-  await mkdir(join(folder, 'onnx/model.onnx/x'), { recursive: true }); // nothing can be replaced
+  await mkdir(join(folder, 'onnx/model.onnx/x'), { recursive: true }); // not empty, so a file cannot replace it
   await t.throwsAsync(exportOnnxFolder({ ...backbone(), resize: 20 }, folder));
   t.is(await readFile(join(folder, 'config.json'), 'utf8'), before);
 });
@@ -136,7 +136,7 @@ test('an export removes the temporary files of killed exports to the same file, 
   const named = (name: string): string => `.${name}.${crypto.randomUUID()}.tmp`;
   await leave(named('model.onnx'), 2);
   const kept = [
-    await leave(named('model.onnx'), 0.5), // the process that writes it may be running
+    await leave(named('model.onnx'), 0.5), // so recent that a running process may be writing it
     await leave(named('other.onnx'), 2),
     await leave('.model.onnx.tmp', 2),
     await leave(`${crypto.randomUUID()}.tmp`, 2),

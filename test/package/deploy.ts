@@ -34,7 +34,7 @@ const say = (text: string): boolean => process.stderr.write(`${text}\n`);
 
 async function registry(): Promise<() => void> {
   const upstream = (await run('npm', ['config', 'get', 'registry'])).stdout.trim();
-  // Some registry mirrors lack an old tag of node-fetch.
+  // Pins node-fetch, because some registry mirrors lack an old tag of it.
   const manifest = { private: true, overrides: { 'node-fetch': '2.7.0' } };
   const at = await inFolder('registry', {
     'package.json': JSON.stringify(manifest),

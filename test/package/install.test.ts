@@ -32,7 +32,7 @@ test('the tarball contains the program, the sources for setup and the documentat
   const wanted = ['CMakeLists.txt', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/lib/horoball.js'];
   wanted.push('dist/lib/index.d.ts', 'native/torch/addon.cc', 'native/cmake/FindLibTorch.cmake');
   for (const name of wanted) t.true(files.includes(name), name);
-  // `horoball bench` compares its results with the oracle; the figures in the README come from committed rows.
+  // The tarball has the files of `horoball bench` and the oracle that it uses, and the rows of the figures in the README.
   const measured =
     /^(dist\/bench\/.+\.js|dist\/test\/(oracle|oracle-ops|tolerances|vectors)\.js|bench\/peers\/[^/]+\.(py|sh|txt|json)|bench\/README\.md|bench\/rows\/[^/]+\.csv)$/;
   const strange = files.filter(
@@ -395,7 +395,7 @@ esac; done`;
   await here.remove();
 });
 
-/** Resident memory of the process in KiB, without that of Node's executable. */
+/** Code that defines `size()`, the resident memory in KiB without that of Node's executable, and its first value `before`. */
 const size = `import { readFileSync } from 'node:fs';
   const size = () => {
     let [sum, own] = [0, false];

@@ -10,7 +10,7 @@ import * as io from '../../lib/io/index.ts';
 import * as train from '../../lib/train/index.ts';
 import { root } from './unpacked.ts';
 
-/** Names that an example uses without importing them. */
+/** By module, the names that examples may use without importing them. */
 const modules: Readonly<Record<string, readonly string[]>> = {
   horoball: Object.keys(core),
   'horoball/io': Object.keys(io),

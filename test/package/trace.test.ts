@@ -48,7 +48,7 @@ const embedded = /^6 onnxruntime-node$/;
 interface Program {
   readonly text: string;
   readonly printed: RegExp;
-  /** The optional files that it uses. */
+  /** Which optional files are traced: the native core, the ONNX runtime. If undefined, the core may be traced or not. */
   readonly uses: readonly ('core' | 'runtime')[] | undefined;
 }
 

@@ -35,7 +35,7 @@ function start(maxWorkers: number): { jobs: Jobs; workers: FakeWorker[] } {
   return { jobs: new Jobs({} as WebAssembly.Module, spawn, maxWorkers), workers };
 }
 
-/** A function whose argument 1 is written. */
+/** The function at index 0, which writes to its argument 1. */
 const writesSecond = { index: 0, outputs: new Set([1]) };
 
 test('sends copies of the inputs, and fills the outputs before the promise resolves', async (t) => {
