@@ -49,7 +49,7 @@ export function matchClasses(
 
 /**
  * Returns the drawings of another set for existing classes.
- * @param related - the drawings of the set that provides the code points, if `set` has none
+ * @param related - the drawings of the set that provides the code points, if `set` does not include them
  */
 export function matchExtra(
   classes: readonly EmojiClass[],
