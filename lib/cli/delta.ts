@@ -40,7 +40,7 @@ const notes: Notes = {
   ],
 };
 
-/** Delta is defined on four points; fewer always form a tree. */
+/** Minimum number of rows: delta is defined on four points, and fewer always form a tree. */
 const fewest = 4;
 
 /** `horoball delta`: measures how tree-like features are, and suggests a value for c. */

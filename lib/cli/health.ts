@@ -1,11 +1,11 @@
 import type { HealthRow } from '../train/run/record.ts';
 
-/** Epochs can be short; one line per epoch would crowd out everything else. */
+/** Minimum time between two reports: epochs can be short, and one line per epoch would crowd out everything else. */
 const pauseMs = 10_000;
 
 /**
- * Reports changes of numerical health at the end of an epoch, at most every ten seconds. Reports immediately if a step was
- * skipped, or if the first value reaches a limit or the last one leaves it.
+ * Reports changes of numerical health at the end of an epoch, at most every ten seconds. Reports sooner if a step was
+ * skipped, or if values start or stop being at their limits.
  */
 export class HealthReporter {
   readonly #say: (text: string) => void;

@@ -101,7 +101,7 @@ function commandIn(root: Command, [first, second]: readonly string[]): Command |
   return outer?.commands.find((each) => each.name() === second) ?? outer;
 }
 
-/** Operations that several commands call. Their arguments have the names of the options. */
+/** Operations whose errors several commands report. Their arguments are named like the options of these commands. */
 const sharedOperations = ['train', 'data', 'makeEmoji'];
 
 /** Marks the argument of an error as an option if the command has it: `[train] bs: ...` becomes `[train] --bs: ...`. */

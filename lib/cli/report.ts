@@ -49,7 +49,8 @@ export function reportCommand(): Command {
       }
       const records: RunRecord[] = [];
       for (const path of paths) {
-        // One after another: thousands in parallel would need as many open files, and much memory.
+        // Runs are read one after another: reading thousands in parallel would need as many open files, and much
+        // memory.
         const record = await readRun(path);
         records.push(records.length < maxDrawn ? record : withoutDrawings(record));
       }

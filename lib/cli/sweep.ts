@@ -131,8 +131,8 @@ async function chosen(options: SweepOptions): Promise<Chosen> {
 type Axes = Readonly<Partial<Record<AxisName, Axis>>>;
 
 /**
- * Describes the number of runs: `12 runs: 2 lr x 3 t x 2 seeds`. Lists the axes if every combination is a setting, which is
- * not so with controls, random settings, or options that a geometry does not use.
+ * Describes the number of runs: `12 runs: 2 lr x 3 t x 2 seeds`. States only the number of settings if it is not the
+ * product of the axes, as with controls, random settings, or options that a geometry does not use.
  *
  * @param added - axes that were not given; the text states their default values
  */

@@ -93,7 +93,7 @@ function checkPath({ config, folder }: RunPlan, given: Readonly<Record<string, u
     checkDataPath('train', folder, config);
 }
 
-/** Starts this command `size` times. */
+/** Runs this command in `size` processes that train together, and sets the exit code. */
 async function launchRanks(size: number, options: Readonly<Record<string, unknown>>): Promise<void> {
   if (placeOf(process.env) !== null)
     throw coded(
