@@ -170,7 +170,7 @@ const constant = (step: Step | null): Choice => ({ most: () => 0, signed: false,
 /** Maximum shift in pixels. */
 const maxShift = (size: number): number => (150 / 331) * size;
 
-/** torchvision's augmentation space, in its order. */
+/** The operations from which torchvision's RandAugment chooses, in its order. */
 const choices: readonly Choice[] = [
   constant(null),
   { most: () => 0.3, signed: true, make: (m) => ['affine', 1, m, 0, 0, 1, 0] },

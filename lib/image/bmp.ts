@@ -73,7 +73,7 @@ function readHeader(bytes: Buffer, maxPixels: number): Header {
 }
 
 function readMasks(bytes: Buffer, size: number): number[] {
-  const begin = fileHeader + 40; // after a header of 40 bytes, or inside a longer one
+  const begin = fileHeader + 40; // the masks follow a header of 40 bytes, or are inside a longer one
   const count = size >= 56 ? 4 : 3;
   if (bytes.length < begin + 4 * count) throw unreadable('the file ends inside its header');
   return Array.from({ length: count }, (_, i) => bytes.readUInt32LE(begin + 4 * i));

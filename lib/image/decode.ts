@@ -70,13 +70,16 @@ async function prepare(
   checkSize(width, height, maxPixels);
   if (format === 'tiff' && orientation > 1) image.autoOrient();
   if (space === 'cmyk') image.pipelineColorspace('cmyk').toColorspace('cmyk');
-  // Only gray without alpha is clipped. For PNG, the color type decides, because sharp counts a tRNS chunk as alpha.
+  // 16-bit gray is clipped at 255 only without alpha. For PNG, the color type says whether there is alpha, because
+  // sharp counts a tRNS chunk as alpha.
   const gray16 = space === 'grey16' && (format === 'png' ? bytes[25] === 0 : channels === 1);
   if (gray16) image.toColorspace('grey16');
   return space === 'cmyk';
 }
 
-/** A TIFF file may have any number of extra channels. */
+/**
+ * Returns the layout of decoded pixels. Throws for an unsupported number of channels: a TIFF file may have any number.
+ */
 function layoutOf(channels: number, cmyk: boolean): Pixels['layout'] {
   const layout = (['gray', 'grayAlpha', 'rgb', cmyk ? 'cmyk' : 'rgba'] as const)[channels - 1];
   if (layout === undefined || (cmyk && layout !== 'cmyk'))

@@ -43,7 +43,7 @@ function withImageFile<T>(path: string, work: (file: number, size: number) => Pr
   });
 }
 
-/** Returns the format of an image's bytes. */
+/** Returns the format of an image's bytes. Throws if it is not a supported format. */
 export function requireImage(bytes: Buffer): NonNullable<ReturnType<typeof formatOf>> {
   const format = formatOf(bytes);
   if (format === undefined) {

@@ -95,7 +95,10 @@ function binaryRow({ kind, width, maxval }: Header): number {
   return width * (kind === 3 ? 3 : 1) * (maxval > 255 ? 2 : 1);
 }
 
-/** Output level of each value. As in Pillow, grays of more than 8 bits are clipped (mode I), colors are scaled. */
+/**
+ * Returns a table of the output level of each value. As in Pillow, grays of more than 8 bits are clipped (mode I), and
+ * colors are scaled.
+ */
 function levels({ kind, maxval }: Header): Uint8Array {
   const top = kind === 2 && maxval > 255 ? 65_535 : 255;
   return Uint8Array.from({ length: 65_536 }, (_, value) =>
