@@ -74,7 +74,10 @@ export function* searchBatch<T extends Reals>(
   return result;
 }
 
-/** Searches the queries at the given positions by lists or in tiles, as their sample decides. */
+/**
+ * Searches a sample of the queries in lists, and the others too if at least half of the sample's results are proven.
+ * Searches queries that are still unproven in tiles if there are many, and the rest in all lists.
+ */
 function* decided<T extends Reals>(search: Search<T>, at: Int32Array): Steps<void> {
   const step = Math.floor(at.length / sampled) || 1;
   const sample = at.filter((_, i) => i % step === 0);
@@ -193,7 +196,7 @@ function* ranked<T extends Reals>(
   candidates.forEach((list, owner) => {
     for (const row of list) if (!owners.has(row)) owners.set(row, owner);
   });
-  // Ascending, so that ties go to the lower row.
+  // Sorted in ascending order, so that ties go to the lower row.
   const union = Int32Array.from(owners.keys()).sort();
   const places = new Map(Array.from(union, (row, place) => [row, place]));
   const lists = union.map((row) => owners.get(row)!);
@@ -220,7 +223,7 @@ function* gathered<T extends Reals>(
   return { queries: yield* gatherRows(operation, 'queries', queries, at), exclude };
 }
 
-/** Copies proven results to the result of the search. */
+/** Copies proven neighbors to the result of the search; `at` contains the positions of their queries. */
 function* keepProven<T extends Reals>(
   { options: { k }, result }: Search<T>,
   at: Int32Array,

@@ -51,7 +51,7 @@ function slice<T extends Reals>({ data, cols }: Matrix<T>, begin: number, end: n
   return { data: data.subarray(begin * cols, end * cols) as T, rows: end - begin, cols };
 }
 
-/** Row numbers relative to `begin`; -1 for rows outside `begin` to `end`. */
+/** Returns the row numbers relative to `begin`; -1 for rows outside the range from `begin` to `end`. */
 function* shifted(list: Int32Array, begin: number, end: number): Steps<Int32Array> {
   const to = new Int32Array(list.length);
   yield* inSlices(list.length, (first, last) => {

@@ -38,7 +38,10 @@ export function emptyStore<T extends Reals>(operation: string, like: Matrix<T>):
   return { data, cols: like.cols, used: 0, numbers: empty, labels: empty, alive: new Uint8Array(0), size: 0 };
 }
 
-/** Copies the remaining rows of a store to new memory for `capacity` rows, without an index. */
+/**
+ * Returns a store with space for `capacity` rows that contains the rows of `old` that were not removed, without an
+ * index.
+ */
 export function* moved<T extends Reals>(operation: string, old: Store<T>, capacity: number): Steps<Store<T>> {
   const { cols } = old;
   const data = allocate(operation, old.data, capacity * cols);
