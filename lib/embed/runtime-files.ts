@@ -1,4 +1,4 @@
-// A separate module, never bundled, for the reason in ../binary-files.ts.
+// This module is never bundled: file tracers follow `require` only if it is created as below (see ../binary-files.ts).
 import { createRequire } from 'node:module';
 import type { Runtime } from './types.ts';
 

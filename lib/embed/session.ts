@@ -147,7 +147,7 @@ function find(runtime: Runtime): string | undefined {
   for (const resolve of ways) {
     try {
       const path = resolve();
-      // A bundler may replace the path with the number or the name of a module.
+      // Other values are ignored: a bundler may replace the path with the number or the name of a module.
       if (path !== undefined && isAbsolute(path)) return pathToFileURL(path).href;
     } catch {
       // the package is not installed there

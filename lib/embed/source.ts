@@ -90,7 +90,7 @@ function notPresent(folder: string, storage: Storage, present: readonly Storage[
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** Imports the exporter only when needed, because it requires zod. */
+/** Converts the network of a run to ONNX in memory. Imports the exporter only here, because it requires zod. */
 async function fromRun(run: string, storage: Storage = 'fp32'): Promise<Served> {
   const { onnxOf, openSource } = await import('../onnx/source.ts');
   const source = await openSource(run, opening);

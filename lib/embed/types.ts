@@ -36,7 +36,7 @@ export interface ImageEmbeddings {
   hyperbolic: DenseMatrix<Float32Array>;
 }
 
-/** The result of `embed` for a space. */
+/** The result of `ImageEmbedder.embed` with the option `space`: both embeddings, or one matrix. */
 export type EmbeddedIn<S extends Space> = S extends 'both' ? ImageEmbeddings : DenseMatrix<Float32Array>;
 
 /** The package that runs the network. */

@@ -15,7 +15,7 @@ export function pathOfUrl(operation: string, argument: string, url: URL): string
   }
 }
 
-/** Returns the value itself if it has no text, as a proxy of a URL. */
+/** Returns the URL as quoted text; the value itself if it cannot be converted to text, as for a proxy of a URL. */
 function textOf(url: URL): unknown {
   try {
     return quoted(String(url));
