@@ -48,7 +48,7 @@ const thresholds = { delta: 0.3, spread: 0.2, radiusSpread: 0.25 } as const;
  */
 export const trial = { trees: 24, right: 14, saidHyperbolic: 8, rightThen: 2, alwaysEuclidean: 18 } as const;
 
-/** Applies the thresholds to measured features. */
+/** Returns the geometry and the options that the measured features suggest. */
 export function adviceOn({ interval, spread, radiusSpread, c }: FeatureShape): Advice {
   const isTree = interval[1] < thresholds.delta && spread > thresholds.spread;
   return {

@@ -69,7 +69,10 @@ export function lossesWith(fact: keyof LossFacts): BatchLoss[] {
   return batchLosses.filter((loss) => factsOf(loss)[fact] !== undefined);
 }
 
-/** Returns the index among the cards of `contrastiveLoss`; -1 for `views`. */
+/**
+ * Returns the core's number for a loss: the index in `contrastiveLosses` of the loss itself or of the one that computes
+ * it; -1 for `views`.
+ */
 export function cardIndex(loss: BatchLoss): number {
   return (contrastiveLosses as readonly string[]).indexOf(factsOf(loss).computedAs ?? loss);
 }

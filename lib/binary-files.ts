@@ -1,5 +1,5 @@
-// A separate module, never bundled: file tracers (@vercel/nft, Turbopack) follow `require` only if it is created
-// as below, so lib/tasks/minify.ts does not inline it.
+// This module is never bundled, and lib/tasks/minify.ts does not inline it: file tracers (@vercel/nft, Turbopack)
+// follow `require` only if it is created as below.
 import { createRequire } from 'node:module';
 
 /**

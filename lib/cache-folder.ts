@@ -8,8 +8,8 @@ export function cacheFolder(): string {
 }
 
 /**
- * Falls back to the root folder if the user has neither HOME nor an entry in the user database, as in some containers:
- * no cache is found there, and write errors name the folder. A shared folder such as /tmp could contain another user's
+ * Returns the home folder; `/` if the user has neither HOME nor an entry in the user database, as in some containers.
+ * No cache is found in `/`, and write errors name it, whereas a shared folder such as /tmp could contain another user's
  * libtorch.
  */
 function home(): string {

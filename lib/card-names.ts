@@ -82,9 +82,12 @@ export const headConstants = {
 } as const;
 
 /**
- * The logit of each geometry: whether it has an inner product, a distance and lambda (`weighted`). With tied heads:
- * whether the distance depends on c (`curved`), and the norm of its gradient (`slope`; 0 if not constant). With two
- * heads: the space of the points. The full cards in lib/cards.ts need the core.
+ * Properties of each geometry's logit, available without the core, which the full cards in lib/cards.ts need.
+ *
+ * - `inner`, `distance`, `weighted`: whether the logit has an inner product, a distance, and the factor lambda
+ * - `curved`, `slope`: with a tied head (one head for both spaces), whether the distance depends on c, and the norm of
+ *   its gradient (0 if it is not constant)
+ * - `points`: with two heads, the space of the points; null without a distance
  */
 export const geometryTerms = {
   hybrid: { inner: true, distance: true, weighted: true, curved: true, slope: 1, points: 'ball' },

@@ -38,7 +38,10 @@ export interface MetricCard {
   readonly points: 'anywhere' | 'ball' | 'hyperboloid';
   /** Whether c enters the formula. */
   readonly curved: boolean;
-  /** Norm of the distance's gradient in the metric's own space; 0 if it is not constant. */
+  /**
+   * Riemannian norm of the distance's gradient with respect to one row (in flat space, the Euclidean norm); 0 if it is
+   * not constant.
+   */
   readonly slope: number;
   /** The formula under `compat: 'hypmix'`, or null if it does not change. */
   readonly published: string | null;
@@ -84,7 +87,7 @@ export type { Geometry, Metric } from './card-names.ts';
 /** A parameter of the logit, by its name in the options of the loss. */
 export type LogitParameter = (typeof logitParameters)[number];
 
-/** Parses cards. They are frozen, because callers get the lists that every call reads. */
+/** Parses cards and freezes them, because all callers share the same lists. */
 function parsed<T>(text: string): T {
   return JSON.parse(text, (_, value: unknown) => Object.freeze(value)) as T;
 }
@@ -153,7 +156,10 @@ export function lossCards(): readonly LossCard[] {
   return JSON.parse(core().lossCards) as LossCard[];
 }
 
-/** Returns the metric between the points of a call, or undefined without a distance. */
+/**
+ * Returns the card of the metric in a geometry's logit, with a tied head or with two heads; undefined if the logit has
+ * no distance.
+ */
 export function distanceCard(card: GeometryCard, tied: boolean): MetricCard | undefined {
   const name = tied ? card.tiedDistance : card.distance;
   // Not metricCard(), which accepts only the generated names: `npm run ops` also reads cards whose names are not
@@ -166,7 +172,7 @@ export function actingParameters(card: GeometryCard, tied: boolean): readonly Lo
   return tied ? card.tiedParameters : card.parameters;
 }
 
-/** Returns the matrices that a geometry reads. */
+/** Returns which matrices of a batch a geometry reads, with a tied head or with two heads. */
 export function readsOf(card: GeometryCard, tied: boolean): Reads {
   return tied ? card.tiedReads : card.reads;
 }

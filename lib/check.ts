@@ -61,7 +61,7 @@ export function readOptions<O extends object>(
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as O;
 }
 
-/** Checks a required object. */
+/** Checks that a required argument is an object, and returns it. */
 export function checkObject<O extends object>(operation: string, value: O, argument: string): O {
   if (value === undefined) throw typeError(operation, argument, 'an object', 'undefined');
   return checkOptions(operation, value, argument);

@@ -111,7 +111,10 @@ function checkReferences<T extends Reals>(
   return { euclidean, hyperbolic, given, rows, cols };
 }
 
-/** Returns a copy of the weights, each read once. `isMean`: only the ratios of the weights matter. */
+/**
+ * Returns a copy of the weights, each read once. For a weighted mean (`isMean`), scales the weights if they are
+ * extremely large or small, because only their ratios matter.
+ */
 function* weightList(weights: ArrayLike<number>, rows: number, isMean: boolean): Steps<Float64Array> {
   const length = listLength(name, 'weights', weights, 'an array of numbers');
   if (length !== rows) throw shapeError(name, 'weights', `${rows} numbers`, String(length));
@@ -121,7 +124,10 @@ function* weightList(weights: ArrayLike<number>, rows: number, isMean: boolean):
   return copy;
 }
 
-/** Range of the largest weight in which neither the sum of the weights nor a product in float32 overflows or vanishes. */
+/**
+ * If the largest weight is in this range, neither the sum of the weights nor a product in float32 overflows or
+ * vanishes.
+ */
 const [smallWeight, largeWeight] = [2 ** -64, 2 ** 64];
 
 /** Divides weights by a power of 2 if the largest is extremely large or small. */

@@ -169,7 +169,10 @@ export function describeList(values: readonly unknown[]): string {
   return `[${shown}${values.length > shown.length ? ',...' : ''}]`;
 }
 
-/** Returns undefined if the class is unknown: a proxy or a getter may throw or return anything here. */
+/**
+ * Returns the name of an object's class; undefined if it cannot be read, because a proxy or a getter may throw or
+ * return anything.
+ */
 function className(value: object): string | undefined {
   try {
     const name: unknown = value.constructor?.name;

@@ -233,7 +233,7 @@ function* run(operation: string, card: string, args: readonly unknown[]): Steps<
   return call.finish();
 }
 
-/** Newton's method, starting at the midpoint; steps are halved until the gradient gets shorter. */
+/** Finds the mean by Newton's method, starting at the midpoint. Each step is halved until the gradient gets shorter. */
 function* solve(operation: string, { x, shares, c, call }: Checked): Steps<Solution> {
   const start = yield* run(operation, 'weightedMidpoint', [x, matrix(shares, x.rows, 1), call]);
   const at = function* (
@@ -305,7 +305,10 @@ function* forward<T extends Reals>(rows: Rows<T>, given: FrechetMeanOptions<T>):
 
 const vjpName = `${name}.vjp`;
 
-/** Implicit differentiation of the condition that the weighted sum of the tangent vectors to the points is 0. */
+/**
+ * Computes the gradients by implicit differentiation of the condition that, at the mean, the weighted sum of the
+ * tangent vectors to the points is 0.
+ */
 function* backward<T extends Reals>(
   rows: Rows<T>,
   cotangent: Rows<T>,

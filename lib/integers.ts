@@ -38,7 +38,9 @@ function checkUndetached(operation: string, argument: string, list: ArrayLike<un
   }
 }
 
-/** Returns undefined if reading `length` throws a TypeError, as for a revoked proxy or a proxy of a typed array. */
+/**
+ * Returns the length; undefined if reading it throws a TypeError, as for a revoked proxy or a proxy of a typed array.
+ */
 function lengthIn(list: ArrayLike<unknown>): unknown {
   try {
     return list.length;

@@ -80,7 +80,7 @@ export interface CallMatrix {
   readonly cols: number;
 }
 
-/** Undefined for job 0, otherwise the job's promise. */
+/** The result of starting a call: undefined if it ran synchronously (job 0), otherwise the promise of the job. */
 export type Outcome = Promise<undefined> | undefined;
 
 type Placed = (...given: readonly (Reals | Int32Array | Uint8Array | number | boolean | null)[]) => Outcome;
@@ -156,9 +156,12 @@ export const headConstants = {
 ${headConstants()}} as const;
 
 /**
- * The logit of each geometry: whether it has an inner product, a distance and lambda (\`weighted\`). With tied heads:
- * whether the distance depends on c (\`curved\`), and the norm of its gradient (\`slope\`; 0 if not constant). With two
- * heads: the space of the points. The full cards in lib/cards.ts need the core.
+ * Properties of each geometry's logit, available without the core, which the full cards in lib/cards.ts need.
+ *
+ * - \`inner\`, \`distance\`, \`weighted\`: whether the logit has an inner product, a distance, and the factor lambda
+ * - \`curved\`, \`slope\`: with a tied head (one head for both spaces), whether the distance depends on c, and the norm of
+ *   its gradient (0 if it is not constant)
+ * - \`points\`: with two heads, the space of the points; null without a distance
  */
 export const geometryTerms = {
 ${geometryCards().map(termsOf).join('')}} as const;

@@ -11,7 +11,7 @@ export interface CallMatrix {
   readonly cols: number;
 }
 
-/** Undefined for job 0, otherwise the job's promise. */
+/** The result of starting a call: undefined if it ran synchronously (job 0), otherwise the promise of the job. */
 export type Outcome = Promise<undefined> | undefined;
 
 type Placed = (...given: readonly (Reals | Int32Array | Uint8Array | number | boolean | null)[]) => Outcome;

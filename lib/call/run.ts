@@ -73,7 +73,10 @@ export async function runAsync<R>(
 /** Maximum milliseconds of work on the main thread per turn of the event loop. */
 const turnMs = 0.5;
 
-/** Yielded at points where the event loop may run. `runSteps` lets it run if its last turn was more than `turnMs` ago. */
+/**
+ * Yielded by {@link Steps} at points where the event loop may run. `runSteps` lets it run if more than `turnMs` have
+ * passed since it last did.
+ */
 export const pause: unique symbol = Symbol('pause');
 
 /**
@@ -122,7 +125,7 @@ export async function runSteps<R>(
   }
 }
 
-/** Closes steps that failed or were canceled, and so the iterators of the caller that they read. */
+/** Ends the generator of steps that failed or were canceled. This also closes the caller's iterators that it reads. */
 function end(steps: Steps<unknown>): void {
   try {
     steps.return(undefined);

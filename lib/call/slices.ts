@@ -11,9 +11,9 @@ import {
 } from '../matrix.ts';
 import { pause, type Steps } from './run.ts';
 
-/** Elements between two reads of the clock, at up to 50 ns per element. */
+/** Elements between two reads of the clock: about 0.2 ms of work, at up to 50 ns per element. */
 const sliceSize = 1 << 12;
-/** Items between two reads of the clock, at up to 500 ns per item. */
+/** Items between two reads of the clock: about 0.25 ms of work, at up to 500 ns per item. */
 const itemsPerSlice = 1 << 9;
 
 /** Calls `work` for the range from 0 to `length`, in ascending slices of at most `size`. */
