@@ -144,7 +144,7 @@ function text(operation: string, argument: string, expected: string, got: unknow
   return `[${operation}] ${argument}: expected ${expected}, got ${describe(got)}`;
 }
 
-/** Longer strings are shortened in messages. */
+/** Maximum number of characters of a string in a message; longer strings are shortened. */
 const maxQuoted = 200;
 
 /** Formats a given value, with quotes around strings so that '1' does not look like a number. */

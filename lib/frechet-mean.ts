@@ -190,7 +190,10 @@ class Hessian {
     return out;
   }
 
-  /** Solves by conjugate gradients; the eigenvalues are between 1 and `scale`. */
+  /**
+   * Returns the product of the inverse and a vector, by conjugate gradients. They converge because all eigenvalues are
+   * between 1 and `scale`.
+   */
   *solve(b: Float64Array): Steps<Float64Array> {
     const x = new Float64Array(b.length);
     const rest = b.slice();

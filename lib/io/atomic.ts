@@ -48,7 +48,8 @@ const suffix = /\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/;
 /**
  * Removes the temporary files that killed processes left in a folder.
  *
- * @param own - files that no other process may be writing; temporary files of others are removed only if abandoned
+ * @param own - names of files that only this process writes: all of their temporary files are removed, those of other
+ *   files only if they are abandoned
  */
 export async function removeTemporaries(folder: string, own: readonly string[]): Promise<void> {
   for (const name of await readdir(folder)) {

@@ -27,7 +27,10 @@ export {
 
 /** Maximum number of steps of a pickle. `torch.save` writes 30 to 40 per tensor, so this is enough for 13,000 tensors. */
 const maxSteps = 2 ** 19;
-/** Maximum number of values on the stack: writers add dictionary entries in batches of 1000 pairs. */
+/**
+ * Maximum number of values on the stack: far more than writers need, because they add dictionary entries in batches of
+ * 1000 pairs.
+ */
 const maxStack = 2 ** 16;
 const maxIntegerBytes = 1024;
 /** Maximum length of the names of modules and classes. */
@@ -63,7 +66,7 @@ class Machine {
   #memoized = 0;
   #steps = 0;
   #largeKeys = 0;
-  /** The stack heights of open marks. */
+  /** The height of the stack at each open mark. */
   readonly #marks: number[] = [];
   readonly #stack: PickleValue[] = [];
 

@@ -1,7 +1,7 @@
 import { boundedJson, damaged } from './json.ts';
 import { readText } from './text.ts';
 
-/** Generous limits: the records of downloads and generated folders have a few lines. */
+/** Limits far above the size of the records of downloads and generated folders, which have a few lines. */
 const maxBytes = 2 ** 20;
 const maxValues = 10_000;
 
