@@ -58,7 +58,7 @@ export const timmOptions: readonly TimmOption[] = [
 ];
 
 /**
- * Returns advice on an option of timm's train.py, in one or two sentences; null if horoball has none to give.
+ * Returns advice on an option of timm's train.py, in one or two sentences; null without advice.
  *
  * @param given - the name, with or without dashes
  * @param accepts - whether the command has an option; advice requires the counterpart or, if none exists, `bs`
