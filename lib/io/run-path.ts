@@ -7,7 +7,10 @@ import { readSafetensors } from './safetensors.ts';
 /** Names in a run folder: the final network, and the last checkpoint. */
 export const finalName = 'model.safetensors';
 export const lastName = 'last.safetensors';
-/** Keys of metadata: the settings of a network, the state of a run in a checkpoint, learnable temperatures, and the step. */
+/**
+ * Keys in the metadata of weight files: the settings of the network, the state of the run (checkpoints only), the learnable
+ * temperatures, and the step.
+ */
 export const networkKey = 'horoball';
 export const checkpointKey = 'horoball.checkpoint';
 export const temperaturesKey = 'horoball.temperatures';
@@ -41,8 +44,8 @@ export async function isInRun(path: string): Promise<boolean> {
 }
 
 /**
- * Describes a final network that is older than the last checkpoint: a finished run was resumed, and killed before its new
- * end. Null if it is not older, or if it cannot be compared.
+ * Returns the text of a warning if the final network is older than the last checkpoint, because a finished run was resumed
+ * and has not finished again. Null if it is not older, or if the two cannot be compared.
  */
 export async function olderText({ folder, weights }: RunPath): Promise<string | null> {
   if (basename(weights) !== finalName) return null;
@@ -53,7 +56,7 @@ export async function olderText({ folder, weights }: RunPath): Promise<string | 
     if (!(step < position.step)) return null;
     return `${finalName} is the network after step ${step}, because the run was resumed and has not finished; its last checkpoint, ${lastName}, is of step ${position.step}`;
   } catch {
-    return null; // readers of these files report the reason
+    return null; // the code that loads these files reports the error
   }
 }
 

@@ -43,7 +43,7 @@ export interface TensorToWrite {
 
 interface Entry {
   readonly name: string;
-  /** Any name: an unsupported type only matters if the tensor is requested. */
+  /** May be an unsupported type, which is an error only if the tensor is requested. */
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly begin: number;
@@ -93,7 +93,7 @@ export async function readSafetensors(
   return { tensors, metadata: file.metadata };
 }
 
-/** Reads a list of names, which may be endless. */
+/** Returns the names as a set. Throws for more than `maxValues` names, because an iterable may be endless. */
 function setOf(names: Iterable<string>): ReadonlySet<string> {
   const found = new Set<string>();
   let count = 0;

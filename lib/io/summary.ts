@@ -40,7 +40,7 @@ export function histogramValue(tag: string, values: ArrayLike<number>, buckets: 
     if (!Number.isFinite(value)) continue;
     counts[bucketOf(value)]! += 1;
   }
-  // The second way is halved, because a product with the width may overflow.
+  // If the range overflows, half of each limit is computed and then doubled: `(i + 1) * width` may overflow, too.
   const limits = Float64Array.from(counts, (_, i) =>
     i === buckets - 1
       ? max
