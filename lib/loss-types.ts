@@ -1,4 +1,4 @@
-// The options, results and overloads of the two losses.
+// The options, results and overloads of `hybridContrastiveLoss` and `contrastiveLoss`.
 import type { LossWithParameters, ParameterOf } from './batch-loss.ts';
 import type { AsyncOptions, CallOptions } from './call/run.ts';
 import type { ContrastiveLossName } from './card-names.ts';
@@ -16,7 +16,7 @@ export type Reduction = (typeof reductions)[number];
 export const pairReductions = ['mean', 'sum', 'anchor-mean'] as const;
 export type PairReduction = (typeof pairReductions)[number];
 
-/** Inputs of a logit, shared by the loss and `negativeWeights`. */
+/** Inputs and parameters of the logits, shared by the losses and `negativeWeights`. */
 export interface LogitOptions<T extends Reals = Reals> {
   /**
    * N x D rows. Required by tied heads and by geometries with an inner product (`hybrid`, `euclidean`); the inner
@@ -114,8 +114,8 @@ interface PairOptions<T extends Reals> extends Omit<LogitOptions<T>, 'views' | '
    * Default `'ntxent'`, also called InfoNCE, or ProxyNCA++ if `ref` contains proxies. `ntxent` has one term per
    * positive, and so does `dcl` for anchors with negatives; the other losses have one term per anchor. Only
    * `multi-similarity` and `proxy-anchor` have a term for anchors without positives; as published, their logits are
-   * cosines (`tauE: 1`). For `proxy-anchor`, the anchors are proxies and `ref` is the batch; `mean` averages the
-   * positive part of the terms over the proxies with positives, and the negative part over all proxies.
+   * cosines (`tauE: 1`). For `proxy-anchor`, the anchors are proxies and `ref` is the batch; `reduction: 'mean'` averages
+   * the positive part of the terms over the proxies with positives, and the negative part over all proxies.
    */
   loss?: ContrastiveLossName | undefined;
   /**
@@ -219,7 +219,7 @@ export type TiedOptions<T extends Reals = Reals> = LossOptions<T> & TiedHead<T>;
 /** Options of two heads, with gradients. */
 export type UntiedOptions<T extends Reals = Reals> = LossOptions<T> & TwoHeads<T>;
 
-/** The options that select an overload, and the gradients that result. */
+/** From here to `HyperbolicGradients`: the options that select an overload, and the gradients in its result. */
 interface NoGradients {
   grad: false;
 }

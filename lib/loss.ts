@@ -38,7 +38,7 @@ import { core } from './native.ts';
 import { checkUnitRows, throughNorm, unitRows } from './normalize.ts';
 import { batchViews } from './views.ts';
 
-/** A validated geometry: the matrices that it uses, and the parameters. */
+/** Validated inputs of the logits: the matrices that the geometry uses, and its parameters. */
 export interface Logits<T extends Reals = Reals> {
   readonly geometry: number;
   readonly card: GeometryCard;
@@ -58,7 +58,7 @@ export interface Logits<T extends Reals = Reals> {
   readonly clip: number;
 }
 
-/** The options of a logit. */
+/** Names of the options in {@link LogitOptions}. */
 export const logitNames: readonly string[] = [
   ...['euclidean', 'hyperbolic', 'normalize', 'tied', 'views', 'labels', 'geometry'],
   ...['tauE', 'tauH', 'lambda', 'c', 'clipR'],
@@ -147,7 +147,7 @@ const lossNames = ['reduction', 'grad', 'compat', 'out'];
 const known: ReadonlySet<string> = new Set([...logitNames, ...callNames, ...lossNames]);
 const knownOut: ReadonlySet<string> = new Set(['gradEuclidean', 'gradHyperbolic']);
 
-/** Returns a matrix for the core; an omitted matrix still has a shape. */
+/** Returns a matrix of the given shape as the core expects it; the data of an omitted matrix are null. */
 export function shaped(
   matrix: Matrix | undefined,
   { rows, cols }: { readonly rows: number; readonly cols: number },

@@ -113,7 +113,7 @@ export class LayerCore {
       return new Value(x);
     });
     const tape = new Tape({ c: this.c, compat: this.compat, threads, device, signal });
-    // Copied before the first pause, so that a step of an optimizer during the pass changes either all of them or none.
+    // Copied before the first `await`, so that an optimizer step during the pass does not change the values in use.
     const used = new Map<string, Value>();
     for (const [parameter, { value }] of this.#parameters) {
       if (value === this.#curvature) continue;

@@ -111,7 +111,7 @@ export class HyperbolicMLR extends Layer {
   }
 }
 
-/** `(1 - c|p|^2) a` row by row, as `2 a / lambda_p`. */
+/** Returns `(1 - c|p|^2) a` row by row, computed as `2 a / lambda_p`, and records its backward pass. */
 async function scaled(tape: Tape, a: Value, p: Value, c: number): Promise<Value> {
   const { rows, cols } = p.matrix;
   const lambda = await tape.apply(conformalFactor, [p]);
@@ -291,7 +291,7 @@ export interface ToPoincareOptions extends MapOptions {
 
 const mapNames = [...shared, 'learnC', 'dim'];
 
-/** A layer with a base point. */
+/** Base class of {@link ToPoincare} and {@link FromPoincare}. Adds the parameter `x` if `dim` is given. */
 abstract class MapLayer extends Layer {
   protected readonly dim: number | undefined;
 

@@ -15,7 +15,7 @@ export interface LayerGradients<T extends Reals> {
   readonly c: number;
 }
 
-/** The result of a forward pass, with the state for its backward pass, so passes of the same layer are independent. */
+/** The result of a forward pass. It holds the state for its backward pass, so passes of the same layer are independent. */
 export interface LayerPass<T extends Reals> {
   readonly output: DenseMatrix<T>;
   /**
