@@ -105,7 +105,8 @@ const publishedSchema = z.looseObject({
 });
 
 /**
- * Parses a description. If it has an `architecture`, missing arguments are taken from that backbone.
+ * Parses the description of a vision transformer. If it has an `architecture`, missing arguments are taken from that
+ * backbone.
  *
  * @param text - the JSON text
  * @param known - returns the configuration of a backbone by its name; throws if the name is unknown
@@ -245,7 +246,7 @@ function argumentsOf(value: unknown): unknown {
   };
 }
 
-/** A description has a few dozen values. */
+/** Maximum number of JSON values in a description, which has a few dozen. */
 const maxValues = 10_000;
 
 function json(text: string): unknown {

@@ -23,7 +23,7 @@ const so400m = { imgSize: 224, patchSize: 14, embedDim: 1152, depth: 27, numHead
 
 const dinov2 = { imgSize: 518, patchSize: 14, initValues: 1e-5, ...imageNet };
 const registers = { regTokens: 4, noEmbedClass: true };
-/** The published query and value biases of DINOv3 are all 0, so timm omits them. */
+/** Settings of the DINOv3 backbones. The published query and value biases are all 0, so timm omits them. */
 const dinov3 = {
   imgSize: 256,
   family: 'eva',

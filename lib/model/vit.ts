@@ -48,7 +48,6 @@ export function prefixTokens({
   return (classToken ? 1 : 0) + (distilled ? 1 : 0) + regTokens;
 }
 
-/** Whether keys have a bias. */
 export function hasKeyBias({ qkvBias, family, attnType }: WholeViT): boolean {
   return qkvBias && (family === 'vit' || attnType === 'rope');
 }
