@@ -56,7 +56,7 @@ export async function exportOnnxFolder(
   const earlier = await checkFree(folder);
   await checkOthers(folder, opened, wanted);
   await ensureFolder(join(folder, 'onnx'));
-  // Written last: without it, programs do not load a folder whose export was interrupted.
+  // Removed first and written last: programs do not load a folder without it, so they ignore an interrupted export.
   await rm(join(folder, 'config.json'), { force: true });
   const files: ExportedFolder['files'] = [];
   try {

@@ -4,7 +4,7 @@ import type { OnnxGraph, Value } from './graph.ts';
 export type Weights = (name: string) => { data: ArrayLike<number>; shape: readonly number[] };
 
 /**
- * `x W^T + b`. MatMul does not transpose, so W^T is stored.
+ * Adds the nodes for `x W^T + b` and returns their output. MatMul does not transpose, so W^T is stored.
  *
  * @param bias - the values, or whether the layer has the parameter `<name>.bias`; true by default
  */

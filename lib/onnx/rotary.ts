@@ -41,7 +41,7 @@ function patchesOf(model: WholeViT): (readonly [row: number, column: number])[] 
   return Array.from({ length: rows * columns }, (_, i) => [Math.floor(i / columns), i % columns] as const);
 }
 
-/** Angles of `cat` and `dinov3`: first those along one axis, then those along the other. */
+/** Returns the angles of `cat` or `dinov3`: for each patch, first those along one axis, then those along the other. */
 function fixedAngles(model: WholeViT, bands: number): number[] {
   const { ropeType, ropeTemperature, ropeGridOffset, ropeGridIndexing, refFeatShape } = model;
   const grid = gridOf(model);
@@ -59,7 +59,7 @@ function fixedAngles(model: WholeViT, bands: number): number[] {
   });
 }
 
-/** Angles of `mixed` (heads x patches x pairs of channels), along the learned directions of a block. */
+/** Returns the angles of `mixed` (heads x patches x pairs of channels), along the learned directions of a block. */
 function mixedAngles(model: WholeViT, freqs: ArrayLike<number>, block: number, pairs: number): number[] {
   const { depth, numHeads, ropeGridIndexing } = model;
   const frequency = (axis: number, head: number, i: number): number =>

@@ -113,7 +113,10 @@ function backboneSource({ name, model, weights, resize, background = 'white' }: 
   };
 }
 
-/** The options in a run's config.json that matter here. Earlier versions did not write the last two, and ignored alpha. */
+/**
+ * The options in a run's config.json from which its {@link Serving} is made. The defaults are for runs of earlier versions,
+ * which did not write the last two options and ignored alpha.
+ */
 const runSchema = z.looseObject({
   resize: z.int().min(1),
   geometry: z.enum(geometries),
@@ -145,8 +148,8 @@ async function runSource(path: RunPath, opening: Opening): Promise<OnnxSource> {
 }
 
 /**
- * Describes a difference between config.json, which has no checksum, and the options in a checkpoint; null without one.
- * The embeddings depend on these options.
+ * Describes an option that differs between config.json, which has no checksum, and a checkpoint. Null if none differs, or
+ * if there is no checkpoint. The embeddings depend on these options.
  */
 async function changeText(
   folder: string,
@@ -169,7 +172,7 @@ async function savedOptions(file: string): Promise<z.infer<typeof runSchema> | n
     const contents = parsedJson(metadata[checkpointKey] ?? 'null', file) as { config: unknown } | null;
     return contents === null ? null : checkedBy(runSchema, contents.config, file);
   } catch {
-    return null; // only the comparison needs the file
+    return null; // without the file, only the comparison is skipped
   }
 }
 
@@ -194,7 +197,7 @@ async function weightsSource(
   space: Space,
   { operation }: Opening,
 ): Promise<OnnxSource> {
-  // Opened only once: a run that is training may replace the file, and its curvature may be learnable.
+  // Opened only once, because a run that is training may replace the file: weights and curvature must be of one step.
   await using opened = await SafetensorsFile.open(file);
   const text = opened.metadata[networkKey];
   if (text === undefined) {

@@ -32,7 +32,7 @@ export function toHalf(values: ArrayLike<number>): Uint16Array {
 }
 
 /**
- * Symmetric 8-bit quantization with one scale per output channel: value = scale * q, q from -127 to 127.
+ * Quantizes values symmetrically to 8 bits, with one scale per output channel: value = scale * q, q from -127 to 127.
  *
  * @param channels - number of output channels
  * @param channelOf - the channel of an element
@@ -47,7 +47,7 @@ export function quantize(
     const channel = channelOf(i);
     scales[channel] = Math.max(scales[channel]!, Math.abs(values[i]!));
   }
-  for (let i = 0; i < channels; i++) scales[i] = scales[i]! / 127 || 1; // a channel of zeros
+  for (let i = 0; i < channels; i++) scales[i] = scales[i]! / 127 || 1; // 1 for a channel of zeros
   const data = new Int8Array(values.length);
   for (let i = 0; i < values.length; i++) {
     const q = Math.round(values[i]! / scales[channelOf(i)]!);
