@@ -12,7 +12,7 @@ import { cachedAddons, cacheFolder, checkoutAddon, packageRoot, packageVersion }
 import { type AddonRecord, addonName, type BuiltAddon, type LibTorch, recordName } from './record.ts';
 import type { Ui } from './ui.ts';
 
-/** Memory of one compiler process that includes libtorch's headers. */
+/** Memory in bytes that one compiler process with libtorch's headers needs; limits the number of parallel jobs. */
 const bytesPerJob = 1.5e9;
 /** Node-API and node-addon-api, which lib/tasks/vendor.ts copies here. */
 const headers = join(packageRoot, 'dist/lib/headers');
@@ -21,7 +21,7 @@ const headers = join(packageRoot, 'dist/lib/headers');
 const gloo = ['', 'common', 'rendezvous', 'transport'].map((name) => join('native/torch/abi/gloo', name));
 
 /**
- * Hash of everything from which the training addon is built; `setup` rebuilds the addon if the hash changes.
+ * Returns a hash of everything from which the training addon is built; `setup` rebuilds the addon if the hash changes.
  */
 export function fingerprint(libtorch: LibTorch): string {
   const hash = createHash('sha256');
@@ -100,7 +100,8 @@ async function publish(from: string, folder: string, record: AddonRecord): Promi
 }
 
 /**
- * Passes the folder of a libtorch with lib/ and include/ to CMake. CMake finds a system libtorch without an option.
+ * Returns the option that tells CMake the folder of a libtorch with lib/ and include/. CMake finds a system libtorch without
+ * an option.
  */
 function libtorchOptions({ lib, include }: LibTorch): string[] {
   const root = dirname(lib);

@@ -56,7 +56,7 @@ export async function findLibTorch(inputs: SearchInputs): Promise<Search> {
 
 interface Candidate {
   origin: string;
-  /** Set by the user: no other libtorch is accepted. */
+  /** Whether an environment variable selects it: if it cannot be used, the search fails. */
   binding: boolean;
   inspect: () => Promise<Inspection> | Inspection;
 }

@@ -10,7 +10,7 @@ export type Inspection = { libtorch: LibTorch } | { reason: string };
 const oldest = [1, 13] as const;
 /** The first major version that is not supported, because it is untested. */
 const firstUntested = 3;
-/** The newer location comes first: if a header exists there, the older header only includes it. */
+/** Headers that may define the version. The newer location is first: if it exists, the older header only includes it. */
 const versionHeaders = ['torch/headeronly/version.h', 'torch/csrc/api/include/torch/version.h'];
 
 /** Inspects a folder that contains lib/ and include/: an unpacked archive, or the torch folder of a wheel. */

@@ -99,8 +99,8 @@ async function usable(inspection: Inspection, what = 'it'): Promise<LibTorch> {
 // ---- pip -------------------------------------------------------------------------------------------------
 
 /**
- * Uses the configured pip index, without retries. pip verifies the wheel against the hash that the index lists. A wheel
- * contains lib/ and include/.
+ * Downloads the wheel from the configured pip index, without retries, and unpacks its lib/ and include/. pip verifies the
+ * wheel against the hash that the index lists.
  */
 async function fromPip(ui: Ui): Promise<LibTorch> {
   return inTemporaryFolder(async (folder) => {
@@ -217,7 +217,7 @@ async function inTemporaryFolder<T>(work: (folder: string) => Promise<T>): Promi
 
 // ---- Debian and Ubuntu ----------------------------------------------------------------------------------------
 
-/** Installs OpenBLAS as well: the reference BLAS that apt-get would select is many times slower. */
+/** Installs libtorch with apt-get, and OpenBLAS: the reference BLAS that apt-get would select is many times slower. */
 async function fromApt(ui: Ui): Promise<LibTorch> {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const onLine = (line: string): void => ui.status(line.trim());

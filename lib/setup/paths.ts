@@ -28,7 +28,7 @@ export const checkoutAddon: string | undefined = installed
 /** Folder in the cache that contains one addon per libtorch version and fingerprint. */
 export const cachedAddons = (): string => addonCache(packageVersion);
 
-/** Folders that may contain the training addon: the checkout's, then the cached ones, most recently used first. */
+/** Returns the folders that may contain the training addon: the checkout's, then those in the cache, latest use first. */
 export function addonFolders(): string[] {
   const cache = cachedAddons();
   const names = namesIn(cache).filter((name) => name.startsWith('torch-'));
@@ -46,7 +46,7 @@ export function namesIn(folder: string): string[] {
   }
 }
 
-/** Modification time; 0 for a broken link, or for a folder that another process has just removed. */
+/** Returns the modification time; 0 for a broken link, or for a folder that another process has just removed. */
 function lastUse(path: string): number {
   try {
     return statSync(path).mtimeMs;
