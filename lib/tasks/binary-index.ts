@@ -20,7 +20,7 @@ export async function writeBinaryIndex(lib: string): Promise<void> {
   await writeFile(join(folder, 'runtimes.js'), resolvers());
 }
 
-/** A separate file, so that a program without `horoball/embed` is deployed without a runtime. */
+/** Returns the text of runtimes.js. The file is separate, so that only programs with `horoball/embed` include a runtime. */
 function resolvers(): string {
   const cases = runtimes.map(
     (name) => `  '${name}': () => {\n    try { return require.resolve('${name}'); } catch {}\n  },`,

@@ -37,7 +37,7 @@ function inCommonJs(toLib: string): BuildOptions {
       onLoad({ filter: /lib\/binary-files\.js$/ }, () => ({
         contents: "export const binaryFiles = () => require('./binary/index.js');",
       }));
-      // File tracers evaluate the replacement, but not a URL relative to `ownUrl`.
+      // Replaces the worker's URL with a path, because file tracers cannot evaluate a URL relative to `ownUrl`.
       onLoad({ filter: /lib\/embed\/session\.js$/ }, async ({ path }) => ({
         contents: replaceOnce(
           await readFile(path, 'utf8'),
@@ -64,7 +64,7 @@ function replaceOnce(text: string, from: string, to: string): string {
   return parts.join(to);
 }
 
-/** Not bundled, because a program that serves an exported network does not need to read runs and weights. */
+/** Reads runs and weights. Not bundled, because a program that serves an exported network does not need it. */
 const external = [join(lib, 'onnx/source.js')];
 
 /** Browser replacements for the modules that use Node. */

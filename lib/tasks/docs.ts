@@ -72,7 +72,7 @@ const pages = [
   ...inside.map((source) => read(source, 'Inside')),
 ];
 
-/** TypeDoc reads only Markdown. */
+/** Returns the path of the page that is written for a source. TypeDoc reads only files that end in .md. */
 const fileOf = (source: string): string => source.replace(/\.mjs$/, '.mjs.md');
 const files = new Map([home, ...pages].map(({ source }) => [source, fileOf(source)]));
 const titleOf = ({ markdown }: Page): string =>

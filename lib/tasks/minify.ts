@@ -18,7 +18,7 @@ const lineLength = 110;
 /** Tokens that a line break may follow without a change of meaning. */
 const breakable: ReadonlySet<string> = new Set([',', ';', '{']);
 
-/** Divides lines between tokens. */
+/** Adds line breaks where a token allows it, after at least `lineLength` characters. */
 export function wrapLines(code: string): string {
   const lines: string[] = [];
   let begin = 0;

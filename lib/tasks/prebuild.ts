@@ -11,8 +11,8 @@ import { prebuiltName } from './binary-index.ts';
 const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 /**
- * Older than the version that Node 20's own binaries need (2.28), so that a system that runs Node also loads
- * the core.
+ * The oldest glibc with which the core loads. Node 20's own binaries need 2.28, so every system with glibc that runs Node
+ * also loads the core.
  */
 const oldestGlibc = [2, 17] as const;
 
@@ -67,7 +67,10 @@ function crossOptions(): string[] {
   ];
 }
 
-/** On Windows, an addon links with an import library of node.exe, which is created from the list of Node-API functions. */
+/**
+ * Returns the CMake options for Windows, where an addon links with an import library of node.exe. Creates the library from
+ * the list of Node-API functions.
+ */
 function windowsOptions(work: string): string[] {
   if (platform!.os !== 'win32') return [];
   const { symbols } = require('node-api-headers') as {

@@ -87,7 +87,7 @@ async function exportsOf(name: string, used: readonly string[], members: readonl
   if (used.length !== 1 || used[0] !== namespace)
     throw new Error(`${name}: expected only the import ${namespace}, got ${used.join(', ')}`);
   const whole = (await import(name)) as Record<string, object>;
-  // Names in comments that are not members are skipped.
+  // Skips names that are not members: they were found in comments.
   const kept = members.filter((member) => member in whole[namespace]!);
   const list = kept.map((member) => `${JSON.stringify(member)}: whole.${member}`);
   return `import * as whole from '${name}';\nexport const ${namespace} = { ${list.join(', ')} };`;

@@ -61,7 +61,7 @@ function build(compiler: string): void {
 
 const kilobytes = (bytes: number): string => `${Math.round(bytes / 1000)} kB`;
 
-/** Tests of the native binary itself (CPU levels, memory limits, raw functions), and tests that use no core. */
+/** Tests to skip: those of the native binary (CPU levels, memory limits, raw functions), and those that use no core. */
 const nativeOnly = ['bench', 'process', 'hostile', 'wrong-arguments', 'examples', 'guide', 'import-rules'];
 
 function test(): void {
