@@ -21,7 +21,10 @@ const name = 'embedTree';
 /** Maximum number of pairs that fit in typed arrays in browsers, and in Node with its default memory. */
 const maxPairs = 1 << 27;
 
-/** Reads edges. `ancestors`: the edges lead from a node to its parents, and each node is related to all its ancestors. */
+/**
+ * Returns the relation that edges define. With `ancestors`, they lead from a node to its parents, and each node is related
+ * to all its ancestors; otherwise an edge relates its two nodes to each other.
+ */
 export function* relationOf(edges: Iterable<readonly Node[]>, ancestors: boolean): Steps<Relation> {
   const { nodes, adjacent } = yield* read(edges);
   const lists = ancestors ? yield* closure(adjacent, nodes) : yield* symmetric(adjacent);
@@ -148,7 +151,7 @@ function* closure(parents: readonly Set<number>[], nodes: readonly Node[]): Step
   const found: (Int32Array | undefined)[] = Array(parents.length);
   const counted = pairCounter();
   const union = new Int32Array(parents.length);
-  const owner = new Int32Array(parents.length).fill(-1); // per node, its descendant that was processed last
+  const owner = new Int32Array(parents.length).fill(-1); // per ancestor, the last node to whose list it was added
   const open = new Set<number>();
   for (let root = 0; root < parents.length; ++root) {
     const stack = [root];

@@ -96,7 +96,7 @@ export class Instance {
     return this.#string(this.#exports[name]());
   }
 
-  /** The array that short calls read and write. Growing the memory detaches the previous array. */
+  /** The array that short calls read and write. Growing the memory detaches it; it is then created again. */
   get callBuffer(): Float64Array {
     if (this.#callBuffer === undefined || this.#callBuffer.length === 0) {
       const { memory } = this.#exports;

@@ -142,7 +142,7 @@ function sharedFlag(): Int32Array | undefined {
   return typeof SharedArrayBuffer === 'undefined' ? undefined : new Int32Array(new SharedArrayBuffer(4));
 }
 
-/** Copies the arrays of a call, because transferring them to the worker would detach the caller's. */
+/** Returns the message for a call, with copies of its arrays: transferring the caller's arrays would detach them. */
 function copied(
   name: string,
   args: readonly unknown[],
@@ -180,7 +180,7 @@ function copyOf(array: Numbers): Numbers {
   }
 }
 
-/** The getter of the prototype, because a buffer's own property may hide it. */
+/** Reads `resizable` with the prototype's getter, because a buffer's own property may hide it. */
 const isResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resizable')?.get;
 
 function requireFixed(buffer: ArrayBufferLike): void {

@@ -30,7 +30,7 @@ function receive(message: ToWorker, port: Port): void {
   }
 }
 
-/** Creates the arrays that are only written. */
+/** Returns the arguments, with a new array in place of each `ArraySpec`. */
 function withCreated(args: readonly unknown[]): unknown[] {
   const made = new Map<unknown, Numbers>();
   return args.map((each) => {
