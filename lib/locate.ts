@@ -19,7 +19,7 @@ export class Locator {
     this.require = builtin('node:module').createRequire(this.#here);
   }
 
-  /** Returns the files that may be the native core, most likely first. Throws if a bundle does not find the package. */
+  /** Yields the files that may be the native core, most likely first. Throws in a bundle if the package is not found. */
   *native(): Generator<string> {
     const { existsSync } = builtin('node:fs');
     const files = this.files();

@@ -100,7 +100,7 @@ function tagOf(view: ArrayBufferView): string {
   return (view as Reals)[Symbol.toStringTag];
 }
 
-/** Checks each number, because a typed array would turn holes and most strings into NaN. */
+/** Copies nested rows to a matrix. Checks each number, because a typed array would turn holes and most strings into NaN. */
 function nested(list: NestedRows): DenseMatrix<Float64Array> {
   const rows = list.map((row, i) => {
     if (row !== null && typeof row === 'object') return row;

@@ -71,7 +71,7 @@ function usable(found: Core): Core {
   return found;
 }
 
-/** Importing Node's modules statically takes 0.3 to 2 ms each, `fs` the most. */
+/** Loads Node's modules on demand: importing them statically takes 0.3 to 2 ms each, `fs` the most. */
 const builtin = process.getBuiltinModule;
 
 /** Loads the core that `HOROBALL_CORE` names or, if it is not set, the first of the locator's files that loads. */
@@ -112,7 +112,10 @@ function openWasm(instead?: Error): Core {
   return found;
 }
 
-/** Whether this is the first call in the process: `horoball` and `horoball/embed` each have an instance of this module. */
+/**
+ * Whether this is the first call in the process. Stores that in `process`, because `horoball` and `horoball/embed` each
+ * have an instance of this module.
+ */
 function isFirst(): boolean {
   const warned = Symbol.for('horoball.warned');
   const state = process as unknown as Record<symbol, boolean>;
@@ -138,7 +141,8 @@ const adviceOfBundle =
   "Keep horoball out of the bundle (in Next.js: serverExternalPackages: ['horoball']) and install it next to the bundle, or set HOROBALL_CORE to the path of its .node file.";
 
 /**
- * Names the package to install. It is missing after `--omit=optional`, or if node_modules comes from another platform.
+ * Returns how to get the native core. Its package is missing after `--omit=optional`, or if node_modules comes from another
+ * platform.
  */
 function advice(): string {
   const build = '`npx horoball setup` builds it (requires cmake and a C++20 compiler)';

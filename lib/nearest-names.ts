@@ -8,7 +8,7 @@ export function nearestNames(name: string, known: readonly string[], count: numb
     .map(({ each }) => each);
 }
 
-/** Limits the time, which grows with the product of the lengths. */
+/** Maximum number of characters that are compared per name: the time grows with the product of the lengths. */
 const maxLength = 64;
 
 /** Returns the number of insertions, deletions and replacements that turn one text into another. */

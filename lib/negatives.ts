@@ -148,7 +148,10 @@ function* distances(
 /** Returns the metric of a geometry that has a distance. */
 const metricOf = ({ card, tied }: Logits): MetricCard => distanceCard(card, tied)!;
 
-/** Norms of the distance's gradient at all anchors; undefined if the angle or the metric's card determines them. */
+/**
+ * Returns the norms of the distance's gradient for all anchors. Undefined for a tied head, whose norms depend only on the
+ * angle, and for a metric with a constant slope.
+ */
 function* slopesOfPairs(
   h: Matrix<Float64Array>,
   anchors: Int32Array,
@@ -191,7 +194,7 @@ interface Anchor {
   readonly slope: Float64Array | undefined;
 }
 
-/** Logits and the norms of their two terms' gradients. */
+/** Computes logits, and the gradient norms of their two terms. */
 class Terms {
   readonly #euclidean: number;
   readonly #hyperbolic: number;

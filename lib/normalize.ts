@@ -103,7 +103,7 @@ export function* checkUnitRows(
   yield* inSlices(rows, some, rowsPerSlice(cols));
 }
 
-/** The norm of a row is `norm * scale`. The scale is a power of 2 that keeps the squares in range, usually 1. */
+/** Returns the norm of a row as `norm * scale`. The scale is a power of 2 that keeps the squares in range, usually 1. */
 function normOf(data: Reals, begin: number, cols: number): { norm: number; scale: number } {
   const sum = squares(data, begin, cols, 1);
   // Below this, squares of single elements may have underflowed.

@@ -105,7 +105,7 @@ export interface MetricNumbers {
   readonly c: number;
 }
 
-/** Checks a metric's options. */
+/** Checks a metric's options and returns them in the core's encoding. */
 export function metricNumbers(operation: string, options: AnyMetricOptions): MetricNumbers {
   const { metric: name, c: given, compat } = options;
   const metric = name === undefined ? 0 : choice(operation, 'metric', name, metrics);

@@ -50,8 +50,8 @@ export function integer(next: Random, n: number): number {
 }
 
 /**
- * Shuffles in place (Fisher-Yates) and returns the same array. A long array can be shuffled in several calls, from `end` down
- * to `begin`.
+ * Shuffles in place (Fisher-Yates) and returns the same array. A long array can be shuffled in several calls: each handles
+ * the indices from `end - 1` down to `begin`, which is the `end` of the next call.
  */
 export function shuffle<T extends { [index: number]: unknown; readonly length: number }>(
   next: Random,

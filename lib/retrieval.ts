@@ -76,8 +76,8 @@ function* measure(embeddings: Matrix, labels: Labels, given: RetrievalOptions): 
 }
 
 /**
- * Finds the k best gallery rows for some queries, as flat gallery positions, best first, -1 for missing ones. `exclude`
- * contains the gallery position to exclude per query, or -1.
+ * Finds the k best gallery rows per query, and returns their positions in the gallery as a flat array: best first, -1 for
+ * missing ones. `exclude` contains the gallery position to exclude per query, or -1.
  */
 export type Search = (query: Int32Array, exclude: Int32Array, k: number) => Steps<Int32Array>;
 
@@ -122,7 +122,8 @@ export function* measureBy(
 }
 
 /**
- * Searches for some of the queries in blocks, and reports each answer: gallery positions, best first.
+ * Returns a function that searches for some of the queries, in blocks, and calls `report` with each query and its answer:
+ * gallery positions, best first.
  * @param positions - gallery position of each row, or -1
  */
 function inBlocks(search: Search, query: Int32Array, positions: Int32Array) {
@@ -163,6 +164,7 @@ interface QueryResult {
 }
 
 /**
+ * Computes the result of one query from its answer.
  * @param queryClass - class of the query
  * @param relevant - number of gallery rows of that class
  */

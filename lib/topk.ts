@@ -42,7 +42,7 @@ export type Neighbours<T extends Reals = Reals> = Neighbors<T>;
 
 const known: ReadonlySet<string> = new Set([...metricNames, ...callNames, 'k', 'exclude', 'allowed']);
 
-/** Returns the steps of a search; errors start with `operation`. */
+/** Searches like {@link topK}, in steps; errors start with `operation`. */
 export function* topKSteps<T extends Reals>(
   operation: string,
   queries: Rows<T>,

@@ -66,12 +66,12 @@ export interface Classes {
 const [secret, odd] = [Math.floor(Math.random() * 2 ** 32), 2 * Math.floor(Math.random() * 2 ** 31) + 1];
 
 /**
- * Returns a key for a map. V8 hashes numbers without a seed, so labels from a file could have equal hashes, all of which
- * every lookup would have to scan.
+ * Returns a map key whose hash cannot be predicted. V8 hashes numbers without a seed, so a file could contain labels that
+ * all have the same hash, and every lookup would scan them.
  */
 function keyOf(label: number | bigint): number | bigint | string {
   if (typeof label === 'bigint') return `${label}n`;
-  if (typeof label !== 'number') return label; // of a type that is not supported, such as an object
+  if (typeof label !== 'number') return label; // a boolean, which is accepted although `Labels` does not declare it
   return (label | 0) === label ? Math.imul(label ^ secret, odd) : `${label}`;
 }
 
@@ -117,7 +117,7 @@ export function* checkLabels(
   return copy;
 }
 
-/** The types of labels. A missing label or a list of labels would be one more class without notice. */
+/** The accepted types of labels. Others are rejected, because a missing label, for example, would count as a class. */
 const labelTypes: ReadonlySet<string> = new Set(['number', 'bigint', 'string', 'boolean']);
 
 /** Returns the rows of each label, in order of first appearance. */

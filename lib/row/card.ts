@@ -89,7 +89,7 @@ export interface RowShape {
 /** Maximum number of columns of a matrix without rows, which has no data to bound them. */
 const maxEmptyCols = 2 ** 20;
 
-/** Checks that the inputs of an operation match; only the midpoint's weights may be missing. */
+/** Checks that the inputs match, and returns the shape of the call. Only the midpoint's weights may be missing. */
 export function rowShape(
   operation: string,
   card: RowCard,

@@ -220,7 +220,7 @@ function prepare(name: string, entry: Entry, args: readonly unknown[]): RowWork<
   const { inputs, shape, options } = call;
   const { rows, cols } = shape;
   const out = resultMatrix(name, 'out', options.out, rows, cols, inputs);
-  if (shape.n === 0) out.data.fill(0); // the mean of no rows; all other results are empty
+  if (shape.n === 0) out.data.fill(0); // the midpoint of no rows is the origin; all other results are empty
   const start = (job: number) => {
     if (job === 0 && isShort(out.data.length, inputs)) {
       checkInputs(name, entry, inputs);
@@ -310,12 +310,12 @@ function read(name: string, { card, index, known }: Entry, args: readonly unknow
   };
 }
 
-/** Whether the weights were omitted, as opposed to given or passed as undefined. */
+/** Whether the weights are left out of the arguments. Weights passed as undefined are not left out. */
 function areWeightsOmitted(args: readonly unknown[], index: number, vjp: boolean): boolean {
   return vjp ? !isRows(args[index + 1]) : args[index] !== undefined && !isRows(args[index]);
 }
 
-/** Scratch memory for the numbers of every call: the core reads them before the call returns. */
+/** Array for the numeric arguments, shared by all calls: the core reads it before a call returns. */
 const numbers = new Float64Array(rowNumbers);
 
 function rowNumbersOf(call: Call, job: number, to: Float64Array): Float64Array {
@@ -338,7 +338,7 @@ function rowNumbersOf(call: Call, job: number, to: Float64Array): Float64Array {
   return to;
 }
 
-/** Throws if a getter of a later argument detached an input. In other calls, the core checks the lengths. */
+/** Throws if a getter of a later argument detached an input of a short call. In other calls, the core checks the lengths. */
 function checkInputs(name: string, { card }: Entry, inputs: Call['inputs']): void {
   for (let i = 0; i < inputs.length; ++i) {
     const input = inputs[i];
