@@ -192,13 +192,13 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
    * rejects with the signal's reason when aborted, and the gallery keeps its previous index
    */
   buildIndex(options?: IndexBuildOptions & AsyncOptions): Promise<IndexSize> {
-    return this.#exclusive('Gallery.buildIndex', (operation) =>
-      runSteps(operation, options?.signal, () => this.#buildIndex(operation, options)),
-    );
+    return this.#exclusive('Gallery.buildIndex', async (operation) => {
+      const given = readOptions(operation, options, buildNames);
+      return await runSteps(operation, given.signal, () => this.#buildIndex(operation, given));
+    });
   }
 
-  *#buildIndex(operation: string, given: (IndexBuildOptions & AsyncOptions) | undefined): Steps<IndexSize> {
-    const options = readOptions(operation, given, buildNames);
+  *#buildIndex(operation: string, options: IndexBuildOptions): Steps<IndexSize> {
     checkCallback(operation, 'onProgress', options.onProgress);
     const store = this.#store;
     if (store === undefined || store.size === 0)
