@@ -46,7 +46,7 @@ export const standard: Plan = { rounds: 9, slowRounds: 3, slowMs: 120, turnMs: 2
 /** The clock: wall time or, for one thread on a busy machine, CPU time of the process. */
 export type Clock = 'wall' | 'cpu';
 
-/** Milliseconds since an arbitrary start, and the shortest interval it can resolve. */
+/** Reads of each clock in milliseconds, and the shortest interval that is timed on its own. */
 const clocks: Record<Clock, { readonly now: () => number; readonly grainMs: number }> = {
   wall: { now: () => performance.now(), grainMs: 0.05 },
   cpu: { now: processorMs, grainMs: 1 },
@@ -62,7 +62,7 @@ function processorMs(): number {
   return (user + system) / 1000;
 }
 
-/** Returns a side in this process. Calls shorter than the resolution of the clock are timed in groups. */
+/** Returns a side in this process. Calls shorter than `grainMs` of the clock are timed in groups. */
 export function local(run: () => unknown, clock: Clock = 'wall'): TimedSide {
   const { now, grainMs } = clocks[clock];
   const elapsed = (calls: number) => {

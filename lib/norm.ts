@@ -1,6 +1,6 @@
 /**
  * Returns the Euclidean norm of a vector, bit-identical to `Math.hypot(...values)`, which would overflow the stack for
- * long vectors. The squares neither overflow nor underflow.
+ * long vectors. The squares do not overflow, and only negligible ones underflow.
  */
 export function norm(values: ArrayLike<number>): number {
   let largest = 0;

@@ -86,7 +86,7 @@ async function attempt(name: string, call: Call, args: unknown[]): Promise<void>
   }
 }
 
-/** Every function that the core exports, sync variants and gradients included. */
+/** Every public function of lib/index.ts, with its sync variant and gradients. */
 function publicCalls(): [string, Call][] {
   const found: [string, Call][] = [];
   for (const [name, value] of Object.entries(lib)) {

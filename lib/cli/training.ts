@@ -171,7 +171,7 @@ async function trainLive(
   try {
     return await trainPlan(plan, [live, ...listeners], { signal, group });
   } catch (error) {
-    live.onEnd('failed'); // the run may not have started
+    live.onEnd('failed'); // listeners were not notified if the run was not opened
     throw error;
   }
 }

@@ -82,7 +82,7 @@ session = ort.InferenceSession("${onnxFiles[present[0] ?? 'fp32']}", providers=[
 \`\`\`js
 import { env, pipeline } from '@huggingface/transformers';
 
-env.localModelPath = '.'; // the folder above this one
+env.localModelPath = '.'; // run this in the folder that contains ${name}
 const extract = await pipeline('image-feature-extraction', '${name}', { dtype: '${dtypes[present[0] ?? 'fp32']}', local_files_only: true });
 const embeds = await extract('1.jpg'); // image_embeds; with { pool: true } pooler_output
 \`\`\`

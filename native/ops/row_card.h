@@ -29,8 +29,8 @@ struct RowState {
   T time;               // the coordinate before x, if the card has one
 };
 
-// The result is x X + y Y + p (X + beta Y) + u U for the vectors X, Y, U of a row. `value` is the result if it is a
-// number, or the coordinate before a vector.
+// Coefficients of the result, terms.x x + terms.y y + terms.p (x + beta y) + terms.u u. `value` is the result of a card
+// that returns a number, or the coordinate that precedes the vector.
 template <class T>
 struct RowTerms {
   T x = 0, y = 0, p = 0, u = 0, value = 0;

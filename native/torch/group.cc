@@ -86,7 +86,7 @@ BackendPtr nccl_group([[maybe_unused]] const GroupConfig& config, [[maybe_unused
 #endif
 }
 
-// Set by c10d's threads once a collective has ended.
+// Set by c10d's threads once the future of a collective completes.
 struct Ending {
   std::mutex mutex;
   std::condition_variable changed;
@@ -182,7 +182,8 @@ void Group::State::check() {
   throw rank_error(*failure);
 }
 
-// Blocks the host until the work has ended; throws as soon as a rank is known to have failed.
+// With Gloo, blocks the host until the work has ended, and throws as soon as a rank is known to have failed. With NCCL, the
+// future completes when the work is queued, and synchronize() makes the current stream wait for it.
 void Group::State::wait(const WorkPtr& work) {
   const auto future = work->getFuture();
   const auto ending = std::make_shared<Ending>();

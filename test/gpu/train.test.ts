@@ -37,7 +37,7 @@ test('logs the device of these tests', (t) => {
   t.pass();
 });
 
-/** More classes than a warp has lanes, so that there are full and partial tiles; rows are shuffled. */
+/** More classes than a tile has rows (64), so each view has a full and a partial tile. */
 const [classes, views, seed] = [70, 2, 3];
 const count = classes * views;
 const labels = Int32Array.from({ length: count }, (_, i) => (i * 37) % classes);

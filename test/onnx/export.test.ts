@@ -72,7 +72,7 @@ async function logits(model: Embedder, body: ArrayLike<number>): Promise<number[
   return oracle.table(body, shape[1]!).map((f) => weight.map((w, i) => oracle.dot(w, f) + bias[i]!));
 }
 
-/** The outputs of the training layer, by their names in the ONNX file. */
+/** The outputs of an `Embedder` of libtorch, by their names in the ONNX file. */
 const names = { pooler_output: 'body', image_embeds: 'euclidean', hyperbolic: 'hyperbolic' } as const;
 
 /** Converts RGB bytes to the network's input. */

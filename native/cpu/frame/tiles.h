@@ -29,7 +29,7 @@ constexpr int kTileVectors = 2;
 template <class T>
 constexpr int kTileCols = kTileVectors * Vec<T>::kLanes;
 
-// A is often packed in panels of kTileCols rows, as B is. All rows of a tile must be in one panel.
+// pack.h packs both factors alike, kTileCols data rows per panel. The kTileRows rows of a tile must be in one panel of A.
 static_assert(kTileCols<float> % kTileRows == 0 && kTileCols<double> % kTileRows == 0);
 
 // The layout of A: by_k stores all rows of one k contiguously, with `stride` from one k to the next; by_row the reverse.

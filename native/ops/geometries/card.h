@@ -72,7 +72,7 @@ template <class Geometry, bool kTied>
 using DistanceOf = typename Choose<kTied && !kSame<typename Geometry::TiedDistance, void>,
                                    typename Geometry::TiedDistance, typename Geometry::Distance>::Type;
 
-// The part of a metric card on which squared differences depend.
+// Stands in for a metric card in kernels that only compute squared differences.
 template <Rows kind>
 struct DifferenceCard {
   static constexpr Rows kRows = kind;

@@ -1,6 +1,6 @@
 // Signed distance to a hyperplane, 1/sqrt c arsinh(2 sqrt c <w,a> / ((1 - c|w|^2)|a|)) with w = (-p) (+) x (Möbius
 // addition). With q = x - p, A = 1 - c|x|^2 and B = 1 - c|p|^2, the argument is 2 sqrt c (B<q,a> - c|q|^2<p,a>) / (A B
-// |a|). In RowState, x is x, y is p, u is a, and the pair is q.
+// |a|). RowState has other names: its y is p, its u is a, and its pair p is q.
 #pragma once
 
 #include "../row_card.h"

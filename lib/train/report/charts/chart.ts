@@ -106,8 +106,8 @@ function xTicks(xs: readonly number[], x: Scale, { logX, dense }: ChartOptions):
 }
 
 /**
- * Returns the limits and ticks of the vertical axis. If all values are equal, the line is centered, because at the bottom
- * it would look like 0.
+ * Returns the limits and ticks of the vertical axis. Without `yMin`, equal values are centered, because a line at the
+ * bottom would look like 0.
  */
 function yEnds(
   ys: readonly number[],
