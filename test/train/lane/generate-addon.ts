@@ -32,7 +32,10 @@ export function addonSource(): string {
   const own = types.filter((type) => !published.includes(type));
   return `// Generated from the rows of native/torch (exports.h) by \`npm run ops:train\`: edit those instead.
 ${imports(signatures, 'addon-types', own)}${imports(signatures, 'types', published)}
-/** train.node. Calls that return no promise are queued; their errors reject the next promise of the training thread. */
+/**
+ * The native addon, train.node. Calls that return no promise are queued; if one fails, the next promise of the training
+ * thread rejects with its error.
+ */
 export interface TrainAddon {
   readonly builtVersion: string;
   readonly version: string;
