@@ -14,7 +14,7 @@ import { Embedder } from '../lane/embedder.ts';
 import { randomState, setRandomState, torchInfo } from '../lane/native.ts';
 import type { AnyTensor, Device, ScalerState } from '../lane/types.ts';
 import type { Baseline } from '../measure/types.ts';
-import type { RunConfig } from '../options/options.ts';
+import { isTemperature, learnable, type RunConfig } from '../options/options.ts';
 import { learnableNames, storedConfig } from '../options/resolve.ts';
 import { loadWeights, type WeightsReport } from '../weights/load.ts';
 import { problemOf } from './checkpoint-check.ts';
@@ -112,7 +112,7 @@ function weightsMetadata(embedder: Embedder): Record<string, string> {
 }
 
 function temperaturesMetadata(learnables: LearnableScalars): Record<string, string> {
-  const names = (['t_e', 't_h'] as const).filter((name) => learnables.has(name));
+  const names = learnable.filter((name) => isTemperature(name) && learnables.has(name));
   if (names.length === 0) return {};
   return {
     [temperaturesKey]: JSON.stringify(

@@ -4,7 +4,7 @@ import { coded } from '../../errors.ts';
 import { olderText, runPathOf } from '../../io/run-path.ts';
 import { shellWord } from '../../io/shell.ts';
 import { type Embedder, type LoadRunOptions, setRunLoader } from '../lane/embedder.ts';
-import type { OptionName, RunConfig } from '../options/options.ts';
+import type { RunConfig } from '../options/options.ts';
 import { parseConfig } from '../options/resolve.ts';
 import { loadTrained } from './checkpoint.ts';
 import { newEmbedder } from './construct.ts';
@@ -43,9 +43,6 @@ async function restore(run: string, embedder: Embedder, config: RunConfig): Prom
 
 const loadOptions: Readonly<Record<keyof LoadRunOptions, true>> = { device: true, precision: true };
 
-/** Options that embeddings depend on, and that `loadTrained` does not compare, because an evaluation may change them. */
-const unsaved: readonly OptionName[] = ['crop', 'compat', 'precision'];
-
 /** Loads the network of a run; see `Embedder.load`. */
 async function loadRun(run: string, options: LoadRunOptions): Promise<Embedder> {
   const operation = 'Embedder.load';
@@ -56,7 +53,7 @@ async function loadRun(run: string, options: LoadRunOptions): Promise<Embedder> 
   );
   const path = await runPathOf(filePath(operation, 'run', run));
   const began = await readConfig(path.folder);
-  for (const text of [await changedOption(path.folder, unsaved), await olderText(path)])
+  for (const text of [await changedOption(path.folder), await olderText(path)])
     if (text !== null) process.emitWarning(`[${operation}] ${text}`, 'HoroballWarning');
   const config = parseConfig({ ...began, ...given, device }, operation);
   return await restoredEmbedder(run, await normalizeOptions(config, undefined, operation));

@@ -139,26 +139,18 @@ export function checkOrigin({ config: saved }: Checkpoint, config: RunConfig, fo
  * Describes an option that differs between config.json and the last checkpoint of a run; null if all agree. Unlike the
  * checkpoint, config.json has no checksum that would detect an edit.
  */
-export async function changedOption(
-  folder: string,
-  among: readonly OptionName[] = optionNames,
-): Promise<string | null> {
+export async function changedOption(folder: string): Promise<string | null> {
   const saved = await savedOptions(folder);
   if (saved === null) return null;
   const config = await readConfig(folder);
-  const other = differing(saved, config, extensible, among);
+  const other = differing(saved, config, extensible);
   if (other === undefined) return null;
   return `${other} is ${config[other]} in config.json and ${saved[other]} in ${lastName}, so config.json was changed after the training; its value is used`;
 }
 
 /** Returns the first option in which two configurations differ, except those in `may`. */
-function differing(
-  one: RunConfig,
-  other: RunConfig,
-  may: readonly OptionName[],
-  among: readonly OptionName[] = optionNames,
-): OptionName | undefined {
-  return among.find((name) => !may.includes(name) && one[name] !== other[name]);
+function differing(one: RunConfig, other: RunConfig, may: readonly OptionName[]): OptionName | undefined {
+  return optionNames.find((name) => !may.includes(name) && one[name] !== other[name]);
 }
 
 /** Whether a run is complete, or cannot be resumed: it has taken steps and has final weights, but no checkpoint. */
