@@ -156,7 +156,8 @@ export class Instance {
       slots.setFloat64(at, array.length === 0 ? 0 : base + offset, true);
       slots.setInt32(at + 8, arrayKinds[array[Symbol.toStringTag]] as number, true);
       slots.setUint32(at + 12, array.length, true);
-      if (copied.reads) new Uint8Array(buffer, base + offset).set(bytesOf(array));
+      // A detached array has length 0, which the core refuses.
+      if (copied.reads && array.length > 0) new Uint8Array(buffer, base + offset).set(bytesOf(array));
       copied.reads = false; // an array that is given twice is copied once
     }
   }
@@ -178,7 +179,7 @@ export class Instance {
   #readBack(copies: readonly (CopiedArray | undefined)[], base: number): void {
     const { buffer } = this.#exports.memory;
     for (const copied of copies) {
-      if (!copied?.writes) continue;
+      if (!copied?.writes || copied.array.length === 0) continue;
       const { array, offset } = copied;
       bytesOf(array).set(new Uint8Array(buffer, base + offset, array.byteLength));
       copied.writes = false;
