@@ -10,7 +10,6 @@ import { studyReport } from '../train/report/study/write.ts';
 import { analyze } from '../train/study/analyze.ts';
 import { axisNames } from '../train/study/axes.ts';
 import {
-  fewestSeeds,
   fitBudget,
   type Grid,
   mergedBase,
@@ -25,6 +24,7 @@ import {
   readRecord,
   readStudies,
 } from '../train/study/reproduction-folder.ts';
+import { fewestSeeds } from '../train/study/statistics.ts';
 import { train } from '../train/train.ts';
 import { generateData } from './generate.ts';
 import { addNotes, type Notes } from './help.ts';

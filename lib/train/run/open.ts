@@ -189,5 +189,5 @@ async function lostBest(folder: string, { step, best }: Position): Promise<strin
   const found = await Checkpoint.position(join(folder, bestName)).catch(() => null);
   if (found?.step === best.step) return null;
   const got = found === null ? 'missing or damaged' : `of step ${found.step}`;
-  return `${bestName} should be the checkpoint of the best evaluation, at step ${best.step}, but is ${got}; restore it from a copy, or it stays so until an evaluation is better`;
+  return `${bestName} should be the checkpoint of the best evaluation, at step ${best.step}, but is ${got}; restore it from a copy; otherwise the next better evaluation replaces it`;
 }

@@ -8,6 +8,7 @@ import { findRecipe, type Recipe, recipes } from '../options/recipes.ts';
 import { overrideOptions } from '../options/resolve.ts';
 import { type AxisName, parseAxis } from './axes.ts';
 import { makePlan, type StudyPlan } from './plan.ts';
+import { fewestSeeds } from './statistics.ts';
 
 /** The studies of a reproduction, in the order in which they run. */
 export const studyNames = ['temperature', 'lambda-c', 'head'] as const;
@@ -108,9 +109,6 @@ export function planReproduction(
 export function runsOf(reproduction: Reproduction): number {
   return Object.values(reproduction).reduce((sum, { cells, seeds }) => sum + cells.length * seeds.length, 0);
 }
-
-/** Minimum number of seeds for a paired comparison with a p-value. */
-export const fewestSeeds = 3;
 
 /**
  * Returns the largest reproduction that fits the budget: reduces the number of seeds first, then the number of settings.

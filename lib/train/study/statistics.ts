@@ -11,6 +11,9 @@ export interface Estimate {
   count: number;
 }
 
+/** Minimum number of seeds for an interval, and for a paired comparison with a p-value. */
+export const fewestSeeds = 3;
+
 const resamples = 10_000;
 /** Up to this number of values, all resamples are enumerated (1,716 for seven values); for more values, they are sampled. */
 const maxEnumerated = 7;

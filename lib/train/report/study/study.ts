@@ -12,6 +12,7 @@ import {
 } from '../../study/analyze.ts';
 import { type Cell, hardNegatives, matchedAt, slopeMatched } from '../../study/plan.ts';
 import { runName, type Study } from '../../study/results.ts';
+import { fewestSeeds } from '../../study/statistics.ts';
 import { lineChart, type Series } from '../charts/chart.ts';
 import { colorsOf } from '../charts/color.ts';
 import { forestPlot } from '../charts/forest.ts';
@@ -20,7 +21,7 @@ import { type Html, html, type Part } from '../html.ts';
 import { counted } from '../run/extent.ts';
 import { duration, page } from '../run/page.ts';
 import { barShare, orZero, percent } from '../tables.ts';
-import { fewestSeeds, finishedSeeds, interval, intervalName, points, verdictText } from './words.ts';
+import { finishedSeeds, interval, intervalName, points, verdictText } from './words.ts';
 
 /** Renders a complete or partial study as a self-contained page that links to the reports of its runs. */
 export function studyPage(study: Study): string {

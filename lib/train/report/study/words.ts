@@ -1,5 +1,5 @@
 import type { Analysis, ArmSummary, CellSummary } from '../../study/analyze.ts';
-import type { Estimate } from '../../study/statistics.ts';
+import { type Estimate, fewestSeeds } from '../../study/statistics.ts';
 import { percent } from '../tables.ts';
 
 /** Formats a difference of shares in percentage points, with its sign. */
@@ -15,9 +15,6 @@ export function interval({ low, high }: Pick<Estimate, 'low' | 'high'>): string 
   const text = (value: number): string => percent(value).replace('-', '−');
   return `${text(low)} to ${text(high)}`;
 }
-
-/** Minimum number of seeds for an interval or a test. */
-export const fewestSeeds = 3;
 
 /** Returns the largest number of finished seeds of any setting. */
 export function finishedSeeds(arms: readonly ArmSummary[]): number {
