@@ -71,9 +71,13 @@ export async function removeAbandoned(path: string): Promise<void> {
   const folder = dirname(path);
   for (const name of await readdir(folder).catch(() => [])) {
     if (!suffix.test(name) || name.replace(suffix, '') !== `.${basename(path)}`) continue;
-    const file = join(folder, name);
-    if (await isAbandoned(file)) await rm(file, { force: true }).catch(() => {});
+    await removeIfAbandoned(join(folder, name));
   }
+}
+
+/** Removes a temporary file that a killed process left behind, unless it is too recent. Errors are ignored. */
+export async function removeIfAbandoned(file: string): Promise<void> {
+  if (await isAbandoned(file)) await rm(file, { force: true }).catch(() => {});
 }
 
 async function isAbandoned(file: string): Promise<boolean> {

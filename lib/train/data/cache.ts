@@ -1,12 +1,13 @@
 /** A cache of decoded images, in memory or as files, so that later epochs do not decode them again. */
 import { createHash, randomUUID } from 'node:crypto';
 import { constants, fstatSync } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
 import { layouts, type Pixels } from '../../image/resample.ts';
+import { removeIfAbandoned } from '../../io/atomic.ts';
 import { reasonOf } from '../../io/file-errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { holesOf } from '../../io/regular.ts';
@@ -33,7 +34,16 @@ export async function openCache(where: string, maxBytes: number = freemem() / 2)
   await ensureFolder(where).catch((cause: unknown) => {
     throw unwritable(where, cause);
   });
+  await sweep(where);
   return new FolderCache(where);
+}
+
+const temporaryName = /^[\da-f]{40}\.pixels\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+
+/** Removes the temporary files of killed processes. Other processes may be using the folder, so recent files are kept. */
+async function sweep(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => []))
+    if (temporaryName.test(name)) await removeIfAbandoned(path.join(folder, name));
 }
 
 class MemoryCache implements ImageCache {
@@ -98,7 +108,10 @@ class FolderCache implements ImageCache {
     const temporary = `${path}.${randomUUID()}`;
     try {
       await writeWhole(temporary, header, data); // not synced, because length and checksum reveal a truncated file
-      await rename(temporary, path);
+      // Missing if this process was suspended for so long that another one removed the file: the image is not cached.
+      await rename(temporary, path).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+      });
     } catch (cause) {
       await rm(temporary, { force: true }).catch(() => {}); // `cause` is reported instead
       throw unwritable(this.#folder, cause);

@@ -1,6 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { copyFile, readdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import fs, { existsSync } from 'node:fs';
+import {
+  copyFile,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import test from 'ava';
 import type { Pixels } from '../../../lib/image/resample.ts';
@@ -150,4 +161,37 @@ test('a cached image with a flipped bit is decoded again', async (t) => {
   }
   await writeFile(kept, whole);
   t.deepEqual(await cache.get(file), { ...pixels, data: Buffer.from(pixels.data) });
+});
+
+test('opening a cache removes the temporary files of killed processes, and no others', async (t) => {
+  const folder = await temporary(t);
+  const named = (end: string): string => `${'0a'.repeat(20)}.pixels${end}`;
+  const left = (): string => named(`.${crypto.randomUUID()}`);
+  const [recent, killed] = [left(), [left(), left()]];
+  const others = [named(''), named('.notes'), `photo.pixels.${crypto.randomUUID()}`];
+  for (const name of [recent, ...killed, ...others]) await writeFile(path.join(folder, name), '');
+  const twoHoursAgo = Date.now() / 1000 - 7200;
+  for (const name of [...killed, ...others]) await utimes(path.join(folder, name), twoHoursAgo, twoHoursAgo);
+  await Promise.all([openCache(folder), openCache(folder)]);
+  t.deepEqual((await readdir(folder)).sort(), [recent, ...others].sort());
+});
+
+test('a temporary file that another process removed is not an error: its image is not cached', async (t) => {
+  const root = await temporary(t);
+  const [folder, file] = [path.join(root, 'cache'), path.join(root, 'a.jpg')];
+  await writeFile(file, 'first');
+  const cache = await openCache(folder);
+  const original = fs.promises.rename;
+  fs.promises.rename = async (from, to) => {
+    if (String(from).startsWith(root)) await rm(from);
+    return await original(from, to);
+  };
+  syncBuiltinESMExports();
+  try {
+    await cache.put(file, pixels);
+  } finally {
+    fs.promises.rename = original;
+    syncBuiltinESMExports();
+  }
+  t.deepEqual([await readdir(folder), await cache.get(file)], [[], undefined]);
 });
