@@ -11,34 +11,70 @@ import { type OpenFile, openFile } from './thread-file.ts';
  */
 const largeBytes = 2 ** 22;
 
+/** A file to write atomically. */
+export interface FileToWrite {
+  path: string;
+  write(file: OpenFile): Promise<void>;
+  /**
+   * Size of the file, approximately. If it is large, temporary files that killed processes left while writing the same
+   * file are removed.
+   */
+  bytes?: number;
+}
+
 /**
  * Writes a file atomically: to a temporary file in the same folder, which is synced and renamed.
  * An existing file is unchanged until then. Once the promise resolves, the new file survives a power failure.
  *
- * @param bytes - size of the file, approximately. If it is large, temporary files that killed processes left while writing
- * the same file are removed.
+ * @param bytes - see {@link FileToWrite}
  */
-export async function writeAtomically(
-  path: string,
-  write: (file: OpenFile) => Promise<void>,
-  bytes = 0,
-): Promise<void> {
-  filePath('write', 'path', path);
-  if (bytes >= largeBytes) await removeAbandoned(path);
-  const temporary = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.tmp`);
+export async function writeAtomically(path: string, write: FileToWrite['write'], bytes = 0): Promise<void> {
+  await writeTogether([{ path, write, bytes }]);
+}
+
+/**
+ * Writes files that belong together, each atomically. All of them are written and synced before the first replaces an
+ * existing file. Of several files, the last describes the others: it is removed before they are replaced and appears
+ * after them, so a killed process leaves a complete set or one without it.
+ */
+export async function writeTogether(files: readonly FileToWrite[]): Promise<void> {
+  for (const { path } of files) filePath('write', 'path', path);
+  const staged: { path: string; temporary: string }[] = [];
   try {
-    const file = await openFile(temporary, 'wx');
-    try {
-      await write(file);
-      await file.sync();
-    } finally {
-      await file.close();
+    for (const file of files) {
+      const { path } = file;
+      const temporary = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.tmp`);
+      staged.push({ path, temporary });
+      await atPath(path, stage(file, temporary));
     }
-    await rename(temporary, path);
-    await syncFolder(dirname(path));
+    const last = staged.at(-1)!.path;
+    if (staged.length > 1) await atPath(last, rm(last, { force: true }));
+    for (const { path, temporary } of staged) await atPath(path, rename(temporary, path));
+    for (const folder of new Set(staged.map(({ path }) => dirname(path))))
+      await atPath(last, syncFolder(folder));
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {}); // an error here would hide the first one
-    throw atFile(error, path); // names the file of the caller, not the temporary one
+    for (const { temporary } of staged) await rm(temporary, { force: true }).catch(() => {}); // `error` is reported instead
+    throw error;
+  }
+}
+
+async function stage({ path, write, bytes = 0 }: FileToWrite, temporary: string): Promise<void> {
+  if (bytes >= largeBytes) await removeAbandoned(path);
+  const file = await openFile(temporary, 'wx');
+  try {
+    await write(file);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Names the file of the caller in errors, not the temporary one. */
+async function atPath<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw atFile(error, path);
   }
 }
 

@@ -20,11 +20,16 @@ const zlib = (): typeof import('node:zlib') => process.getBuiltinModule('node:zl
  * Returns the CRC-32 of an array's bytes, as eight hexadecimal digits.
  *
  * @param check - called after each turn of the event loop, in which the caller may have transferred the array
+ * @param before - bytes that precede those of the array
  */
-export async function crcOf(data: ArrayBufferView, check: () => void = () => {}): Promise<string> {
+export async function crcOf(
+  data: ArrayBufferView,
+  check: () => void = () => {},
+  before: Uint8Array = new Uint8Array(0),
+): Promise<string> {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const { crc32 } = zlib();
-  let crc = 0;
+  let crc = crc32(before);
   for (let at = 0; at < bytes.length; at += slice) {
     if (at > 0) {
       await nextTurn();

@@ -1,6 +1,7 @@
 import { coded, shapeError, typeError } from '../errors.ts';
 import { checkKept } from '../matrix.ts';
-import { readAll, writeAll, writeAtomically } from './atomic.ts';
+import { type FileToWrite, readAll, writeAll, writeTogether } from './atomic.ts';
+import { crcOf } from './checksums.ts';
 import {
   allocate,
   type Dtype,
@@ -149,6 +150,17 @@ function rowMajor(data: TensorData, shape: readonly number[], dtype: Dtype): Ten
  * await writeNpy(join(tmpdir(), 'horoball-points.npy'), new Float32Array([1, 2, 3, 4]), [2, 2]);
  */
 export async function writeNpy(path: string, data: TensorData, shape?: readonly number[]): Promise<void> {
+  await writeTogether([npyFile(path, data, shape)]);
+}
+
+/** A .npy file to write; see {@link writeNpy}. */
+export interface NpyFile extends FileToWrite {
+  /** Returns the CRC-32 of the whole file, as eight hexadecimal digits. */
+  checksum(): Promise<string>;
+}
+
+/** Returns the file that {@link writeNpy} writes, to be written with others. */
+export function npyFile(path: string, data: TensorData, shape?: readonly number[]): NpyFile {
   const dtype = dtypeOf(data);
   if (dtype === undefined) throw typeError('writeNpy', 'data', 'a typed array of numbers', data);
   const { length } = data;
@@ -170,16 +182,18 @@ export async function writeNpy(path: string, data: TensorData, shape?: readonly 
   header.writeUInt16LE(header.length - 10, 8);
   header.write(text, 10, 'latin1');
   header[header.length - 1] = 0x0a;
-  await writeAtomically(
+  const check = (): void => checkKept('writeNpy', 'data', data, length);
+  return {
     path,
-    async (file) => {
+    bytes: data.byteLength,
+    checksum: () => crcOf(data, check, header),
+    write: async (file) => {
       await writeAll(file, header);
-      checkKept('writeNpy', 'data', data, length);
+      check();
       await writeAll(file, data);
-      checkKept('writeNpy', 'data', data, length);
+      check();
     },
-    data.byteLength,
-  );
+  };
 }
 
 function invalidFile(path: string, reason: string): Error {

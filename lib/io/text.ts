@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { coded } from '../errors.ts';
-import { readAll, writeAll, writeAtomically } from './atomic.ts';
+import { type FileToWrite, readAll, writeAll, writeTogether } from './atomic.ts';
 import { reading } from './regular.ts';
 
 /** Close to the maximum length of a string in V8. */
@@ -41,5 +41,10 @@ export async function readText(path: string, maxBytes: number = mostText): Promi
 
 /** Writes a text file atomically. */
 export async function writeText(path: string, text: string): Promise<void> {
-  await writeAtomically(path, (file) => writeAll(file, Buffer.from(text)));
+  await writeTogether([textFile(path, text)]);
+}
+
+/** Returns the file that {@link writeText} writes, to be written with others. */
+export function textFile(path: string, text: string): FileToWrite {
+  return { path, write: (file) => writeAll(file, Buffer.from(text)) };
 }

@@ -1,8 +1,9 @@
 /** Embeddings as files: one safetensors file, or NumPy arrays with a JSON file. */
-import { join, relative } from 'node:path';
-import { writeNpy } from '../../io/npy.ts';
+import { basename, join, relative } from 'node:path';
+import { writeTogether } from '../../io/atomic.ts';
+import { npyFile } from '../../io/npy.ts';
 import { writeSafetensors } from '../../io/safetensors.ts';
-import { writeText } from '../../io/text.ts';
+import { textFile } from '../../io/text.ts';
 import type { Skipped } from '../data/loader.ts';
 import { openDataset } from '../data/registry.ts';
 import type { Dataset, Split } from '../data/types.ts';
@@ -112,16 +113,22 @@ export async function writeExport(
   });
 }
 
-/** Writes one output as `file`, its labels as `<stem>.labels.npy`, and the metadata as `<stem>.json`. */
+/**
+ * Writes one output as `file`, its labels as `<stem>.labels.npy`, and the metadata as `<stem>.json`. The metadata has the
+ * CRC-32 of both arrays, is removed before they are replaced and written after them, so files of two exports are
+ * recognized.
+ */
 export async function writeNpyExport(file: string, exported: Export, output: Output): Promise<string[]> {
   const { embedded, dataset, split, classes, paths, c } = exported;
   const { data, shape } = arrayOf(embedded, output);
   const stem = file.replace(/\.npy$/, '');
-  const files = [file, `${stem}.labels.npy`, `${stem}.json`] as const;
-  await writeNpy(files[0], data, shape);
-  await writeNpy(files[1], embedded.labels);
-  await writeText(files[2], `${JSON.stringify({ dataset, split, output, c, classes, paths })}\n`);
-  return [...files];
+  const arrays = [npyFile(file, data, shape), npyFile(`${stem}.labels.npy`, embedded.labels)];
+  const crc32: Record<string, string> = {};
+  for (const { path, checksum } of arrays) crc32[basename(path)] = await checksum();
+  const text = JSON.stringify({ dataset, split, output, c, classes, paths, crc32 });
+  const files = [...arrays, textFile(`${stem}.json`, `${text}\n`)];
+  await writeTogether(files);
+  return files.map(({ path }) => path);
 }
 
 /**

@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import test from 'ava';
 import { readNpy, readSafetensors } from '../../../lib/io/index.ts';
 import type { Skipped } from '../../../lib/train/data/loader.ts';
@@ -103,6 +105,56 @@ test('NumPy files have one output and the labels, next to a JSON file', async (t
     c: 0.1,
     paths: ['1.jpg', '2.jpg'],
   });
+});
+
+/** Writes the export again, with other labels, in a process that is killed after its n-th call of `rename` or `rm`. */
+function killedAfter(file: string, calls: number): NodeJS.Signals | null {
+  const module = new URL('../../../lib/train/measure/export.js', import.meta.url).href;
+  const again = { ...made(), embedded: { ...made().embedded, labels: [0, 1] } };
+  const script = `const fs = require('node:fs').promises;
+    let calls = 0;
+    for (const name of ['rename', 'rm']) {
+      const original = fs[name];
+      fs[name] = async (...args) => {
+        await original(...args);
+        if (++calls === ${calls}) process.kill(process.pid, 'SIGKILL');
+      };
+    }
+    require('node:module').syncBuiltinESMExports();
+    import('${module}').then(({ writeNpyExport }) => {
+      const made = ${JSON.stringify(again)};
+      made.embedded.hyperbolic = Float32Array.of(1, 2, 3, 4);
+      made.embedded.labels = Int32Array.from(made.embedded.labels);
+      return writeNpyExport(${JSON.stringify(file)}, made, 'hyperbolic');
+    });`;
+  return spawnSync(process.execPath, ['-e', script]).signal;
+}
+
+test('a killed export leaves NumPy files of one export, or no JSON file', async (t) => {
+  const folder = await temporary(t);
+  const [file, json] = ['x.npy', 'x.json'].map((name) => join(folder, name)) as [string, string];
+  const states: string[] = [];
+  for (let calls = 1; calls <= 4; calls++) {
+    await writeNpyExport(file, made(), 'hyperbolic');
+    t.is(killedAfter(file, calls), 'SIGKILL');
+    const text = await readFile(json, 'utf8').catch(() => null);
+    states.push(text === null ? 'none' : 'whole');
+    if (text === null) continue;
+    for (const [name, sum] of Object.entries(JSON.parse(text).crc32 as Record<string, string>))
+      t.is(crc32(await readFile(join(folder, name))), Number.parseInt(sum, 16), name);
+  }
+  t.deepEqual(states, ['none', 'none', 'none', 'whole']);
+  const { crc32: sums } = JSON.parse(await readFile(json, 'utf8')) as { crc32: object };
+  t.deepEqual(Object.keys(sums), ['x.npy', 'x.labels.npy']);
+});
+
+test('if one of the NumPy files cannot be written, none is replaced', async (t) => {
+  const folder = await temporary(t);
+  const name = `${'x'.repeat(205)}.npy`; // short enough for its temporary file, not for that of the labels
+  await writeFile(join(folder, name), 'earlier');
+  await t.throwsAsync(writeNpyExport(join(folder, name), made(), 'hyperbolic'), { code: 'ENAMETOOLONG' });
+  t.is(await readFile(join(folder, name), 'utf8'), 'earlier');
+  t.deepEqual(await readdir(folder), [name]);
 });
 
 test('--save_emb writes embeddings of test and training images to files named after emb_name', async (t) => {
