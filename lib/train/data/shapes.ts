@@ -85,9 +85,18 @@ export async function makeShapes(root: string, given: ShapesOptions): Promise<vo
 export const shapes: DatasetRecord = {
   name: 'shapes',
   description: 'the built-in data set of synthetic creatures, generated if missing',
-  generate: (root, hooks) => makeShapes(root, { seed: defaultSeed, ...hooks }),
+  generate: generateMissing,
   open,
 };
+
+/** Generates the images, unless the folder has some: those of other options may be the data of a run. */
+async function generateMissing(
+  root: string,
+  hooks: Parameters<NonNullable<DatasetRecord['generate']>>[1],
+): Promise<void> {
+  if ((await readManifest(path.resolve(root), manifestName)) === undefined)
+    await makeShapes(root, { seed: defaultSeed, ...hooks });
+}
 
 async function open(root: string): Promise<Dataset> {
   const where = path.resolve(root);

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import { Lock } from '../../../lib/io/lock.ts';
-import { openDataset } from '../../../lib/train/data/registry.ts';
+import { findDataset, openDataset } from '../../../lib/train/data/registry.ts';
 import { makeShapes, type ShapesOptions } from '../../../lib/train/data/shapes.ts';
 import { baselineFeatures } from '../../../lib/train/measure/baselines.ts';
 import { temporary, writeTree } from './support.ts';
@@ -75,6 +75,15 @@ test('progress counts every image; a complete data set is kept, and replaced if 
   t.deepEqual(await contents(root), before);
   await makeShapes(root, { ...tiny, images: 3 });
   t.is((await contents(root)).size, 96 + 1);
+});
+
+test('a command generates only a missing data set, and keeps one that has other options', async (t) => {
+  const root = path.join(await temporary(t), 'shapes');
+  await makeShapes(root, tiny);
+  const before = await contents(root);
+  const onProgress = () => t.fail('nothing was generated');
+  await findDataset('shapes')!.generate!(root, { onProgress, signal: AbortSignal.timeout(60_000) });
+  t.deepEqual(await contents(root), before);
 });
 
 test('opening a data set with missing images warns', async (t) => {
