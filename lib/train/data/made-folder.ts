@@ -16,6 +16,8 @@ export interface Making {
   manifestName: string;
   /** Every parameter that determines the contents. */
   manifest: object;
+  /** Whether the top folder has an entry of this name, besides the manifest. */
+  isOwn: (name: string) => boolean;
   /** Description of the contents for errors, such as `the built-in data set`. */
   what: string;
   signal?: AbortSignal | undefined;
@@ -23,7 +25,7 @@ export interface Making {
 
 /**
  * Creates a folder atomically: fills it under a temporary name, then renames it. Does nothing if the folder exists with the
- * same manifest; replaces it if the manifest differs.
+ * same manifest; replaces it if the manifest has other values and nothing else was added to the folder.
  *
  * @param fill - writes into the folder; its result is added to the manifest file
  * @returns whether the folder was created
@@ -31,15 +33,16 @@ export interface Making {
  */
 export async function makeFolder(
   root: string,
-  { manifestName, manifest, what, signal }: Making,
+  making: Making,
   fill: (folder: string) => Promise<object>,
 ): Promise<boolean> {
+  const { manifestName, manifest, what, signal } = making;
   // A link keeps its target, which may be on another disk.
   const where = await realpath(root).catch(() => path.resolve(root));
   const found = await readManifest(where, manifestName);
   if (found !== undefined && isSame(found, manifest)) return false;
-  if (found === undefined) await refuseForeignFolder(where, what);
   await refuseMountPoint(where, what);
+  await refuseForeignFolder(where, found, making);
   signal?.throwIfAborted();
 
   await sweep(where);
@@ -55,7 +58,7 @@ export async function makeFolder(
     const more = await naming(where, fill(partial));
     const text = `${JSON.stringify({ ...manifest, ...more }, null, 2)}\n`;
     await naming(where, writeWhole(path.join(partial, manifestName), text));
-    await take(partial, where, manifestName, manifest);
+    await take(partial, where, making);
   } finally {
     await rm(partial, { recursive: true, force: true });
   }
@@ -108,25 +111,43 @@ function isSame(found: Readonly<Record<string, unknown>>, wanted: object): boole
 }
 
 /** Moves a finished folder to its destination, unless another process has created the same folder in the meantime. */
-async function take(partial: string, where: string, name: string, manifest: object): Promise<void> {
-  const found = await readManifest(where, name);
+async function take(partial: string, where: string, making: Making): Promise<void> {
+  const { manifestName, manifest } = making;
+  const found = await readManifest(where, manifestName);
+  if (found !== undefined && isSame(found, manifest)) return;
   if (found === undefined)
     await rmdir(where).catch(() => {}); // removes only an empty folder
-  else if (isSame(found, manifest)) return;
-  else await rm(where, { recursive: true, force: true });
+  else {
+    await refuseForeignFolder(where, found, making); // again, because files may have been added in the meantime
+    await rm(where, { recursive: true, force: true });
+  }
   await rename(partial, where).catch(async (error) => {
-    const faster = await readManifest(where, name);
+    const faster = await readManifest(where, manifestName);
     if (faster === undefined || !isSame(faster, manifest)) throw error;
   });
 }
 
-async function refuseForeignFolder(root: string, what: string): Promise<void> {
+/** Files that file managers add to a folder. */
+const systemFiles: ReadonlySet<string> = new Set(['.DS_Store', 'Thumbs.db', 'desktop.ini']);
+
+/**
+ * Rejects a folder whose contents were not generated: replacing it would delete files of the user. A file with the name of
+ * the manifest may belong to another program, so it must have every parameter.
+ */
+async function refuseForeignFolder(
+  root: string,
+  found: Readonly<Record<string, unknown>> | undefined,
+  { manifestName, manifest, isOwn, what }: Making,
+): Promise<void> {
   const names = await readdir(root).catch(async (cause: NodeJS.ErrnoException) => {
-    const isMissing = cause.code === 'ENOENT' && (await lstat(root).catch(() => null)) === null;
-    if (isMissing) return []; // and not a link to a missing folder
+    const isLink = (await lstat(root).catch(() => null))?.isSymbolicLink();
+    if (cause.code === 'ENOENT' && !isLink) return []; // and not a link to a missing folder
     throw foreign(root, what, cause);
   });
-  if (names.length > 0) throw foreign(root, what);
+  const isGenerated = found !== undefined && Object.keys(manifest).every((key) => Object.hasOwn(found, key));
+  const isAllowed = (name: string): boolean =>
+    isGenerated && (name === manifestName || systemFiles.has(name) || isOwn(name));
+  if (!names.every(isAllowed)) throw foreign(root, what);
 }
 
 /** Rejects the root of another file system: it can be emptied, but not be replaced by a folder. */

@@ -61,7 +61,7 @@ interface Manifest {
  * The images are JPEG files in a folder tree below `root`; the first half of the families is for training.
  *
  * The folder is created atomically. Does nothing if `root` already contains the requested data set, and replaces one that
- * was generated with other options.
+ * was generated with other options, unless it has other files, too.
  *
  * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE` for an invalid option;
  * `ERR_HOROBALL_DATA_LAYOUT` if `root` has other contents; `ERR_HOROBALL_NO_DECODER` if sharp is not installed
@@ -76,7 +76,8 @@ export async function makeShapes(root: string, given: ShapesOptions): Promise<vo
   checkSignal('makeShapes', signal);
   checkCallback('makeShapes', 'onProgress', onProgress);
   const what = 'the built-in data set';
-  await makeFolder(root, { manifestName, manifest, what, signal }, async (folder) => {
+  const isOwn = (name: string): boolean => /^family-\d+$/.test(name);
+  await makeFolder(root, { manifestName, manifest, isOwn, what, signal }, async (folder) => {
     await drawAll(folder, manifest, options);
     return {};
   });

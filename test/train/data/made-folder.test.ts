@@ -8,7 +8,12 @@ import { temporary, writeTree } from './support.ts';
 
 /** Part of the name of a folder that a killed process left behind. */
 const dead = '0d5a2b1c-93f4-4e0e-8a70-5b6c7d8e9f00';
-const making = (manifest: object) => ({ manifestName: 'made.json', manifest, what: 'a test folder' });
+const making = (manifest: object) => ({
+  manifestName: 'made.json',
+  manifest,
+  isOwn: (name: string) => name === 'a.txt',
+  what: 'a test folder',
+});
 const fill = async (folder: string) => {
   await writeFile(join(folder, 'a.txt'), 'a');
   return { count: 1 };
@@ -21,6 +26,28 @@ test('a folder is created once, and replaced only for another manifest', async (
   t.false(await makeFolder(root, making({ seed: 1 }), () => Promise.reject(new Error('not called'))));
   t.true(await makeFolder(root, making({ seed: 2 }), async () => ({})));
   t.deepEqual(await readdir(root), ['made.json']);
+});
+
+test('a folder with a file of the user is not replaced, whatever its manifest and whenever the file was added', async (t) => {
+  const root = join(await temporary(t), 'made');
+  const error = { code: 'ERR_HOROBALL_DATA_LAYOUT', message: /with other contents/ };
+  const never = () => Promise.reject(new Error('not called'));
+  await writeTree(root, { 'made.json': '{"other":1}' });
+  await t.throwsAsync(makeFolder(root, making({ seed: 1 }), never), error, 'a manifest of another program');
+  await rm(root, { recursive: true });
+  await makeFolder(root, making({ seed: 1 }), fill);
+  await writeTree(root, { '.DS_Store': '', 'thesis.txt': 'years of work' });
+  t.false(await makeFolder(root, making({ seed: 1 }), never));
+  await t.throwsAsync(makeFolder(root, making({ seed: 2 }), never), error);
+  await rm(join(root, 'thesis.txt'));
+  const late = async () => {
+    await writeTree(root, { 'thesis.txt': 'years of work' });
+    return {};
+  };
+  await t.throwsAsync(makeFolder(root, making({ seed: 2 }), late), error);
+  t.deepEqual((await readdir(root)).sort(), ['.DS_Store', 'a.txt', 'made.json', 'thesis.txt']);
+  await rm(join(root, 'thesis.txt'));
+  t.true(await makeFolder(root, making({ seed: 2 }), fill));
 });
 
 test('a link to a folder is kept, and its target is filled', async (t) => {

@@ -11,7 +11,7 @@ import { loadSharp } from '../../../io/sharp.ts';
 import { makeFolder, readManifest } from '../made-folder.ts';
 import { inParallel } from '../parallel.ts';
 import { licenses } from './licenses.ts';
-import { emojiLists, type Image, parts } from './lists.ts';
+import { emojiLists, type Image, listNames, parts } from './lists.ts';
 import { type EmojiClass, type Matched, matchClasses, matchExtra } from './match.ts';
 import { fetchPackages, locatePackage } from './npm.ts';
 import { benchmarkSets, type EmojiSet, extraSets, type Pinned, unicodeData } from './packages.ts';
@@ -23,6 +23,9 @@ import type { Drawing } from './svg.ts';
 const version = 1;
 export const manifestName = 'emoji.json';
 const what = 'the emoji data set';
+const licensesName = 'LICENSES.md';
+const ownNames: ReadonlySet<string> = new Set([...parts, ...Object.values(listNames), licensesName]);
+const isOwn = (name: string): boolean => ownNames.has(name);
 
 /** Options of {@link makeEmoji}. */
 export interface EmojiOptions {
@@ -79,7 +82,8 @@ const manifestAdvice = 'it lacks the counts of its images. Delete the folder to 
  * Creates the `emoji` data set: each class is one emoji in the styles of Noto, Twemoji, OpenMoji and Fluent, in the class
  * tree of Unicode's groups and subgroups. Packages come from npm at pinned versions, or from a folder.
  *
- * The folder is created atomically. Does nothing if `root` already contains the requested data set.
+ * The folder is created atomically. Does nothing if `root` already contains the requested data set, and replaces one that
+ * was made with other options, unless it has other files, too.
  *
  * @returns the contents of the folder, and whether this call created it (`fresh`)
  * @throws `ERR_HOROBALL_DOWNLOAD` if npm fails; `ERR_HOROBALL_DATA_READ` if a package is missing; `ERR_HOROBALL_FORMAT` if
@@ -107,7 +111,7 @@ export async function makeEmoji(
   const packages = await versionsOf(pinned, options);
   const manifest = { version, size, seed, all, packages };
   const resolved = { ...options, size, seed, all };
-  const fresh = await makeFolder(root, { manifestName, manifest, what, signal }, async (folder) => {
+  const fresh = await makeFolder(root, { manifestName, manifest, isOwn, what, signal }, async (folder) => {
     if (options.from !== undefined) return await fill(folder, options.from, resolved);
     const fetched = await mkdtemp(path.join(tmpdir(), 'horoball-emoji-'));
     try {
@@ -153,7 +157,7 @@ async function fill(folder: string, from: string, options: Resolved): Promise<Em
   const rendered = work.filter((image) => !failed.includes(image) && !lost.has(image.label));
   for (const [name, text] of Object.entries(emojiLists(rendered, options.seed)))
     await writeFile(path.join(folder, name), text);
-  await writeFile(path.join(folder, 'LICENSES.md'), await licenses(from, setsOf(options.all)));
+  await writeFile(path.join(folder, licensesName), await licenses(from, setsOf(options.all)));
   const images = rendered.filter(({ part }) => part === 'images').length;
   const classes = images / benchmarkSets.length;
   if (classes < 2) throw tooFew(from, classes);
