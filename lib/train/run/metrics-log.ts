@@ -6,6 +6,7 @@ import { naming } from '../../io/file-errors.ts';
 import { checkInside, openInside } from '../../io/inside.ts';
 import type { OpenFile } from '../../io/thread-file.ts';
 import { lastName, type Position } from './checkpoint.ts';
+import { identityIn } from './run-schema.ts';
 
 const { O_APPEND, O_CREAT, O_RDWR } = constants;
 
@@ -50,6 +51,13 @@ export async function rewindLog(path: string, position: Position | null): Promis
   } finally {
     await file.close();
   }
+}
+
+/** Returns the identity of the run to which a log belongs; see {@link identityIn}. */
+export async function identityOf(file: OpenFile): Promise<string | null> {
+  const first = Buffer.alloc(Math.min((await file.stat()).size, tailBytes));
+  await readAll(file, first, 0);
+  return identityIn(first.toString('utf8'));
 }
 
 async function crcOfFile(file: OpenFile, bytes: number): Promise<number> {

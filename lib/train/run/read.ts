@@ -8,35 +8,43 @@ import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
 import type { RunConfig } from '../options/options.ts';
 import { storedConfig } from '../options/resolve.ts';
 import type { Row, RunRecord } from './record.ts';
-import { type Lines, parseRows, parseSnapshot } from './run-schema.ts';
+import { identityIn, type Lines, parseRows, parseSnapshot } from './run-schema.ts';
 
 /**
  * Reads a run folder: configuration, rows of metrics.jsonl, and the snapshot that reports draw. An interrupted run may have
  * no rows and no snapshot. Invalid rows are skipped and counted.
  * @param path - the run folder
- * @throws `ERR_HOROBALL_RUN` if it is not a run folder; `ERR_HOROBALL_FORMAT` if config.json or snapshot.json is invalid;
- * file system errors
+ * @throws `ERR_HOROBALL_RUN` if it is not a run folder; `ERR_HOROBALL_FORMAT` if config.json or snapshot.json is invalid, or
+ * the snapshot belongs to another run; file system errors
  * @example
  * const { config, rows } = await readRun('runs/shapes-hybrid-1');
  */
 export async function readRun(path: string): Promise<RunRecord> {
   const config = await readConfig(path);
-  const { rows, invalid } = await readRows(path);
+  const log = await readLog(path);
+  const { rows, invalid } = await rowsOf(log);
   const file = join(path, 'snapshot.json');
   const snapshot = await readInside(file);
   return {
     name: config.name ?? resolve(path).split(/[\\/]/).at(-1)!,
     config,
     rows,
-    snapshot: snapshot === null ? null : parseSnapshot(snapshot, file),
+    snapshot: snapshot === null ? null : parseSnapshot(snapshot, file, identityIn(log)),
     ...(invalid && { invalid }),
   };
 }
 
 /** Reads a run's metrics.jsonl; no rows if the file does not exist. */
 export async function readRows(path: string): Promise<Lines<Row>> {
-  const text = (await readInside(join(path, 'metrics.jsonl'))) ?? '';
-  return await runSteps('readRun', undefined, () => parseRows(text));
+  return await rowsOf(await readLog(path));
+}
+
+async function readLog(path: string): Promise<string> {
+  return (await readInside(join(path, 'metrics.jsonl'))) ?? '';
+}
+
+async function rowsOf(log: string): Promise<Lines<Row>> {
+  return await runSteps('readRun', undefined, () => parseRows(log));
 }
 
 /**

@@ -241,6 +241,8 @@ const snapshot = z
     ranks: ranks.nullable().exactOptional(),
     depth: z.array(depthRow).max(maxItems).exactOptional(),
     hierarchy: hierarchy.nullable().exactOptional(),
+    /** See {@link identityIn}; absent in runs of earlier versions. */
+    log: z.string().exactOptional(),
   })
   .refine(labelsAreClasses, 'a label is not the index of a class') satisfies z.ZodType<Snapshot>;
 
@@ -354,16 +356,33 @@ export function parseRows(text: string): Steps<Lines<Row>> {
 }
 
 /**
+ * Returns the identity of a run, by which its snapshot is recognized: the checksum of the first line of its log. The line
+ * contains times, so it differs between runs, and resuming never discards it. Null for an empty log, or one without
+ * checksums.
+ */
+export function identityIn(log: string): string | null {
+  const end = log.indexOf('\n');
+  return /"crc32":"([\da-f]{8})"\}$/.exec(log.slice(Math.max(0, end - 32), Math.max(0, end)))?.[1] ?? null;
+}
+
+/**
  * Parses snapshot.json.
  *
- * @throws `ERR_HOROBALL_FORMAT` naming the file and the field
+ * @param identity - that of the run; null if unknown
+ * @throws `ERR_HOROBALL_FORMAT` naming the file and the field, or if the snapshot belongs to another run
  */
-export function parseSnapshot(text: string, file: string): Snapshot {
+export function parseSnapshot(text: string, file: string, identity: string | null = null): Snapshot {
   const content = withoutChecksum(parsedJson(text, file));
   if (content === null) throw damaged(file, jsonChecksumAdvice);
   const found = parsedBy(snapshot, content.value);
   if (!found.success) throw damaged(file, problemOf(found.error));
-  return found.data;
+  const { log = identity, ...data } = found.data;
+  if (identity !== null && log !== identity)
+    throw damaged(
+      file,
+      'it belongs to another run than metrics.jsonl. Restore both from one copy, or delete it',
+    );
+  return data;
 }
 
 /** Schema of recall in the results of a study. */

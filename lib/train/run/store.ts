@@ -16,7 +16,7 @@ import type { RunConfig } from '../options/options.ts';
 import { bestName, type Checkpoint, lastName, type Position, saveTrained } from './checkpoint.ts';
 import type { Learner } from './learner.ts';
 import { lockRun, lostLock, runHolder } from './lock.ts';
-import { type LogState, openLog, rewindLog } from './metrics-log.ts';
+import { identityOf, type LogState, openLog, rewindLog } from './metrics-log.ts';
 import type { Row } from './record.ts';
 
 const logName = 'metrics.jsonl';
@@ -168,6 +168,7 @@ export class DiskStore implements RunStore {
       await store.#writeConfig(config);
       await removeTemporaries(folder, ownFiles); // others, such as report.html, may be written by other commands
       await rm(store.file(bestTemporary), { force: true });
+      if (position === null) await rm(store.file('snapshot.json'), { force: true }); // of the log that was discarded
       store.#bytes = metricsBytes;
       store.#crc = metricsCrc32;
       store.#changedLog = metricsCrc32 !== (position?.metricsCrc32 ?? metricsCrc32);
@@ -202,7 +203,10 @@ export class DiskStore implements RunStore {
 
   async snapshot(snapshot: Snapshot): Promise<void> {
     await this.check();
-    await writeText(this.file('snapshot.json'), jsonWithChecksum(snapshot));
+    await this.flush(); // the identity is in the log
+    const log = await identityOf(this.#log);
+    const text = jsonWithChecksum({ ...snapshot, ...(log !== null && { log }) });
+    await writeText(this.file('snapshot.json'), text);
   }
 
   get changedLog(): boolean {

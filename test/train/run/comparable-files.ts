@@ -13,6 +13,12 @@ export async function comparableFiles(folder: string): Promise<Record<string, un
   for (const name of ['last', 'best'])
     left[name] = (await readSafetensors(join(folder, `${name}.safetensors`))).tensors;
   left['model'] = await readFile(join(folder, 'model.safetensors'));
-  left['snapshot'] = await readFile(join(folder, 'snapshot.json'), 'utf8');
+  // `log` is the checksum of a row with times.
+  const {
+    log: _,
+    crc32: __,
+    ...snapshot
+  } = JSON.parse(await readFile(join(folder, 'snapshot.json'), 'utf8'));
+  left['snapshot'] = JSON.stringify(snapshot);
   return left;
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   appendFile,
+  copyFile,
   mkdir,
   mkdtemp,
   readdir,
@@ -16,7 +17,7 @@ import test from 'ava';
 import { parseConfig } from '../../../lib/train/options/resolve.ts';
 import { writeReport } from '../../../lib/train/report/run/write.ts';
 import type { Checkpoint } from '../../../lib/train/run/checkpoint.ts';
-import { runHolder } from '../../../lib/train/run/lock.ts';
+import { lockRun, runHolder } from '../../../lib/train/run/lock.ts';
 import { readRun } from '../../../lib/train/run/read.ts';
 import { DiskStore } from '../../../lib/train/run/store.ts';
 import { evaluationRow, fakeSnapshot, stepRow } from '../fake-run.ts';
@@ -101,6 +102,38 @@ test.serial('a run round-trips, even if its folder was moved', async (t) => {
   const report = await readFile(await writeReport(elsewhere), 'utf8');
   t.regex(report, /shapes-hybrid-1/);
   t.deepEqual(await filesOf(elsewhere), ['config.json', 'metrics.jsonl', 'report.html', 'snapshot.json']);
+});
+
+test.serial('the snapshot of another run is rejected', async (t) => {
+  const file = (store: DiskStore): string => store.file('snapshot.json');
+  const stores: DiskStore[] = [];
+  for (const seconds of [1, 2]) {
+    const store = await create(config());
+    store.append({ ...stepRow(1), seconds });
+    await store.snapshot(fakeSnapshot());
+    t.deepEqual((await readRun(store.folder)).snapshot, fakeSnapshot());
+    stores.push(store);
+  }
+  const [one, other] = stores as [DiskStore, DiskStore];
+  await copyFile(file(one), file(other));
+  const message = /snapshot\.json cannot be used: it belongs to another run/;
+  await t.throwsAsync(readRun(other.folder), { code: 'ERR_HOROBALL_FORMAT', message });
+  await t.throwsAsync(writeReport(other.folder), { code: 'ERR_HOROBALL_FORMAT', message });
+  await writeFile(file(other), JSON.stringify(fakeSnapshot())); // of an earlier version
+  t.deepEqual((await readRun(other.folder)).snapshot, fakeSnapshot());
+});
+
+test.serial('a run that starts again removes the snapshot of its discarded log', async (t) => {
+  const store = await create(config());
+  store.append(stepRow(1));
+  await store.snapshot(fakeSnapshot());
+  await store[Symbol.asyncDispose]();
+  const lock = await lockRun(store.folder);
+  const again = await DiskStore.reopen(store.folder, lock, config(), null);
+  open.push(again);
+  again.append({ ...stepRow(1), seconds: 3 });
+  await again.flush();
+  t.is((await readRun(store.folder)).snapshot, null);
 });
 
 test.serial('a truncated log loses only its last line', async (t) => {
