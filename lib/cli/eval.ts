@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { naming } from '../io/file-errors.ts';
+import type { Lock } from '../io/lock.ts';
 import { runPathOf } from '../io/run-path.ts';
 import { matrix } from '../matrix.ts';
 import type { QueryResults } from '../retrieval.ts';
@@ -19,7 +20,7 @@ import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines, spaceNames } from '../train/report/tables.ts';
 import { replacedWeights, trainedTemperatures } from '../train/run/checkpoint.ts';
 import { evaluationOf } from '../train/run/construct.ts';
-import { lockRun } from '../train/run/lock.ts';
+import { checkHeld, lockRun } from '../train/run/lock.ts';
 import { skippedText } from '../train/run/warnings.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
@@ -172,7 +173,7 @@ async function evaluateRun(
   const config = await configOf('eval', run, { ...given }, note);
   // A run in progress writes the same files, and could replace its weights during the evaluation.
   const { folder, weights } = await runPathOf(run);
-  await using _ = given.save_emb ? await lockRun(folder, '[eval] save_emb') : null;
+  await using lock = given.save_emb ? await lockRun(folder, '[eval] save_emb') : null;
   const test = await openSplit(config, split, (text) => meter.say(text));
   for (const warning of test.warnings) note(warning);
   const trained = await trainedTemperatures(weights);
@@ -201,7 +202,8 @@ async function evaluateRun(
   meter.end();
   for (const image of test.loader.skipped) onSkipped(image);
   if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));
-  const saved = given.save_emb ? await saveEmbeddings(folder, embedder, config, { signal, onSkipped }) : [];
+  const hooksOf = (held: Lock) => ({ signal, onSkipped, beforeWrite: () => checkHeld(folder, held) });
+  const saved = lock === null ? [] : await saveEmbeddings(folder, embedder, config, hooksOf(lock));
   for (const { file, images } of saved) meter.say(`${images} images: ${relative('.', file)}`);
   if (json) jsonLine({ type: 'evaluation', ...evaluation, ...(both && { fusedWith: fuse, ...both }) });
   const more = both === null ? [] : [{ name: `Fused with ${fuse}`, recall: both.fusedRuns }];

@@ -89,6 +89,14 @@ async function evaluatedAgain(t: ExecutionContext, run: string): Promise<void> {
     t.is(code, 0, stderr);
     t.is(existsSync(file), written);
   }
+  await rm(file);
+  const robbed = start(['eval', run, '--threads', '1', '--save_emb']);
+  await robbed.line(/test: \d+ images/);
+  await rm(join(run, '.training'));
+  const lost = await robbed.outcome;
+  t.is(lost.code, 1);
+  t.regex(lost.stderr, /expected exclusive use of .*, but its lock was moved or deleted/);
+  t.false(existsSync(file));
   await using _ = await lockRun(run);
   const { code, stderr } = await horoball(['eval', run, '--threads', '1', '--save_emb']);
   t.is(code, 1);

@@ -32,6 +32,20 @@ export function lostLock(folder: string, why: string): Error {
   return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 
+/**
+ * Checks that a lock of a run folder was held without interruption, unlike `Lock.reacquire`: while the lock was missing,
+ * another process may have changed the files that were read under it.
+ * @throws `ERR_HOROBALL_RUN_BUSY` if it was not
+ */
+export async function checkHeld(folder: string, lock: Lock): Promise<void> {
+  if (await lock.isHeld()) return;
+  const other = await runHolder(folder);
+  throw lostLock(
+    folder,
+    other === null ? 'its lock was moved or deleted' : `${other.holder} is training there now`,
+  );
+}
+
 /** Returns the process that is training in a run folder, and how to take the folder over; null if it is not in use. */
 export async function runHolder(folder: string): Promise<{ holder: string; advice: string } | null> {
   return await lockHolder(lockFile(folder));

@@ -15,7 +15,7 @@ import type { Snapshot } from '../measure/types.ts';
 import type { RunConfig } from '../options/options.ts';
 import { bestName, type Checkpoint, lastName, type Position, saveTrained } from './checkpoint.ts';
 import type { Learner } from './learner.ts';
-import { lockRun, lostLock, runHolder } from './lock.ts';
+import { checkHeld, lockRun, lostLock, runHolder } from './lock.ts';
 import { identityOf, type LogState, openLog, rewindLog } from './metrics-log.ts';
 import type { Row } from './record.ts';
 
@@ -153,7 +153,8 @@ export class DiskStore implements RunStore {
    * Opens the folder of a resumed run and discards rows logged after its checkpoint.
    * @param lock - lock of this folder, acquired before the checkpoint was read, so that no other run can write a newer one
    * @param position - position of the checkpoint; null without a checkpoint
-   * @throws `ERR_HOROBALL_CHECKPOINT` if metrics.jsonl is not the log of that checkpoint
+   * @throws `ERR_HOROBALL_CHECKPOINT` if metrics.jsonl is not the log of that checkpoint; `ERR_HOROBALL_RUN_BUSY` if the lock
+   * was lost
    */
   static async reopen(
     path: string,
@@ -162,6 +163,7 @@ export class DiskStore implements RunStore {
     position: Position | null,
   ): Promise<DiskStore> {
     const folder = resolve(path);
+    await checkHeld(folder, lock); // weights and data may have been loaded for minutes
     const { metricsBytes, metricsCrc32 } = await rewindLog(join(folder, 'metrics.jsonl'), position);
     const store = await DiskStore.#open(folder, basename(folder), lock);
     return await store.#begin(async () => {

@@ -76,14 +76,14 @@ export async function pullWeights(
     return { path, ...record, fresh: false };
   await ensureFolder(dirname(path));
   const part = `${path}.part`;
-  await using _ = await Lock.take(`${part}.lock`, (holder, advice) =>
+  await using lock = await Lock.take(`${part}.lock`, (holder, advice) =>
     coded(
       'ERR_HOROBALL_DOWNLOAD',
       `[weights] source: expected a file that is not being downloaded, got ${url.href}: ${holder} is downloading it. ${advice}`,
     ),
   );
   const { bytes, sha256: announced } = await download(url, part, checked);
-  await checkUnreplaced(url, part, bytes);
+  await checkUnreplaced(url, part, bytes, lock);
   const sha256 = await sha256Of(part);
   const origin = await check(url, part, sha256, announced, record);
   await rename(part, path);
@@ -188,10 +188,13 @@ function cachedPath(url: URL, cache: string = join(cacheFolder(), 'weights')): s
   return join(cache, safe(url.host), ...names);
 }
 
-/** Checks that the path still refers to a file of the downloaded size, because another program may have replaced it. */
-async function checkUnreplaced(url: URL, part: string, bytes: number): Promise<void> {
-  const found = await lstat(part);
-  if (found.isFile() && found.size === bytes) return;
+/**
+ * Checks that the path still refers to a file of the downloaded size, and that the lock is still held: another program may
+ * have replaced the file, or be writing to it.
+ */
+async function checkUnreplaced(url: URL, part: string, bytes: number, lock: Lock): Promise<void> {
+  const found = await lstat(part).catch(() => null);
+  if (found?.isFile() && found.size === bytes && (await lock.isHeld())) return;
   const message = `[weights] source: expected to download ${url.href}, but another program replaced ${part}. Run the command again.`;
   throw coded('ERR_HOROBALL_DOWNLOAD', message);
 }

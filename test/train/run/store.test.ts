@@ -283,6 +283,36 @@ test.serial("writes nothing into another folder that now has the run's path", as
   }
 });
 
+test.serial('a run that lost its lock while it was prepared does not change the folder', async (t) => {
+  for (const kind of ['deleted', 'taken', 'moved'] as const) {
+    const first = await create(config({ name: kind }));
+    first.append(stepRow(1));
+    await first.flush();
+    await first[Symbol.asyncDispose]();
+    const lock = await lockRun(first.folder);
+    if (kind === 'moved') {
+      await rename(first.folder, `${first.folder}-moved`);
+      await mkdir(first.folder);
+      await writeFile(join(first.folder, 'metrics.jsonl'), 'of another run');
+    } else await rm(lock.path);
+    const other = kind === 'taken' ? await lockRun(first.folder) : null;
+    const log = () => readFile(join(first.folder, 'metrics.jsonl'), 'utf8');
+    const before = await log();
+    await t.throwsAsync(
+      DiskStore.reopen(first.folder, lock, config({ lr: 1 }), null),
+      {
+        code: 'ERR_HOROBALL_RUN_BUSY',
+        message: kind === 'taken' ? /this process is training there now/ : /its lock was moved or deleted/,
+      },
+      kind,
+    );
+    t.is(await log(), before, kind);
+    await lock.release();
+    t.is((await runHolder(first.folder)) === null, kind !== 'taken');
+    await other?.release();
+  }
+});
+
 test.serial('replacing the last checkpoint keeps the best one until a better one is saved', async (t) => {
   const store = await create(config());
   const read = (name: string) => readFile(join(store.folder, `${name}.safetensors`), 'utf8');

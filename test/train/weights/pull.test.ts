@@ -278,6 +278,11 @@ test('does not accept a file that replaced the partial download', async (t) => {
   const replacements = [
     (part: string) => writeFile(part, 'other weights'),
     (part: string) => symlink(process.execPath, part),
+    (_: string) => Promise.resolve(),
+    async (part: string) => {
+      await writeFile(part, weights); // of a process that took over the download
+      await rm(`${part}.lock`);
+    },
   ];
   for (const replace of replacements) {
     await using at = await host((request, response) => send(request, response, {}));
