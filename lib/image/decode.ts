@@ -5,6 +5,7 @@ import { decodeBmp } from './bmp.ts';
 import { checkSize, defaultMaxPixels, isImageFault, unreadable } from './fault.ts';
 import { requireImage } from './file.ts';
 import type { ImageFormat } from './formats.ts';
+import { withoutHiddenWork } from './hidden-work.ts';
 import { decodePnm } from './pnm.ts';
 import type { Pixels } from './resample.ts';
 
@@ -25,10 +26,11 @@ const maxScans = 100;
  * @throws `ERR_HOROBALL_PICTURE` if the image is incomplete, damaged or too large; `ERR_HOROBALL_NO_DECODER` if sharp is
  * not installed
  */
-export async function decode(bytes: Buffer, maxPixels: number = defaultMaxPixels): Promise<Pixels> {
-  const format = requireImage(bytes);
-  if (format === 'bmp') return decodeBmp(bytes, maxPixels);
-  if (format === 'pnm') return decodePnm(bytes, maxPixels);
+export async function decode(file: Buffer, maxPixels: number = defaultMaxPixels): Promise<Pixels> {
+  const format = requireImage(file);
+  if (format === 'bmp') return decodeBmp(file, maxPixels);
+  if (format === 'pnm') return decodePnm(file, maxPixels);
+  const bytes = withoutHiddenWork(file, format);
   const sharp = await loadSharp();
   try {
     // A second check, in case the decoder reads another header than readJpegHeader.
