@@ -17,17 +17,18 @@ const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 /** A cache of decoded images. Crops are always computed from decoded images, so results do not depend on the cache. */
 export interface ImageCache {
-  /** The cached image of a file, if any. */
-  get(file: string): Promise<Pixels | undefined>;
-  /** Stores the pixels of a file; they are copied or written before the promise resolves. */
-  put(file: string, pixels: Pixels): Promise<void>;
+  /**
+   * Returns the image of a file. If it is not cached, decodes and stores it; the pixels are copied or written before the
+   * promise resolves.
+   */
+  read(file: string, decode: () => Promise<Pixels>): Promise<Pixels>;
 }
 
 /**
  * Opens a cache.
  * @param where - `'memory'`, or the path of a folder (created if missing)
  * @param maxBytes - limit of a cache in memory, by default half of the free memory; images beyond it are decoded every time
- * @throws `ERR_HOROBALL_CACHE` if the folder cannot be created; `put` throws it if the folder is not writable
+ * @throws `ERR_HOROBALL_CACHE` if the folder cannot be created; `read` throws it if the folder is not writable
  */
 export async function openCache(where: string, maxBytes: number = freemem() / 2): Promise<ImageCache> {
   if (where === 'memory') return new MemoryCache(maxBytes);
@@ -54,14 +55,15 @@ class MemoryCache implements ImageCache {
     this.#left = maxBytes;
   }
 
-  async get(file: string): Promise<Pixels | undefined> {
-    return this.#kept.get(file);
-  }
-
-  async put(file: string, pixels: Pixels): Promise<void> {
-    if (this.#kept.has(file) || pixels.data.length > this.#left) return;
-    this.#left -= pixels.data.length;
-    this.#kept.set(file, { ...pixels, data: Uint8Array.from(pixels.data) });
+  async read(file: string, decode: () => Promise<Pixels>): Promise<Pixels> {
+    const kept = this.#kept.get(file);
+    if (kept !== undefined) return kept;
+    const pixels = await decode();
+    if (!this.#kept.has(file) && pixels.data.length <= this.#left) {
+      this.#left -= pixels.data.length;
+      this.#kept.set(file, { ...pixels, data: Uint8Array.from(pixels.data) });
+    }
+    return pixels;
   }
 }
 
@@ -77,34 +79,30 @@ const channels = [1, 2, 3, 4, 4];
 /** One file per image, named after a hash of its path, size and modification time, so a changed image is decoded again. */
 class FolderCache implements ImageCache {
   readonly #folder: string;
-  /**
-   * The cache path of each image that `get` did not find. `put` does not compute it again, because the image
-   * may have been replaced since.
-   */
-  readonly #missing = new Map<string, string>();
 
   constructor(folder: string) {
     this.#folder = folder;
   }
 
-  async get(file: string): Promise<Pixels | undefined> {
+  async read(file: string, decode: () => Promise<Pixels>): Promise<Pixels> {
     // Without O_NONBLOCK, opening a named pipe would wait for a writer.
     const flags = O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0);
     const path = await this.#pathOf(file);
-    const found = await withDescriptor(path, flags, readPixels).catch(() => undefined);
-    if (found === undefined) this.#missing.set(file, path);
-    return found;
+    const kept = await withDescriptor(path, flags, readPixels).catch(() => undefined);
+    if (kept !== undefined) return kept;
+    const pixels = await decode();
+    // An image that was replaced in the meantime is not stored: the pixels may be of either.
+    if ((await this.#pathOf(file).catch(() => null)) === path) await this.#write(path, pixels);
+    return pixels;
   }
 
-  async put(file: string, { data, width, height, layout }: Pixels): Promise<void> {
+  async #write(path: string, { data, width, height, layout }: Pixels): Promise<void> {
     const header = Buffer.alloc(headerLength);
     magic.copy(header);
     [width, height, layouts.indexOf(layout)].forEach((value, i) => {
       header.writeUInt32LE(value, 4 + 4 * i);
     });
     header.writeUInt32LE(checksumOf(header, data), checksumAt);
-    const path = this.#missing.get(file) ?? (await this.#pathOf(file));
-    this.#missing.delete(file);
     const temporary = `${path}.${randomUUID()}`;
     try {
       await writeWhole(temporary, header, data); // not synced, because length and checksum reveal a truncated file

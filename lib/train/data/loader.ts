@@ -253,13 +253,8 @@ export class ImageLoader {
     if (where === undefined) return read();
     this.#cache ??= openCache(where);
     const cache = await this.#cache;
-    const kept = await cache.get(path);
-    if (kept !== undefined) {
-      checkSize(kept.width, kept.height, maxPixels);
-      return kept;
-    }
-    const pixels = await read();
-    await cache.put(path, pixels);
+    const pixels = await cache.read(path, read);
+    checkSize(pixels.width, pixels.height, maxPixels); // a cached image was decoded with another limit
     return pixels;
   }
 

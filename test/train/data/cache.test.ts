@@ -15,12 +15,28 @@ import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import test from 'ava';
 import type { Pixels } from '../../../lib/image/resample.ts';
-import { openCache } from '../../../lib/train/data/cache.ts';
+import { type ImageCache, openCache } from '../../../lib/train/data/cache.ts';
 import { readClasses } from '../../../lib/train/data/folder.ts';
 import { ImageLoader } from '../../../lib/train/data/loader.ts';
 import { all, encodedImage, temporary, writeClasses, writeTree } from './support.ts';
 
 const pixels: Pixels = { data: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 2, height: 1, layout: 'rgb' };
+
+class Missing extends Error {}
+
+/** Returns the cached image of a file; undefined if it is not cached. */
+async function get(cache: ImageCache, file: string): Promise<Pixels | undefined> {
+  const decode = () => Promise.reject(new Missing());
+  return await cache.read(file, decode).catch((error) => {
+    if (error instanceof Missing) return undefined;
+    throw error;
+  });
+}
+
+/** Reads an image that is not cached. */
+async function put(cache: ImageCache, file: string, pixels: Pixels): Promise<void> {
+  await cache.read(file, async () => pixels);
+}
 
 test('batches are the same without a cache, with one in memory and with one on disk', async (t) => {
   const root = await temporary(t);
@@ -50,31 +66,46 @@ test('a changed image and a truncated cache file are decoded again', async (t) =
   const file = path.join(root, 'a.jpg');
   await writeFile(file, 'first');
   const cache = await openCache(path.join(root, 'cache'));
-  t.is(await cache.get(file), undefined);
-  await cache.put(file, pixels);
+  t.is(await get(cache, file), undefined);
+  await put(cache, file, pixels);
   t.deepEqual(
-    { ...(await cache.get(file))!, data: [1, 2, 3, 4, 5, 6] },
+    { ...(await get(cache, file))!, data: [1, 2, 3, 4, 5, 6] },
     { ...pixels, data: [1, 2, 3, 4, 5, 6] },
   );
   const [kept] = await readdir(path.join(root, 'cache'));
   for (const torn of ['', 'HBP3', `HBP3${'\0'.repeat(17)}`, `HBP3${'\xff'.repeat(30)}`]) {
     await writeFile(path.join(root, 'cache', kept!), torn, 'latin1');
-    t.is(await cache.get(file), undefined, JSON.stringify(torn));
+    t.is(await get(cache, file), undefined, JSON.stringify(torn));
   }
-  await cache.put(file, pixels);
+  await put(cache, file, pixels);
   await writeFile(file, 'second, longer');
-  t.is(await cache.get(file), undefined);
+  t.is(await get(cache, file), undefined);
 });
 
-test('an image that is replaced while it is decoded is decoded again', async (t) => {
+test('an image that is replaced while it is decoded is decoded again, and so is the one that it replaced', async (t) => {
   const root = await temporary(t);
   const file = path.join(root, 'a.jpg');
-  await writeFile(file, 'first');
   const cache = await openCache(path.join(root, 'cache'));
-  t.is(await cache.get(file), undefined);
-  await writeFile(file, 'second, longer');
-  await cache.put(file, pixels); // of the first file
-  t.is(await cache.get(file), undefined);
+  const replace = async (): Promise<void> => {
+    await rename(file, path.join(root, 'old.jpg'));
+    await writeFile(file, 'second, longer');
+  };
+  await writeFile(file, 'first');
+  const second = { ...pixels, width: 1, height: 2 };
+  // Both rows of a batch with the same image: the second one begins after it was replaced.
+  await cache.read(file, async () => {
+    await replace();
+    await cache.read(file, async () => second);
+    return pixels;
+  });
+  t.is((await get(cache, file))?.height, 2);
+  await rename(path.join(root, 'old.jpg'), file);
+  t.is(await get(cache, file), undefined);
+  const removed = cache.read(file, async () => {
+    await rm(file);
+    return pixels;
+  });
+  t.is(await removed, pixels);
 });
 
 test('pipes, links and sparse files in a cache folder are replaced without being read', async (t) => {
@@ -83,7 +114,7 @@ test('pipes, links and sparse files in a cache folder are replaced without being
   const file = path.join(root, 'a.jpg');
   await writeFile(file, 'image');
   const cache = await openCache(path.join(root, 'cache'));
-  await cache.put(file, pixels);
+  await put(cache, file, pixels);
   const kept = path.join(root, 'cache', (await readdir(path.join(root, 'cache')))[0]!);
   const outside = path.join(root, 'outside');
   await rename(kept, outside);
@@ -97,9 +128,9 @@ test('pipes, links and sparse files in a cache folder are replaced without being
     },
   ]) {
     await replace();
-    t.is(await cache.get(file), undefined);
-    await cache.put(file, pixels);
-    t.is((await cache.get(file))?.width, 2);
+    t.is(await get(cache, file), undefined);
+    await put(cache, file, pixels);
+    t.is((await get(cache, file))?.width, 2);
     await rm(kept);
   }
   t.true(process.resourceUsage().maxRSS - before < 100_000);
@@ -113,11 +144,11 @@ const hasProc = existsSync('/proc/self');
 test('a memory cache stays within its limit and copies the pixels', async (t) => {
   const cache = await openCache('memory', 10);
   const first = { ...pixels, data: Uint8Array.from(pixels.data) };
-  await cache.put('a', first);
-  await cache.put('b', pixels);
+  await put(cache, 'a', first);
+  await put(cache, 'b', pixels);
   first.data.fill(0);
-  t.deepEqual((await cache.get('a'))!.data, pixels.data);
-  t.is(await cache.get('b'), undefined);
+  t.deepEqual((await get(cache, 'a'))!.data, pixels.data);
+  t.is(await get(cache, 'b'), undefined);
 });
 
 test('an unwritable cache causes a cache error, and its images do not count as unreadable', async (t) => {
@@ -141,7 +172,7 @@ test('a cache whose folder was replaced by a file causes a cache error', async (
   const cache = await openCache(folder);
   await rm(folder, { recursive: true });
   await writeTree(root, { cache: '', 'a.jpg': 'first' });
-  await t.throwsAsync(cache.put(path.join(root, 'a.jpg'), pixels), { code: 'ERR_HOROBALL_CACHE' });
+  await t.throwsAsync(put(cache, path.join(root, 'a.jpg'), pixels), { code: 'ERR_HOROBALL_CACHE' });
 });
 
 test('a cached image with a flipped bit is decoded again', async (t) => {
@@ -149,7 +180,7 @@ test('a cached image with a flipped bit is decoded again', async (t) => {
   const file = path.join(root, 'a.jpg');
   await writeFile(file, 'first');
   const cache = await openCache(path.join(root, 'cache'));
-  await cache.put(file, pixels);
+  await put(cache, file, pixels);
   const [name] = await readdir(path.join(root, 'cache'));
   const kept = path.join(root, 'cache', name!);
   const whole = await readFile(kept);
@@ -157,10 +188,10 @@ test('a cached image with a flipped bit is decoded again', async (t) => {
     const changed = Buffer.from(whole);
     changed[bit >> 3]! ^= 1 << (bit & 7);
     await writeFile(kept, changed);
-    t.is(await cache.get(file), undefined, `bit ${bit}`);
+    t.is(await get(cache, file), undefined, `bit ${bit}`);
   }
   await writeFile(kept, whole);
-  t.deepEqual(await cache.get(file), { ...pixels, data: Buffer.from(pixels.data) });
+  t.deepEqual(await get(cache, file), { ...pixels, data: Buffer.from(pixels.data) });
 });
 
 test('opening a cache removes the temporary files of killed processes, and no others', async (t) => {
@@ -188,10 +219,10 @@ test('a temporary file that another process removed is not an error: its image i
   };
   syncBuiltinESMExports();
   try {
-    await cache.put(file, pixels);
+    await put(cache, file, pixels);
   } finally {
     fs.promises.rename = original;
     syncBuiltinESMExports();
   }
-  t.deepEqual([await readdir(folder), await cache.get(file)], [[], undefined]);
+  t.deepEqual([await readdir(folder), await get(cache, file)], [[], undefined]);
 });
