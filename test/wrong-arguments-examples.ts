@@ -192,7 +192,7 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     'Checkpoint#': checkpoint,
     'Checkpoint#write': () => [join(folder, 'checkpoint.safetensors')],
     'Checkpoint#restore': async () => [await learner()],
-    'Checkpoint#changedMachine': () => [config],
+    'Checkpoint#changedMachine': () => [config, 1],
     ClassBalancedSampler: () => [labels(), { samplesPerClass: 2, batchSize: 4, seed: 1 }],
     'ClassBalancedSampler#': sampler,
     'ClassBalancedSampler#epoch': () => [1],

@@ -54,6 +54,7 @@ const contentsSchema = z.looseObject({
     threads: z.int().min(1),
     device: printed.exactOptional(),
     level: printed.exactOptional(),
+    ranks: z.int().min(1).exactOptional(),
   }),
 });
 

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { checkObject, filePath, instance, integer, mostThreads } from '../../check.ts';
+import { checkObject, checkText, filePath, instance, integer, mostThreads } from '../../check.ts';
 import { coded, describe, quoted } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
@@ -156,6 +156,8 @@ interface Machine {
   device?: string;
   /** The SIMD level of the core. */
   level?: string;
+  /** Number of processes that train together. */
+  ranks?: number;
 }
 
 interface Contents {
@@ -231,7 +233,7 @@ export class Checkpoint {
       position,
       scaler: (await scaler?.state()) ?? null,
       learnt: learnables.state(),
-      machine: machineOf(config),
+      machine: machineOf(config, learner.ranks),
     };
     const metadata = { ...weightsMetadata(embedder), ...temperaturesMetadata(learnables) };
     return new Checkpoint(contents, tensors, metadata);
@@ -303,14 +305,23 @@ export class Checkpoint {
     }
   }
 
-  /** Describes a change of what the last digits of results depend on since the checkpoint; null if nothing changed. */
-  changedMachine(config: RunConfig): string | null {
+  /** Number of ranks that trained together; null in checkpoints of earlier versions. */
+  get ranks(): number | null {
+    return this.#contents.machine.ranks ?? null;
+  }
+
+  /**
+   * Describes a change of what the last digits of results depend on since the checkpoint; null if nothing changed.
+   *
+   * @param ranks - number of processes that train together now
+   */
+  changedMachine(config: RunConfig, ranks: number = 1): string | null {
     checkObject('checkpoint.changedMachine', config, 'config');
-    const is = machineOf(config);
+    const is = machineOf(config, integer('checkpoint.changedMachine', 'ranks', ranks, 1, mostRanks));
     const was = { ...is, ...this.#contents.machine };
     if (Object.entries(is).every(([name, value]) => was[name as keyof Machine] === value)) return null;
-    const said = ({ libtorch, threads, device, level }: Machine): string =>
-      `libtorch ${libtorch} with ${threads} threads on ${device} (${level})`;
+    const said = ({ libtorch, threads, device, level, ranks }: Machine): string =>
+      `libtorch ${libtorch} with ${threads} threads on ${device} (${level})${ranks === 1 ? '' : ` in ${ranks} processes`}`;
     return `the run started on ${said(was)} and resumes on ${said(is)}, so results may differ in the last digits`;
   }
 
@@ -388,11 +399,14 @@ function randomDevices({ device }: { device: string }): Device[] {
   return device === 'cpu' ? ['cpu'] : ['cpu', device as Device];
 }
 
-function machineOf(config: RunConfig): Machine {
+const mostRanks = 2 ** 31 - 1;
+
+function machineOf(config: RunConfig, ranks: number): Machine {
   const { version: libtorch, threads } = torchInfo();
   const wanted = integer('checkpoint', 'config.threads', config.threads, 0, mostThreads);
   const { level } = coreInfo();
-  return { libtorch, threads: wanted > 0 ? wanted : threads, device: config.device, level };
+  const device = checkText('checkpoint', 'config.device', config.device);
+  return { libtorch, threads: wanted > 0 ? wanted : threads, device, level, ranks };
 }
 
 function checkpointError(message: string): Error {

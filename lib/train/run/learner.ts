@@ -150,6 +150,11 @@ export class Learner implements Disposable {
     }
   }
 
+  /** Number of ranks that train the network together. */
+  get ranks(): number {
+    return this.#group.size;
+  }
+
   /**
    * Queues the forward pass of a batch; with gradient caching, of its chunks without a graph.
    * @param prefetched - the same batch on the device; the caller disposes of it
@@ -397,7 +402,11 @@ function checkTree({ tree, ds }: RunConfig, { size }: RankGroup, found: ClassTre
   throw configError(`[train] tree: expected a data set with a class tree, got ${ds} without one. ${how}`);
 }
 
+function isPerRank(config: RunConfig, { size }: RankGroup): boolean {
+  return dependsOnRanks(config) && size > 1;
+}
+
 /** Whether each rank computes the loss of its own rows only and the ranks average their gradients, as published. */
-function isPerRank({ compat, loss }: RunConfig, { size }: RankGroup): boolean {
-  return compat === 'hypmix' && loss === 'views' && size > 1;
+export function dependsOnRanks({ compat, loss }: RunConfig): boolean {
+  return compat === 'hypmix' && loss === 'views';
 }

@@ -8,7 +8,7 @@ import { manualSeed, setThreads } from '../lane/native.ts';
 import type { RunConfig } from '../options/options.ts';
 import { bestName, Checkpoint, lastName, type Position } from './checkpoint.ts';
 import type { Listeners, RunControls } from './hooks.ts';
-import { Learner } from './learner.ts';
+import { dependsOnRanks, Learner } from './learner.ts';
 import { lockRun } from './lock.ts';
 import { checkOrigin, type RunPlan, readLastCheckpoint } from './plan.ts';
 import { readRows } from './read.ts';
@@ -52,6 +52,7 @@ export async function withRun<T>(
   // Locked before the checkpoint is read, so that no other run can write a newer one in between.
   await using lock = folder !== null && group.rank === 0 ? await lockRun(folder) : null;
   const checkpoint = folder === null ? null : await readChecked(folder, config, group);
+  checkRanks(checkpoint, config, group);
   const source = await sourceOf(config, group, data, listeners.warn);
   await checkData(checkpoint, source, config, group);
   checkSteps(checkpoint, source.steps);
@@ -64,7 +65,7 @@ export async function withRun<T>(
   for (const warning of source.warnings) listeners.warn(warning);
   await using store = group.rank === 0 ? await openStore(plan, lock, checkpoint) : nullStore;
   const evaluations =
-    checkpoint === null ? [] : await resumedEvaluations(checkpoint, config, store, listeners.warn);
+    checkpoint === null ? [] : await resumedEvaluations(checkpoint, config, store, group, listeners.warn);
   const state = startState(checkpoint?.position ?? null, evaluations);
   const stop = new Stop(group, signal);
   const [isNew, isResumed] = [folder === null, checkpoint !== null];
@@ -98,6 +99,14 @@ async function readChecked(folder: string, config: RunConfig, group: RankGroup):
   const got = first === step ? 'another checkpoint of that step' : `step ${step}`;
   const message = `[train] resume: expected the checkpoint of step ${first} in ${folder}, as on rank 0, got ${got} on rank ${group.rank}. Put the run folder where every rank can read it.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
+}
+
+/** Rejects another number of ranks for a loss whose pairs depend on it; with other losses, only the last digits do. */
+function checkRanks(checkpoint: Checkpoint | null, config: RunConfig, { size }: RankGroup): void {
+  const saved = checkpoint?.ranks ?? size;
+  if (saved === size || !dependsOnRanks(config)) return;
+  const message = `[train] ranks: expected ${saved}, the number of processes that the run started with, got ${size}. With compat ${config.compat}, each process compares only its own images. Start ${saved}, or start a new run.`;
+  throw coded('ERR_HOROBALL_CONFIG', message, RangeError);
 }
 
 async function sourceOf(
@@ -167,10 +176,11 @@ async function resumedEvaluations(
   checkpoint: Checkpoint,
   config: RunConfig,
   { folder, changedLog }: RunStore,
+  { size }: RankGroup,
   warn: (text: string) => void,
 ): Promise<EvaluationRow[]> {
   if (folder === null) return []; // a rank that does not write
-  const changed = checkpoint.changedMachine(config);
+  const changed = checkpoint.changedMachine(config, size);
   if (changed !== null) warn(changed);
   const { rows, invalid } = await readRows(folder);
   if (changedLog)

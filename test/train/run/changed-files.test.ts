@@ -86,33 +86,37 @@ test.serial('a resumed run reports a best checkpoint that is missing or of anoth
   t.true(replaced.startsWith(`${should}of step 3;`));
 });
 
-test.serial('a resumed run reports another libtorch, number of threads, device or SIMD level', async (t) => {
-  const warned = async (machine: object): Promise<string> => {
-    const folder = await t.context.copy();
-    await forge(folder, ({ contents }) => {
-      contents.machine = { ...contents.machine, ...machine };
+test.serial(
+  'a resumed run reports another libtorch, device, SIMD level, or number of threads or processes',
+  async (t) => {
+    const warned = async (machine: object): Promise<string> => {
+      const folder = await t.context.copy();
+      await forge(folder, ({ contents }) => {
+        contents.machine = { ...contents.machine, ...machine };
+      });
+      const warnings: string[] = [];
+      await train({}, { resume: folder, onWarning: (warning) => void warnings.push(warning) });
+      return warnings.join('\n');
+    };
+    t.is(await warned({}), '');
+    for (const [changed, text] of [
+      [{ libtorch: '2.13.9' }, 'libtorch 2.13.9 with'],
+      [{ threads: 17 }, 'with 17 threads on cpu'],
+      [{ device: 'cuda:1' }, 'on cuda:1 ('],
+      [{ level: 'neon' }, 'on cpu (neon)'],
+      [{ ranks: 2 }, ' in 2 processes and resumes'],
+    ] as const) {
+      const warning = await warned(changed);
+      t.true(warning.startsWith('the run started on ') && warning.includes(text), warning);
+      t.regex(warning, / and resumes on .*, so results may differ in the last digits$/);
+    }
+    const earlier = await t.context.copy();
+    await forge(earlier, ({ contents: { machine } }) => {
+      for (const name of ['device', 'level']) delete machine[name];
     });
-    const warnings: string[] = [];
-    await train({}, { resume: folder, onWarning: (warning) => void warnings.push(warning) });
-    return warnings.join('\n');
-  };
-  t.is(await warned({}), '');
-  for (const [changed, text] of [
-    [{ libtorch: '2.13.9' }, 'libtorch 2.13.9 with'],
-    [{ threads: 17 }, 'with 17 threads on cpu'],
-    [{ device: 'cuda:1' }, 'on cuda:1 ('],
-    [{ level: 'neon' }, 'on cpu (neon)'],
-  ] as const) {
-    const warning = await warned(changed);
-    t.true(warning.startsWith('the run started on ') && warning.includes(text), warning);
-    t.regex(warning, / and resumes on .*, so results may differ in the last digits$/);
-  }
-  const earlier = await t.context.copy();
-  await forge(earlier, ({ contents: { machine } }) => {
-    for (const name of ['device', 'level']) delete machine[name];
-  });
-  await train({}, { resume: earlier, onWarning: (warning) => t.fail(warning) });
-});
+    await train({}, { resume: earlier, onWarning: (warning) => t.fail(warning) });
+  },
+);
 
 test.serial('a run whose last checkpoint was lost does not start again', async (t) => {
   const lose = async (...names: string[]): Promise<string> => {

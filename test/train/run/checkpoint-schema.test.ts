@@ -49,6 +49,7 @@ for (const [field, change] of [
   ['machine.device', { machine: { libtorch: 'x', threads: 1, device: 'cpu\u001b' } }],
   ['machine.level', { machine: { libtorch: 'x', threads: 1, level: 2 } }],
   ['machine.threads', { machine: { libtorch: 'x', threads: 0 } }],
+  ['machine.ranks', { machine: { libtorch: 'x', threads: 1, ranks: 1.5 } }],
 ] as const) {
   test(`an invalid ${field} is rejected by name`, (t) => {
     t.throws(() => checkedContents({ ...contents, ...change }, 'last.safetensors'), {

@@ -107,3 +107,25 @@ test.serial('rejects runs that a group of ranks cannot train', async (t) => {
     message: /path: expected the data set of rank 0, got .* on rank 1, with other images or in another order/,
   });
 });
+
+test.serial('a run whose loss depends on the number of ranks resumes only with that number', async (t) => {
+  const { root: path, runs } = t.context;
+  const begin = async (name: string, options: Partial<RunConfig>): Promise<void> => {
+    const controller = new AbortController();
+    const onStep = (): void => controller.abort();
+    const given = { ...tinyRun, path, runs, name, ep: 9, eval_ep: '[]', ...options };
+    await train(given, { signal: controller.signal, onStep });
+  };
+  const ranks = /ranks: expected 1, the number of processes that the run started with, got 2/;
+  for (const [name, options, message] of [
+    ['own-images', { compat: 'hypmix' }, ranks],
+    ['all-images', {}, /group/], // refused later: `twoRanks` is not a process group
+    ['other-loss', { compat: 'hypmix', loss: 'supcon-in' }, /group/],
+  ] as const) {
+    await begin(name, options);
+    const plan = await planRun({}, { resume: join(runs, name) });
+    const resumed = withRun(plan, silent, { group: twoRanks }, async () => t.fail());
+    await t.throwsAsync(resumed, { message }, name);
+    await withRun(plan, silent, alone, async ({ isResumed }) => t.true(isResumed));
+  }
+});
