@@ -81,6 +81,8 @@ export class Learner implements Disposable {
   readonly #gradientSum: ReturnType<RankGroup['gradientSum']>;
   /** Loss scale of the current step. */
   #scale: number;
+  /** Number of calls of `averaged` in progress, for which the EMA weights are in the network. */
+  #averaging = 0;
 
   private constructor(
     config: RunConfig,
@@ -346,14 +348,16 @@ export class Learner implements Disposable {
     return coded('ERR_HOROBALL_DIVERGED', divergenceText(step, what, where));
   }
 
-  /** Runs `work` with the EMA weights in the network, if EMA is enabled. */
+  /** Runs `work` with the EMA weights in the network, if EMA is enabled. Calls may overlap. */
   async averaged<T>(work: () => Promise<T>): Promise<T> {
     checkCallback('learner.averaged', 'work', work ?? null);
-    this.ema?.swap();
+    if (this.#averaging === 0) this.ema?.swap();
+    this.#averaging += 1;
     try {
       return await work();
     } finally {
-      this.ema?.swap();
+      this.#averaging -= 1;
+      if (this.#averaging === 0) this.ema?.swap();
     }
   }
 

@@ -106,6 +106,9 @@ test.serial('uses averaged weights only during the callback, even if it throws',
   const average = await learner.averaged(async () => flat(await learner.embedder.state()));
   t.notDeepEqual(average, own);
   t.deepEqual(flat(await learner.embedder.state()), own);
+  const read = () => learner.averaged(async () => flat(await learner.embedder.state()));
+  t.deepEqual(await Promise.all([read(), read(), learner.averaged(read)]), [average, average, average]);
+  t.deepEqual(flat(await learner.embedder.state()), own);
   await t.throwsAsync(
     learner.averaged(() => Promise.reject(new Error('full'))),
     { message: 'full' },
