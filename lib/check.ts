@@ -160,6 +160,19 @@ export function listOf(value: unknown, count: number): unknown[] | null {
   return Array.from({ length: count }, (_, i) => value[i] as unknown);
 }
 
+/**
+ * Returns the length of a list; undefined if reading it throws a TypeError, as for a revoked proxy or a proxy of a typed
+ * array.
+ */
+export function readLength(list: ArrayLike<unknown>): unknown {
+  try {
+    return list.length;
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error; // thrown by a getter
+  }
+}
+
 /** Checks that a value is an instance of a class, and returns it. */
 export function instance<T>(
   operation: string,

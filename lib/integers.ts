@@ -1,5 +1,6 @@
 import type { Steps } from './call/run.ts';
 import { inSlices } from './call/slices.ts';
+import { readLength } from './check.ts';
 import { coded, quoted, rangeError, shapeError, typeError } from './errors.ts';
 import { allocateArray, checkKept } from './matrix.ts';
 
@@ -17,7 +18,7 @@ export function listLength(
   list: ArrayLike<unknown>,
   expected: string,
 ): number {
-  const length = typeof list === 'object' && list !== null ? lengthIn(list) : undefined;
+  const length = typeof list === 'object' && list !== null ? readLength(list) : undefined;
   if (!Number.isSafeInteger(length) || (length as number) < 0) {
     throw typeError(operation, argument, expected, quoted(list));
   }
@@ -35,18 +36,6 @@ function checkUndetached(operation: string, argument: string, list: ArrayLike<un
   } catch {
     const text = 'expected an attached array, got one whose buffer was transferred';
     throw coded('ERR_HOROBALL_DETACHED', `[${operation}] ${argument}: ${text}`, TypeError);
-  }
-}
-
-/**
- * Returns the length; undefined if reading it throws a TypeError, as for a revoked proxy or a proxy of a typed array.
- */
-function lengthIn(list: ArrayLike<unknown>): unknown {
-  try {
-    return list.length;
-  } catch (error) {
-    if (error instanceof TypeError) return undefined;
-    throw error; // thrown by a getter
   }
 }
 

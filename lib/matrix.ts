@@ -1,4 +1,4 @@
-import { integer, isTyped } from './check.ts';
+import { integer, isTyped, readLength } from './check.ts';
 import { coded, describe, quoted, rangeError, shapeError, typeError } from './errors.ts';
 
 /** Element types of matrices. Unless stated otherwise, a result has the type of the inputs. */
@@ -102,15 +102,19 @@ function tagOf(view: ArrayBufferView): string {
 
 /** Copies nested rows to a matrix. Checks each number, because a typed array would turn holes and most strings into NaN. */
 function nested(list: NestedRows): DenseMatrix<Float64Array> {
-  const rows = list.map((row, i) => {
-    if (row !== null && typeof row === 'object') return row;
+  const rows = Array.from({ length: list.length }, (_, i) => {
+    const row: unknown = list[i];
+    if (row !== null && typeof row === 'object') return row as ArrayLike<unknown>;
     throw typeError('matrix', `data[${i}]`, 'an array', quoted(row));
   });
-  const cols = rows[0]?.length ?? 0;
+  const cols = rows.length === 0 ? 0 : (readLength(rows[0]!) ?? 0);
+  if (typeof cols !== 'number' || (cols > 0 && !Number.isInteger(cols)))
+    throw typeError('matrix', 'data[0]', 'an array', quoted(rows[0]));
   if (!(cols > 0)) throw shapeError('matrix', 'data', 'at least one row of numbers', 'none');
   const data = allocateArray('matrix', Float64Array, rows.length * cols);
   for (const [i, row] of rows.entries()) {
-    if (row.length !== cols) throw shapeError('matrix', `data[${i}]`, `${cols} numbers`, String(row.length));
+    const length = readLength(row);
+    if (length !== cols) throw shapeError('matrix', `data[${i}]`, `${cols} numbers`, String(length));
     for (let j = 0; j < cols; ++j) {
       const value: unknown = row[j];
       if (typeof value !== 'number') throw typeError('matrix', `data[${i}][${j}]`, 'a number', quoted(value));
@@ -197,7 +201,7 @@ function isBuiltIn(Class: unknown): boolean {
  * Returns an array of a subclass as an array of its base class, on the same memory: `subarray` calls the constructor of the
  * subclass, which may interpret its arguments as coordinates.
  */
-function plain<T extends Reals>(data: T): T {
+export function plain<T extends Reals>(data: T): T {
   const Class: unknown = data.constructor;
   if (Class === Float32Array || Class === Float64Array || isBuiltIn(Class)) return data;
   const tag = tagIn.call(data);

@@ -29,6 +29,21 @@ test('toArray returns the nested array that a matrix was made from', (t) => {
   t.deepEqual(matrix(new Float64Array(0), 0, 2).toArray(), []);
 });
 
+test('rows that are missing or whose length is not an integer are rejected', async (t) => {
+  const holes = [
+    [1, 2],
+    [3, 4],
+    [5, 6],
+  ];
+  delete holes[1];
+  const lengths: unknown[] = [1.5, '2', true, 2n, Symbol('two'), Number.POSITIVE_INFINITY];
+  const rows = lengths.map((length) => [{ length, 0: 1, 1: 2 }]);
+  const { proxy, revoke } = Proxy.revocable([1, 2], {});
+  revoke();
+  for (const list of [holes, ...rows, [[1, 2], { length: 2n }], [[1, 2], proxy]])
+    t.regex((await failure(() => matrix(list as number[][]))).code ?? '', /^ERR_HOROBALL_(TYPE|SHAPE)$/);
+});
+
 test('row returns a view of the matrix', (t) => {
   const made = matrix(nested);
   made.row(2)[0] = 7;
