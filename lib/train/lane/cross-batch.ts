@@ -1,6 +1,6 @@
 import { checkMap, instance, integer, isTyped, readOptions } from '../../check.ts';
 import { rangeError, shapeError } from '../../errors.ts';
-import { concatenated } from '../../matrix.ts';
+import { concatenated, plain } from '../../matrix.ts';
 import { rowsByClass } from '../../views.ts';
 import { checkInputs, type LossInputs } from './inputs.ts';
 import { native } from './native.ts';
@@ -56,6 +56,13 @@ export class CrossBatchMemory {
   /** Queues a copy of the batch, followed by the stored rows of other classes. */
   extend(batch: LossInputs, labels: Int32Array): Extended {
     const inputs = checkInputs('crossBatchMemory.extend', batch);
+    if (inputs.dim !== this.#dim)
+      throw shapeError(
+        'crossBatchMemory.extend',
+        'embeddings',
+        `rows of dimension ${this.#dim}`,
+        String(inputs.dim),
+      );
     this.#checkLabels('crossBatchMemory.extend', labels, inputs.rows);
     const fresh = new Set(labels);
     const others = [...this.#classes].filter(([label]) => !fresh.has(label));
@@ -88,7 +95,7 @@ export class CrossBatchMemory {
       if (instance(operation, name, values, Float32Array).length !== labels.length * this.#dim)
         throw shapeError(operation, name, `${labels.length} x ${this.#dim} values`, String(values.length));
     const chosen = (from: Float32Array, of: number[]): Float32Array =>
-      concatenated(of.map((row) => from.subarray(row * this.#dim, (row + 1) * this.#dim)));
+      concatenated(of.map((row) => plain(from).subarray(row * this.#dim, (row + 1) * this.#dim)));
     const classes = rowsByClass(labels);
     for (const [label, { length }] of classes)
       if (length !== this.#views)
@@ -143,7 +150,7 @@ export class CrossBatchMemory {
     const [euclidean, hyperbolic] = [floats('euclidean'), floats('hyperbolic')];
     this.#classes.clear();
     for (const [i, label] of labels.entries()) {
-      const part = (of: Float32Array): Float32Array => of.slice(i * length, (i + 1) * length);
+      const part = (of: Float32Array): Float32Array => plain(of).slice(i * length, (i + 1) * length);
       this.#classes.set(label, { euclidean: part(euclidean), hyperbolic: part(hyperbolic) });
     }
   }

@@ -28,7 +28,10 @@ export function checkInputs(
 /** Square images without labels: count x size x size x 3 bytes. */
 export type SquareImages = Pick<LabeledBatch, 'images' | 'count' | 'size'>;
 
-/** Validates images, and reads each property once. */
+/**
+ * Validates images, and reads each property once. Returns the images as a plain array, because `subarray` of a subclass calls
+ * its constructor.
+ */
 export function checkSquareImages(operation: string, given: SquareImages): SquareImages {
   const { images, count, size } = checkOptions(operation, given, 'images');
   instance(operation, 'images', images, Uint8Array);
@@ -36,5 +39,5 @@ export function checkSquareImages(operation: string, given: SquareImages): Squar
   integer(operation, 'size', size, 1, Number.MAX_SAFE_INTEGER);
   if (images.length !== count * size * size * 3)
     throw shapeError(operation, 'images', `${count} x ${size} x ${size} x 3 bytes`, String(images.length));
-  return { images, count, size };
+  return { images: new Uint8Array(images.buffer, images.byteOffset, images.length), count, size };
 }

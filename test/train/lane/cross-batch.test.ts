@@ -36,6 +36,30 @@ test('a class with another number of rows than views is rejected, and nothing is
   t.is(memory.size, 0);
 });
 
+test('arrays of a subclass with its own constructor are stored like plain arrays', (t) => {
+  class Point extends Float32Array {
+    constructor(x = 0, y = 0) {
+      super([x, y]);
+    }
+  }
+  const memory = new CrossBatchMemory({ classes: 1, views: 2, dim: 1 });
+  memory.remember(new Point(1, 2), new Point(3, 4), Int32Array.of(5, 5));
+  t.deepEqual([...memory.state().get('euclidean')!.data], [1, 2]);
+  t.deepEqual([...memory.state().get('hyperbolic')!.data], [3, 4]);
+  const state = memory.state();
+  state.set('euclidean', { shape: [1, 2, 1], data: new Point(6, 7) });
+  memory.loadState(state);
+  t.deepEqual([...memory.state().get('euclidean')!.data], [6, 7]);
+});
+
+test.serial('embeddings of another dimension are rejected', async (t) => {
+  using model = await tinyEmbedder();
+  using batch = embed(model, 4, 1);
+  const memory = new CrossBatchMemory({ ...options, dim: 3 });
+  const error = { code: 'ERR_HOROBALL_SHAPE', message: /embeddings: expected rows of dimension 3, got 6/ };
+  t.throws(() => memory.extend(batch, Int32Array.of(0, 0, 1, 1)), error);
+});
+
 test.serial(
   'the loss equals that of one batch with all rows, and only new rows get a gradient',
   async (t) => {

@@ -18,6 +18,13 @@ test('the loss requires two tensors of the same shape', async (t) => {
 test('square images must have the number of bytes that count and size imply', (t) => {
   const squares = { images: new Uint8Array(2 * 4 * 4 * 3), count: 2, size: 4 };
   t.deepEqual(checkSquareImages('embed', squares), squares);
+  class Pixel extends Uint8Array {
+    constructor(...channels: number[]) {
+      super(channels);
+    }
+  }
+  const { images } = checkSquareImages('embed', { images: new Pixel(1, 2, 3), count: 1, size: 1 });
+  t.deepEqual(images.subarray(0, 3), Uint8Array.of(1, 2, 3));
   t.throws(() => checkSquareImages('embed', { ...squares, count: 3 }), { code: 'ERR_HOROBALL_SHAPE' });
   t.throws(() => checkSquareImages('embed', { ...squares, count: 0 }), { code: 'ERR_HOROBALL_RANGE' });
   t.throws(() => checkSquareImages('embed', { ...squares, images: [] as never }), {
