@@ -87,5 +87,5 @@ export interface CoreInfo {
 
 /** Describes a loaded core. */
 export function infoOf({ cpu: { level, levels, threads } }: Core): CoreInfo {
-  return { level: level as string, levels, threads };
+  return { level: level as string, levels: [...levels], threads };
 }

@@ -115,6 +115,11 @@ export class Embedder extends Resource<'Embedder'> {
 
   private constructor(handle: Handle<'Embedder'>, config: EmbedderConfig, parameters: readonly Parameter[]) {
     super('embedder', handle);
+    for (const part of [config.model.mean, config.model.std, config.model, config]) Object.freeze(part);
+    for (const each of parameters) {
+      Object.freeze(each.shape);
+      Object.freeze(each);
+    }
     this.config = config;
     this.#parameters = parameters;
     this.#c = config.c;
@@ -203,7 +208,7 @@ export class Embedder extends Resource<'Embedder'> {
 
   /** Returns every tensor of the model, with timm's names; the head's are `head.weight` and `head.bias`. */
   parameters(): readonly Parameter[] {
-    return this.#parameters;
+    return [...this.#parameters]; // optimizers rely on the order of the list, which a caller may sort
   }
 
   /**

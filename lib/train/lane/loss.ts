@@ -110,7 +110,7 @@ export class HybridLoss {
     for (const name of ['margin', 'base'] as const) finite(operation, name, filled[name]);
     if (filled.compat !== null) guards(operation, filled.compat);
     if (filled.clipR !== null) positive(operation, 'clipR', filled.clipR);
-    this.options = filled;
+    this.options = Object.freeze(filled);
   }
 
   /**

@@ -50,7 +50,7 @@ export class Proxies extends Resource<'Proxies'> {
     const values = normals(count * dim, Math.sqrt(2 / count), seed);
     super(name, native().proxies(handle, values, count));
     this.labels = labels;
-    this.parameter = { name, shape: [count, dim], trainable: true };
+    this.parameter = Object.freeze({ name, shape: Object.freeze([count, dim]), trainable: true });
     this.#rows = new Map(Array.from(labels, (label, row) => [label, row]));
   }
 
@@ -60,7 +60,7 @@ export class Proxies extends Resource<'Proxies'> {
    */
   rowsOf(labels: Int32Array): Int32Array {
     instance('hybridLoss.apply', 'labels', labels, Int32Array);
-    return labels.map((label) => {
+    return Int32Array.from(labels, (label) => {
       const row = this.#rows.get(label);
       if (row !== undefined) return row;
       const message = `[hybridLoss.apply] labels: expected labels that have a proxy, got ${label}. Pass the label to Proxies.`;

@@ -40,7 +40,7 @@ export class GradScaler extends Resource<'Scaler'> {
     if (positive('gradScaler', 'backoff', filled.backoff) >= 1)
       throw rangeError('gradScaler', 'backoff', 'a number above 0 and below 1', filled.backoff);
     super('gradScaler', native().scaler(filled));
-    this.options = filled;
+    this.options = Object.freeze(filled);
   }
 
   /** Queues the backward pass of the loss, times `factor` and the current scale. */

@@ -1,8 +1,10 @@
 import test from 'ava';
 import { resolveViT } from '../../../lib/model/vit.ts';
 import {
+  Ema,
   type Embedder,
   type NamedTensor,
+  type Parameter,
   publishedDefaults,
   shapesDefaults,
   vitConfigs,
@@ -158,6 +160,25 @@ test('the known backbones and defaults cannot be changed, and a configuration is
   const config = resolveViT({ ...vitConfigs.vit_nano, mean });
   mean[0] = Number.NaN;
   t.deepEqual(config.mean, [0.5, 0.5, 0.5]);
+});
+
+test('a caller can change neither the order of the parameters nor the configuration', async (t) => {
+  using model = await tinyEmbedder();
+  const state = await model.state();
+  const list = model.parameters() as Parameter[];
+  list.sort((a, b) => (a.name < b.name ? 1 : -1)).pop();
+  using average = new Ema(model);
+  for (const [name, { shape, data }] of await average.state())
+    t.deepEqual({ shape, data }, state.get(name)!, name);
+  const { mean } = model.config.model;
+  for (const [target, key] of [
+    [list[0], 'name'],
+    [list[0]!.shape, 0],
+    [model.config, 'c'],
+    [model.config.model, 'depth'],
+    [mean, 0],
+  ])
+    t.false(Reflect.set(target as object, key as string, 9), String(key));
 });
 
 test('embedding without a graph gives the same values', async (t) => {
