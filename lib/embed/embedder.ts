@@ -190,6 +190,7 @@ export class ImageEmbedder implements AsyncDisposable {
     if (concurrency !== undefined) integer('embed', 'concurrency', concurrency, 1, most);
     throwIfAborted('embed', signal);
     const all = listOf(images);
+    this.#session.checkOpen();
     const outputs = this.#outputsOf(space);
     const slots = concurrency === undefined ? this.#slots : new Slots(concurrency);
     const results = outputs.map(() => zeros('embed', new Float32Array(0), all.length, this.dim));
@@ -249,19 +250,17 @@ export class ImageEmbedder implements AsyncDisposable {
     const planes = new Float32Array(length * images.length);
     const lost: number[] = [];
     const one = async (image: ImageInput, i: number): Promise<void> => {
+      const out = planes.subarray(i * length, (i + 1) * length);
       try {
-        await this.#preparation.into(image, from + i, planes.subarray(i * length, (i + 1) * length));
+        await slots.use(stop, () => this.#preparation.into(image, from + i, out));
       } catch (error) {
-        if (
-          onUnreadable === undefined ||
-          (error as { code?: unknown } | undefined)?.code !== 'ERR_HOROBALL_PICTURE'
-        )
-          throw error;
+        const isUnreadable = (error as { code?: unknown } | undefined)?.code === 'ERR_HOROBALL_PICTURE';
+        if (onUnreadable === undefined || !isUnreadable || stop.aborted) throw error;
         lost.push(from + i);
-        await onUnreadable(from + i, error as Error);
+        await onUnreadable(from + i, error as Error); // holds no slot, because it may embed another image
       }
     };
-    await Promise.all(images.map((image, i) => slots.use(stop, () => one(image, i))));
+    await Promise.all(images.map(one));
     return { from, count: images.length, planes, lost };
   }
 

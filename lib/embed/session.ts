@@ -34,6 +34,7 @@ export class Session {
     this.#ended = new Promise((resolve) => {
       worker.on('error', (error) => this.#fail(failure('embed', runtime, error.message)));
       worker.on('exit', () => {
+        this.#state = 'ended'; // also if it crashed: no later request would be answered
         this.#fail(closed());
         resolve();
       });
@@ -95,6 +96,11 @@ export class Session {
     const answer = this.#wait(id);
     this.#send({ type: 'run', id, data, dims, outputs }, [data.buffer]);
     return answer;
+  }
+
+  /** Throws `ERR_HOROBALL_CLOSED` if the network was closed. */
+  checkOpen(): void {
+    if (this.#state !== 'open') throw closed();
   }
 
   /** Rejects all pending requests, and ends the thread once it has finished the batches that it has received. */

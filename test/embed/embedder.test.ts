@@ -5,6 +5,7 @@ import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import ava, { type TestFn } from 'ava';
 import sharp from 'sharp';
 import { type ImageInput, loadEmbedder } from '../../lib/embed/index.ts';
@@ -195,6 +196,45 @@ test('an image that cannot be read is named; with onUnreadable its row is NaN', 
   t.deepEqual(lost.toSorted(), [0, 2, 3, 4]);
   const finite = Array.from({ length: 5 }, (_, i) => data.subarray(6 * i, 6 * i + 6).every(Number.isFinite));
   t.deepEqual(finite, [false, true, false, false, false]);
+  await embedder.dispose();
+});
+
+test('onUnreadable may embed another image, however few images are decoded at a time', async (t) => {
+  const { run, images } = t.context;
+  const embedder = await loadEmbedder(run, { concurrency: 1 });
+  const replaced: number[] = [];
+  const onUnreadable = async (index: number): Promise<void> => {
+    replaced.push((await embedder.embed([images[index]!])).euclidean.rows);
+  };
+  await embedder.embed([Buffer.from('neither'), Buffer.from('nor')], { onUnreadable });
+  t.deepEqual(replaced, [1, 1]);
+  const controller = new AbortController();
+  const calls: number[] = [];
+  const stopped = embedder.embed([Buffer.from('neither'), Buffer.from('nor')], {
+    signal: controller.signal,
+    onUnreadable: (index, error) => {
+      calls.push(index);
+      controller.abort(error);
+    },
+  });
+  t.is(codeOf(await t.throwsAsync(stopped)), 'ERR_HOROBALL_PICTURE');
+  t.deepEqual(calls, [0]);
+  await embedder.dispose();
+});
+
+test.serial('calls reject after the thread of the network has crashed', async (t) => {
+  const { run, images } = t.context;
+  const { postMessage } = Worker.prototype;
+  const workers = new Set<Worker>();
+  Worker.prototype.postMessage = function (this: Worker, ...args) {
+    workers.add(this);
+    postMessage.apply(this, args);
+  };
+  const embedder = await loadEmbedder(run);
+  Worker.prototype.postMessage = postMessage;
+  await Promise.all([...workers].map((worker) => worker.terminate()));
+  for (const list of [images, []])
+    t.is(codeOf(await t.throwsAsync(embedder.embed(list))), 'ERR_HOROBALL_CLOSED');
   await embedder.dispose();
 });
 
