@@ -68,15 +68,19 @@ class MemoryCache implements ImageCache {
 }
 
 /**
- * A file contains `HBP3`, four 32-bit little-endian integers (width, height, layout, and the CRC-32 of the header and the
- * pixels), and the pixels. Version 1 used the fast DCT for JPEG; version 2 had no checksum.
+ * A file contains `HBP4`, four 32-bit little-endian integers (width, height, layout, and the CRC-32 of the file's name, the
+ * header and the pixels), and the pixels. Version 1 used the fast DCT for JPEG, version 2 had no checksum, and the checksum of
+ * version 3 did not cover the name, so a renamed file was accepted.
  */
-const magic = Buffer.from('HBP3');
+const magic = Buffer.from('HBP4');
 const headerLength = 20;
 const checksumAt = 16;
 const channels = [1, 2, 3, 4, 4];
 
-/** One file per image, named after a hash of its path, size and modification time, so a changed image is decoded again. */
+/**
+ * One file per image, named after a hash of its path, size and times, so a changed image is decoded again. Copies and
+ * archives preserve the modification time, but not the time of the last change of the file's metadata.
+ */
 class FolderCache implements ImageCache {
   readonly #folder: string;
 
@@ -87,27 +91,28 @@ class FolderCache implements ImageCache {
   async read(file: string, decode: () => Promise<Pixels>): Promise<Pixels> {
     // Without O_NONBLOCK, opening a named pipe would wait for a writer.
     const flags = O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0);
-    const path = await this.#pathOf(file);
-    const kept = await withDescriptor(path, flags, readPixels).catch(() => undefined);
+    const place = await this.#pathOf(file);
+    const readKept = (descriptor: number) => readPixels(descriptor, path.basename(place));
+    const kept = await withDescriptor(place, flags, readKept).catch(() => undefined);
     if (kept !== undefined) return kept;
     const pixels = await decode();
     // An image that was replaced in the meantime is not stored: the pixels may be of either.
-    if ((await this.#pathOf(file).catch(() => null)) === path) await this.#write(path, pixels);
+    if ((await this.#pathOf(file).catch(() => null)) === place) await this.#write(place, pixels);
     return pixels;
   }
 
-  async #write(path: string, { data, width, height, layout }: Pixels): Promise<void> {
+  async #write(place: string, { data, width, height, layout }: Pixels): Promise<void> {
     const header = Buffer.alloc(headerLength);
     magic.copy(header);
     [width, height, layouts.indexOf(layout)].forEach((value, i) => {
       header.writeUInt32LE(value, 4 + 4 * i);
     });
-    header.writeUInt32LE(checksumOf(header, data), checksumAt);
-    const temporary = `${path}.${randomUUID()}`;
+    header.writeUInt32LE(checksumOf(path.basename(place), header, data), checksumAt);
+    const temporary = `${place}.${randomUUID()}`;
     try {
       await writeWhole(temporary, header, data); // not synced, because length and checksum reveal a truncated file
       // Missing if this process was suspended for so long that another one removed the file: the image is not cached.
-      await rename(temporary, path).catch((error: NodeJS.ErrnoException) => {
+      await rename(temporary, place).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error;
       });
     } catch (cause) {
@@ -117,16 +122,16 @@ class FolderCache implements ImageCache {
   }
 
   async #pathOf(file: string): Promise<string> {
-    const { size, mtimeMs } = await stat(file);
+    const { size, mtimeMs, ctimeMs } = await stat(file);
     const name = createHash('sha256')
-      .update(`${path.resolve(file)}\0${size}\0${mtimeMs}`)
+      .update(`${path.resolve(file)}\0${size}\0${mtimeMs}\0${ctimeMs}`)
       .digest('hex');
     return path.join(this.#folder, `${name.slice(0, 40)}.pixels`);
   }
 }
 
 /** Returns undefined if the file is damaged or from an earlier version; the image is then decoded and cached again. */
-async function readPixels(descriptor: number): Promise<Pixels | undefined> {
+async function readPixels(descriptor: number, name: string): Promise<Pixels | undefined> {
   const stat = fstatSync(descriptor);
   if (!stat.isFile() || holesOf(stat) !== null) return undefined;
   const header = await readStart(descriptor, Math.min(headerLength, stat.size));
@@ -137,12 +142,12 @@ async function readPixels(descriptor: number): Promise<Pixels | undefined> {
     return undefined;
   const bytes = await readStart(descriptor, stat.size);
   const data = bytes.subarray(headerLength);
-  if (checksumOf(bytes, data) !== bytes.readUInt32LE(checksumAt)) return undefined;
+  if (checksumOf(name, bytes, data) !== bytes.readUInt32LE(checksumAt)) return undefined;
   return { data, width, height, layout };
 }
 
-function checksumOf(header: Buffer, data: Uint8Array): number {
-  return crc32(data, crc32(header.subarray(0, checksumAt)));
+function checksumOf(name: string, header: Buffer, data: Uint8Array): number {
+  return crc32(data, crc32(header.subarray(0, checksumAt), crc32(name)));
 }
 
 function unwritable(folder: string, cause: unknown): Error {

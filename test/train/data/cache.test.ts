@@ -13,6 +13,7 @@ import {
 } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import type { Pixels } from '../../../lib/image/resample.ts';
 import { type ImageCache, openCache } from '../../../lib/train/data/cache.ts';
@@ -73,12 +74,41 @@ test('a changed image and a truncated cache file are decoded again', async (t) =
     { ...pixels, data: [1, 2, 3, 4, 5, 6] },
   );
   const [kept] = await readdir(path.join(root, 'cache'));
-  for (const torn of ['', 'HBP3', `HBP3${'\0'.repeat(17)}`, `HBP3${'\xff'.repeat(30)}`]) {
+  for (const torn of ['', 'HBP4', `HBP4${'\0'.repeat(17)}`, `HBP4${'\xff'.repeat(30)}`]) {
     await writeFile(path.join(root, 'cache', kept!), torn, 'latin1');
     t.is(await get(cache, file), undefined, JSON.stringify(torn));
   }
   await put(cache, file, pixels);
   await writeFile(file, 'second, longer');
+  t.is(await get(cache, file), undefined);
+});
+
+test('an image that is replaced by one of the same size and modification time is decoded again', async (t) => {
+  const root = await temporary(t);
+  const [file, other] = ['a.bmp', 'b.bmp'].map((name) => path.join(root, name)) as [string, string];
+  const cache = await openCache(path.join(root, 'cache'));
+  for (const each of [file, other]) {
+    await writeFile(each, path.basename(each));
+    await utimes(each, 1e9, 1e9); // as by unpacking an archive
+    await put(cache, each, pixels);
+    t.not(await get(cache, each), undefined);
+  }
+  await setTimeout(20); // the clock of the file system may have this resolution
+  await rename(other, file);
+  t.is(await get(cache, file), undefined);
+});
+
+test('a cache file under the name of another one is not used', async (t) => {
+  const root = await temporary(t);
+  const [file, other] = ['a.jpg', 'b.jpg'].map((name) => path.join(root, name)) as [string, string];
+  const cache = await openCache(path.join(root, 'cache'));
+  await writeFile(file, 'first');
+  await put(cache, file, pixels);
+  const [kept] = await readdir(path.join(root, 'cache'));
+  await writeFile(other, 'second');
+  await put(cache, other, pixels);
+  const [name] = (await readdir(path.join(root, 'cache'))).filter((each) => each !== kept);
+  await rename(path.join(root, 'cache', name!), path.join(root, 'cache', kept!));
   t.is(await get(cache, file), undefined);
 });
 
