@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
-import { readAll } from '../../io/atomic.ts';
+import { readAll, writeAll, writeAtomically } from '../../io/atomic.ts';
 import { naming } from '../../io/file-errors.ts';
 import { checkInside, openInside } from '../../io/inside.ts';
 import type { OpenFile } from '../../io/thread-file.ts';
@@ -39,14 +39,16 @@ export async function rewindLog(path: string, position: Position | null): Promis
   });
   if (file === null) return empty;
   try {
-    const { size } = await file.stat();
+    const { size, nlink } = await file.stat();
     if (size < bytes)
       throw foreignLog(
         `${path} to have the ${bytes} bytes recorded in its checkpoint`,
         `${size}: its end was lost`,
       );
     if (step > 0) await checkStep(path, file, step, bytes);
-    await file.truncate(bytes);
+    // The other name may be that of a copied run, whose log must not change.
+    if (nlink > 1) await replaceLog(path, file, bytes);
+    else await file.truncate(bytes);
     return { metricsBytes: bytes, metricsCrc32: await naming(path, crcOfFile(file, bytes)) };
   } finally {
     await file.close();
@@ -60,14 +62,25 @@ export async function identityOf(file: OpenFile): Promise<string | null> {
   return identityIn(first.toString('utf8'));
 }
 
-async function crcOfFile(file: OpenFile, bytes: number): Promise<number> {
+/** Replaces a log by a copy of its first bytes. */
+async function replaceLog(path: string, file: OpenFile, bytes: number): Promise<void> {
+  await writeAtomically(path, async (to) => {
+    for await (const part of partsOf(file, bytes)) await writeAll(to, part);
+  });
+}
+
+async function* partsOf(file: OpenFile, bytes: number): AsyncGenerator<Buffer> {
   const slice = Buffer.allocUnsafe(Math.min(bytes, 1 << 22));
-  let crc = 0;
   for (let at = 0; at < bytes; at += slice.length) {
     const part = slice.subarray(0, Math.min(slice.length, bytes - at));
     await readAll(file, part, at);
-    crc = crc32(part, crc);
+    yield part;
   }
+}
+
+async function crcOfFile(file: OpenFile, bytes: number): Promise<number> {
+  let crc = 0;
+  for await (const part of partsOf(file, bytes)) crc = crc32(part, crc);
   return crc;
 }
 

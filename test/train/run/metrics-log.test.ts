@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { link, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import type { Position } from '../../../lib/train/run/checkpoint.ts';
@@ -56,6 +56,26 @@ for (const [name, content, at, message] of [
     t.is(await readFile(file, 'utf8'), content);
   });
 }
+
+test('a log with another hard link is replaced, so that the log of a copied run stays unchanged', async (t) => {
+  const root = await temporary(t);
+  await writeTree(root, { 'metrics.jsonl': text });
+  const [file, copy] = ['metrics.jsonl', 'copy.jsonl'].map((name) => join(root, name)) as [string, string];
+  for (const [position, kept] of [
+    [atTwo, line(1) + line(2)],
+    [null, ''],
+  ] as const) {
+    await rm(copy, { force: true });
+    await link(file, copy);
+    const before = await readFile(copy, 'utf8');
+    t.is((await rewindLog(file, position)).metricsBytes, kept.length);
+    const log = await openLog(file);
+    await log.appendFile(line(3));
+    await log.close();
+    t.is(await readFile(file, 'utf8'), kept + line(3));
+    t.is(await readFile(copy, 'utf8'), before);
+  }
+});
 
 test('a missing log is an error only if the checkpoint refers to one', async (t) => {
   const file = join(await temporary(t), 'metrics.jsonl');
