@@ -33,7 +33,7 @@ export async function configOf(
   }
   const path = run === undefined ? null : await runPathOf(run);
   const began = path === null ? {} : await readConfig(path.folder);
-  const texts = path === null ? [] : [await changedOption(path.folder), await olderText(path)];
+  const texts = path === null ? [] : [await changedOption(path), await olderText(path)];
   for (const text of texts) if (text !== null) note?.(text);
   const config = await normalizeOptions(parseConfig({ ...began, ...given }, command), note, command);
   if (run !== undefined && given['path'] === undefined) checkDataPath(command, run, config);

@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { coded, describe, quoted } from '../errors.ts';
 import { checkInside } from './inside.ts';
-import { parsedJson } from './json.ts';
+import { maxOptionValues, parsedJson } from './json.ts';
 import { readSafetensors } from './safetensors.ts';
 
 /** Names in a run folder: the final network, and the last checkpoint. */
@@ -9,12 +11,13 @@ export const finalName = 'model.safetensors';
 export const lastName = 'last.safetensors';
 /**
  * Keys in the metadata of weight files: the settings of the network, the state of the run (checkpoints only), the learnable
- * temperatures, and the step.
+ * temperatures, the step, and the options that a run keeps when it is resumed.
  */
 export const networkKey = 'horoball';
 export const checkpointKey = 'horoball.checkpoint';
 export const temperaturesKey = 'horoball.temperatures';
 export const stepKey = 'horoball.step';
+export const optionsKey = 'horoball.options';
 
 /** A run folder, and the file with the weights that a path selects. */
 export interface RunPath {
@@ -55,6 +58,34 @@ export async function olderText({ folder, weights }: RunPath): Promise<string | 
     const { position } = parsedJson(last[checkpointKey]!, folder) as { position: { step: number } };
     if (!(step < position.step)) return null;
     return `${finalName} is the network after step ${step}, because the run was resumed and has not finished; its last checkpoint, ${lastName}, is of step ${position.step}`;
+  } catch {
+    return null; // the code that loads these files reports the error
+  }
+}
+
+/**
+ * Checks that weights belong to the same run as the last checkpoint next to them: the file of another run would be used
+ * with the transform and the loss of this one. Files of earlier versions do not have the options of their run.
+ *
+ * @throws Error `ERR_HOROBALL_WEIGHTS` naming the first option that differs
+ */
+export async function checkSameRun({ folder, weights }: RunPath): Promise<void> {
+  const [own, last] = [await optionsIn(weights), await optionsIn(join(folder, lastName))];
+  if (own === null || last === null) return;
+  const other = Object.keys(own).find(
+    (name) => Object.hasOwn(last, name) && !isDeepStrictEqual(own[name], last[name]),
+  );
+  if (other === undefined) return;
+  const [got, wanted] = [own[other], last[other]].map((each) => describe(quoted(each)));
+  const message = `[run] path: expected the weights of one run in ${folder}, got ${basename(weights)} of a run with ${other} ${got} and ${lastName} of one with ${wanted}. Restore both files from one copy.`;
+  throw coded('ERR_HOROBALL_WEIGHTS', message);
+}
+
+/** Returns the options of the run that wrote a file; null if it does not have them, or is missing or damaged. */
+async function optionsIn(file: string): Promise<Readonly<Record<string, unknown>> | null> {
+  try {
+    const options = parsedJson((await metadataOf(file))[optionsKey] ?? 'null', file, maxOptionValues);
+    return options === null || typeof options !== 'object' ? null : (options as Record<string, unknown>);
   } catch {
     return null; // the code that loads these files reports the error
   }

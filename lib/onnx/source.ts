@@ -14,10 +14,12 @@ import { damaged, maxOptionValues, parsedJson } from '../io/json.ts';
 import { checkedBy } from '../io/read-back.ts';
 import {
   checkpointKey,
+  checkSameRun,
   isInRun,
   lastName,
   networkKey,
   olderText,
+  optionsKey,
   type RunPath,
   runPathOf,
 } from '../io/run-path.ts';
@@ -140,6 +142,7 @@ async function runSource(path: RunPath, opening: Opening): Promise<OnnxSource> {
     const message = `${at}: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(folder)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
+  await checkSameRun(path);
   const { operation } = opening;
   for (const text of [await changeText(folder, weights, options), await olderText(path)])
     if (text !== null) process.emitWarning(`[${operation}] ${text}`, 'HoroballWarning');
@@ -148,8 +151,8 @@ async function runSource(path: RunPath, opening: Opening): Promise<OnnxSource> {
 }
 
 /**
- * Describes an option that differs between config.json, which has no checksum, and a checkpoint. Null if none differs, or
- * if there is no checkpoint. The embeddings depend on these options.
+ * Describes an option that differs between config.json, which has no checksum, and the weights or, if these do not have the
+ * options of their run, the last checkpoint. Null if none differs. The embeddings depend on these options.
  */
 async function changeText(
   folder: string,
@@ -164,13 +167,14 @@ async function changeText(
   return `${name} is ${options[name]} in ${file}, but was ${saved[name]} in the training; the value in the file is used`;
 }
 
-/** Returns the options in a checkpoint; null for other files. */
+/** Returns the options of the run that wrote a file of weights; null if the file does not have them. */
 async function savedOptions(file: string): Promise<z.infer<typeof runSchema> | null> {
   try {
     await checkInside(file);
     const { metadata } = await readSafetensors(file, { names: [] });
     const contents = parsedJson(metadata[checkpointKey] ?? 'null', file) as { config: unknown } | null;
-    return contents === null ? null : checkedBy(runSchema, contents.config, file);
+    const options = contents?.config ?? parsedJson(metadata[optionsKey] ?? 'null', file, maxOptionValues);
+    return options === null ? null : checkedBy(runSchema, options, file);
   } catch {
     return null; // without the file, only the comparison is skipped
   }

@@ -70,6 +70,26 @@ export function optionsWhere(holds: (option: RunOption) => boolean): readonly Op
   return optionNames.filter((name) => holds(optionOf(name)));
 }
 
+/** Options that a resumed run may change, because its results depend on them at most in the last digits. */
+export const unrelated: readonly OptionName[] = optionsWhere(({ resume }) => resume === 'free');
+/** Options that a run resumed by name may change: the unrelated ones, and those that only extend the run. */
+export const extensible: readonly OptionName[] = optionsWhere(({ resume }) => resume !== undefined);
+
+/** Returns the first option in which two configurations differ, except those in `may`. */
+export function differing(
+  one: RunConfig,
+  other: RunConfig,
+  may: readonly OptionName[] = extensible,
+): OptionName | undefined {
+  return optionNames.find((name) => !may.includes(name) && one[name] !== other[name]);
+}
+
+/** Returns the options that are the same in all sessions of a run. */
+export function keptOptions(config: RunConfig): Record<string, unknown> {
+  const names = optionNames.filter((name) => !extensible.includes(name));
+  return Object.fromEntries(names.map((name) => [name, config[name]]));
+}
+
 /** Whether an option has an effect with a geometry and, if given, a loss. */
 export function appliesTo(
   name: OptionName,

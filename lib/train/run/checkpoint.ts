@@ -5,7 +5,14 @@ import { checkObject, checkText, filePath, instance, integer, mostThreads } from
 import { coded, describe, quoted } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
-import { checkpointKey, lastName, networkKey, stepKey, temperaturesKey } from '../../io/run-path.ts';
+import {
+  checkpointKey,
+  lastName,
+  networkKey,
+  optionsKey,
+  stepKey,
+  temperaturesKey,
+} from '../../io/run-path.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
 import { coreInfo } from '../../native.ts';
 import type { DataIdentity } from '../data/fingerprint.ts';
@@ -14,7 +21,7 @@ import { Embedder } from '../lane/embedder.ts';
 import { randomState, setRandomState, torchInfo } from '../lane/native.ts';
 import type { AnyTensor, Device, ScalerState } from '../lane/types.ts';
 import type { Baseline } from '../measure/types.ts';
-import { isTemperature, learnable, type RunConfig } from '../options/options.ts';
+import { isTemperature, keptOptions, learnable, type RunConfig } from '../options/options.ts';
 import { learnableNames, storedConfig } from '../options/resolve.ts';
 import { loadWeights, type WeightsReport } from '../weights/load.ts';
 import { problemOf } from './checkpoint-check.ts';
@@ -38,11 +45,13 @@ export async function saveWeights(path: string, model: Embedder | ViT): Promise<
 export async function saveTrained(
   path: string,
   { embedder, learnables }: Learner,
+  config: RunConfig,
   step: number,
 ): Promise<void> {
   const metadata = {
     ...weightsMetadata(embedder),
     ...temperaturesMetadata(learnables),
+    ...optionsMetadata(config),
     [stepKey]: String(step),
   };
   await writeSafetensors(path, await embedder.state(), { metadata, checksums: true });
@@ -119,6 +128,10 @@ function temperaturesMetadata(learnables: LearnableScalars): Record<string, stri
       Object.fromEntries(names.map((name) => [name, learnables.value(name)])),
     ),
   };
+}
+
+function optionsMetadata(config: RunConfig): Record<string, string> {
+  return { [optionsKey]: JSON.stringify(keptOptions(config)) };
 }
 
 /** The evaluation with the highest Recall@1 so far; ties go to the earlier one. */
@@ -235,7 +248,11 @@ export class Checkpoint {
       learnt: learnables.state(),
       machine: machineOf(config, learner.ranks),
     };
-    const metadata = { ...weightsMetadata(embedder), ...temperaturesMetadata(learnables) };
+    const metadata = {
+      ...weightsMetadata(embedder),
+      ...temperaturesMetadata(learnables),
+      ...optionsMetadata(config),
+    };
     return new Checkpoint(contents, tensors, metadata);
   }
 
@@ -350,14 +367,36 @@ async function fileOf(path: string): Promise<string> {
   return file;
 }
 
-/** Returns the options in the last checkpoint of a run folder; null if there is no readable checkpoint. */
-export async function savedOptions(folder: string): Promise<RunConfig | null> {
+/** The options and the position of a checkpoint. */
+export type Outline = Pick<Checkpoint, 'config' | 'position'>;
+
+/** Returns the outline of a checkpoint in a run folder; null if the file is not a readable checkpoint. */
+export async function outlineOf(file: string): Promise<Outline | null> {
   try {
-    const file = await fileOf(folder);
-    return contentsOf(file, (await readSafetensors(file, { names: [] })).metadata).config;
+    return contentsOf(file, await metadataInside(file));
   } catch {
     return null; // resuming reports the reason
   }
+}
+
+/**
+ * Returns the options of the run that wrote a file of weights in a run folder; options that a resumed run may change have
+ * their defaults in a file other than a checkpoint. Null if the file does not have them, or is not readable.
+ */
+export async function savedOptions(file: string): Promise<RunConfig | null> {
+  try {
+    const metadata = await metadataInside(file);
+    if (metadata[checkpointKey] !== undefined) return contentsOf(file, metadata).config;
+    const options = parsedJson(metadata[optionsKey] ?? 'null', file, maxOptionValues);
+    return options === null ? null : storedConfig(options as Record<string, unknown>);
+  } catch {
+    return null; // loading reports the reason
+  }
+}
+
+async function metadataInside(file: string): Promise<Readonly<Record<string, string>>> {
+  await checkInside(file);
+  return (await readSafetensors(file, { names: [] })).metadata;
 }
 
 function contentsOf(path: string, metadata: Readonly<Record<string, string>>): Contents {

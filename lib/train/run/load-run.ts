@@ -53,7 +53,7 @@ async function loadRun(run: string, options: LoadRunOptions): Promise<Embedder> 
   );
   const path = await runPathOf(filePath(operation, 'run', run));
   const began = await readConfig(path.folder);
-  for (const text of [await changedOption(path.folder), await olderText(path)])
+  for (const text of [await changedOption(path), await olderText(path)])
     if (text !== null) process.emitWarning(`[${operation}] ${text}`, 'HoroballWarning');
   const config = parseConfig({ ...began, ...given, device }, operation);
   return await restoredEmbedder(run, await normalizeOptions(config, undefined, operation));

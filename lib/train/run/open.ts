@@ -5,8 +5,8 @@ import type { Lock } from '../../io/lock.ts';
 import type { DataIdentity } from '../data/fingerprint.ts';
 import { fromFirst, type RankGroup } from '../lane/group.ts';
 import { manualSeed, setThreads } from '../lane/native.ts';
-import type { RunConfig } from '../options/options.ts';
-import { bestName, Checkpoint, lastName, type Position } from './checkpoint.ts';
+import { differing, type RunConfig } from '../options/options.ts';
+import { bestName, type Checkpoint, lastName, outlineOf } from './checkpoint.ts';
 import type { Listeners, RunControls } from './hooks.ts';
 import { dependsOnRanks, Learner } from './learner.ts';
 import { lockRun } from './lock.ts';
@@ -188,16 +188,19 @@ async function resumedEvaluations(
       'metrics.jsonl was changed after the checkpoint was written, so curves and tables may be wrong; the training is not affected',
     );
   if (invalid !== null) warn(invalidLinesText({ invalid })!.replace(/\.$/, ''));
-  const lost = await lostBest(folder, checkpoint.position);
+  const lost = await lostBest(folder, checkpoint);
   if (lost !== null) warn(lost);
   return evaluationsOf(rows);
 }
 
-/** Returns a warning if the checkpoint of the best evaluation is missing, damaged or of another step; otherwise null. */
-async function lostBest(folder: string, { step, best }: Position): Promise<string | null> {
+/** Returns a warning if the checkpoint of the best evaluation is missing, damaged or another one; otherwise null. */
+async function lostBest(folder: string, { config, position }: Checkpoint): Promise<string | null> {
+  const { step, best } = position;
   if (best === null || best.step === step) return null; // the store has just linked it
-  const found = await Checkpoint.position(join(folder, bestName)).catch(() => null);
-  if (found?.step === best.step) return null;
-  const got = found === null ? 'missing or damaged' : `of step ${found.step}`;
+  const found = await outlineOf(join(folder, bestName));
+  const isForeign = found !== null && differing(found.config, config) !== undefined;
+  if (found?.position.step === best.step && !isForeign) return null;
+  const got =
+    found === null ? 'missing or damaged' : isForeign ? 'of another run' : `of step ${found.position.step}`;
   return `${bestName} should be the checkpoint of the best evaluation, at step ${best.step}, but is ${got}; restore it from a copy; otherwise the next better evaluation replaces it`;
 }

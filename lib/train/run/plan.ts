@@ -1,9 +1,10 @@
 import { lstat, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { coded } from '../../errors.ts';
 import { readInside } from '../../io/inside.ts';
+import { checkSameRun, type RunPath } from '../../io/run-path.ts';
 import { evenEpochs, lastEpoch } from '../options/epochs.ts';
-import { type OptionName, optionNames, optionsWhere, type RunConfig } from '../options/options.ts';
+import { differing, type RunConfig, unrelated } from '../options/options.ts';
 import { configError, parseConfig } from '../options/resolve.ts';
 import { bestName, Checkpoint, lastName, savedOptions } from './checkpoint.ts';
 import { type ChunkOptions, withChunk } from './chunk.ts';
@@ -18,11 +19,6 @@ export interface RunPlan {
   /** The folder of a run to resume; null for a new run. */
   folder: string | null;
 }
-
-/** Options that a resumed run may change, because its results depend on them at most in the last digits. */
-const unrelated = optionsWhere(({ resume }) => resume === 'free');
-/** Options that a run resumed by name may change: the unrelated ones, and those that only extend the run. */
-const extensible = optionsWhere(({ resume }) => resume !== undefined);
 
 /** Options of {@link planRun}. */
 export interface PlanOptions {
@@ -74,7 +70,7 @@ async function planFolder(folder: string, options: Readonly<Record<string, unkno
   const config = await normalizeOptions(
     parseConfig({ ...original, ...withAdaptedEvaluations(original, options) }),
   );
-  const other = differing(original, config, extensible);
+  const other = differing(original, config);
   if (other !== undefined) {
     const message = `[train] ${other}: expected ${original[other]}, the value that the run ${folder} started with, got ${config[other]}. Omit the option, or start a new run.`;
     throw configError(message);
@@ -129,28 +125,30 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
  * @throws `ERR_HOROBALL_CHECKPOINT` naming the option
  */
 export function checkOrigin({ config: saved }: Checkpoint, config: RunConfig, folder: string): void {
-  const other = differing(saved, config, extensible);
+  const other = differing(saved, config);
   if (other === undefined) return;
   const message = `[train] resume: expected ${lastName} in ${folder} to belong to the run in config.json, got a different ${other} (${saved[other]} instead of ${config[other]}). Restore both files from one copy.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 
 /**
- * Describes an option that differs between config.json and the last checkpoint of a run; null if all agree. Unlike the
- * checkpoint, config.json has no checksum that would detect an edit.
+ * Describes an option that differs between config.json and the weights of a run or, if these do not have it, its last
+ * checkpoint; null if all agree. Unlike them, config.json has no checksum that would detect an edit.
+ *
+ * @throws `ERR_HOROBALL_WEIGHTS` if the weights and the last checkpoint belong to different runs
  */
-export async function changedOption(folder: string): Promise<string | null> {
-  const saved = await savedOptions(folder);
-  if (saved === null) return null;
-  const config = await readConfig(folder);
-  const other = differing(saved, config, extensible);
-  if (other === undefined) return null;
-  return `${other} is ${config[other]} in config.json and ${saved[other]} in ${lastName}, so config.json was changed after the training; its value is used`;
-}
-
-/** Returns the first option in which two configurations differ, except those in `may`. */
-function differing(one: RunConfig, other: RunConfig, may: readonly OptionName[]): OptionName | undefined {
-  return optionNames.find((name) => !may.includes(name) && one[name] !== other[name]);
+export async function changedOption(path: RunPath): Promise<string | null> {
+  await checkSameRun(path);
+  const { folder, weights } = path;
+  for (const file of [weights, join(folder, lastName)]) {
+    const saved = await savedOptions(file);
+    if (saved === null) continue;
+    const config = await readConfig(folder);
+    const other = differing(saved, config);
+    if (other === undefined) return null;
+    return `${other} is ${config[other]} in config.json and ${saved[other]} in ${basename(file)}, so config.json was changed after the training; its value is used`;
+  }
+  return null;
 }
 
 /** Whether a run is complete, or cannot be resumed: it has taken steps and has final weights, but no checkpoint. */
@@ -188,14 +186,18 @@ async function checkUnwritten(folder: string): Promise<void> {
   const hasBest = await exists(join(folder, bestName));
   const { save_every: saveEvery } = await readConfig(folder);
   const { rows } = await readRows(folder);
-  const isDue = (row: Row): boolean =>
-    saveEvery !== null && row.step > 0 && (row.type === 'evaluation' || row.seconds >= saveEvery);
-  const due = rows.find(isDue);
-  const isLost = hasBest || (due !== undefined && rows.some(({ step }) => step > due.step));
-  if (!isLost) return;
+  const isDue = ({ type, step, seconds }: Row): boolean =>
+    saveEvery !== null && step > 0 && (type === 'evaluation' || seconds >= saveEvery);
+  if (!hasBest && followedRow(rows, isDue) === undefined) return;
   const fix = hasBest ? `copy ${bestName} to ${lastName}` : 'start a new run';
   const message = `[train] resume: expected a checkpoint (${lastName}), got ${folder} without one, although the run wrote one. Restore it from a copy, or ${fix}.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
+}
+
+/** Returns the first row that satisfies a condition, if a row of a later step follows. */
+function followedRow(rows: readonly Row[], holds: (row: Row) => boolean): Row | undefined {
+  const found = rows.find(holds);
+  return found !== undefined && rows.some(({ step }) => step > found.step) ? found : undefined;
 }
 
 /** Returns the most recent run that is over and has weights, by the date of its config.json; otherwise null. */

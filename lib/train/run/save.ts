@@ -63,6 +63,6 @@ export async function abandonRun(run: Run, error: unknown): Promise<void> {
   await notify();
 }
 
-async function saveNetwork({ learner, store, state }: Run): Promise<void> {
-  await learner.averaged(() => store.weights(learner, state.step));
+async function saveNetwork({ config, learner, store, state }: Run): Promise<void> {
+  await learner.averaged(() => store.weights(learner, config, state.step));
 }

@@ -51,7 +51,7 @@ export interface RunStore extends AsyncDisposable {
    */
   checkpoint(capture: (log: LogState) => Promise<Checkpoint>): Promise<void>;
   /** Writes the network after a step, with its learnable temperatures, as model.safetensors. */
-  weights(learner: Learner, step: number): Promise<void>;
+  weights(learner: Learner, config: RunConfig, step: number): Promise<void>;
   /** Removes the run folder, unless another run took it over. */
   remove(): Promise<void>;
 }
@@ -222,9 +222,9 @@ export class DiskStore implements RunStore {
     if (isBest(checkpoint.position)) await this.#linkBest();
   }
 
-  async weights(learner: Learner, step: number): Promise<void> {
+  async weights(learner: Learner, config: RunConfig, step: number): Promise<void> {
     await this.check();
-    await saveTrained(this.file('model.safetensors'), learner, step);
+    await saveTrained(this.file('model.safetensors'), learner, config, step);
   }
 
   async remove(): Promise<void> {

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import ava, { type TestFn } from 'ava';
+import { configOf } from '../../../lib/cli/network.ts';
 import { Gallery, matrix } from '../../../lib/index.ts';
 import { readSafetensors, writeSafetensors } from '../../../lib/io/index.ts';
+import { runPathOf } from '../../../lib/io/run-path.ts';
 import { random } from '../../../lib/random.ts';
 import { Checkpoint, Embedder, exportOnnx, readRun, train } from '../../../lib/train/index.ts';
 import { changedOption } from '../../../lib/train/run/plan.ts';
@@ -124,13 +126,42 @@ test.serial('a command for a run notes that config.json was changed', async (t) 
   const folder = await t.context.copy();
   const file = join(folder, 'config.json');
   const config = JSON.parse(await readFile(file, 'utf8'));
-  t.is(await changedOption(folder), null);
+  const changed = async (path = folder) => await changedOption(await runPathOf(path));
+  t.is(await changed(), null);
   await writeFile(file, JSON.stringify({ ...config, resize: config.resize + 4 }));
-  t.regex((await changedOption(folder))!, /^resize is \d+ in config\.json and \d+ in last\.safetensors/);
+  for (const name of ['model', 'last', 'best']) {
+    const text = await changed(join(folder, `${name}.safetensors`));
+    t.true(
+      text!.startsWith(`resize is ${config.resize + 4} in config.json and ${config.resize} in ${name}.`),
+    );
+  }
+  const model = join(folder, 'model.safetensors');
+  const { tensors, metadata } = await readSafetensors(model);
+  const { 'horoball.options': _, ...earlier } = metadata;
+  await writeSafetensors(model, tensors, { metadata: earlier });
+  t.regex((await changed())!, /in last\.safetensors/, 'weights of an earlier version');
   await writeFile(file, JSON.stringify({ ...config, workers: config.workers + 1, ep: config.ep + 1 }));
-  t.is(await changedOption(folder), null, 'options that a resumed run may change');
+  t.is(await changed(), null, 'options that a resumed run may change');
   await rm(join(folder, 'last.safetensors'));
-  t.is(await changedOption(folder), null);
+  t.is(await changed(), null);
+});
+
+test.serial('weights of another run are rejected', async (t) => {
+  const folder = await t.context.copy();
+  const { config } = await Checkpoint.read(folder);
+  const other = await train({ ...config, seed: 7, name: null });
+  for (const name of ['best', 'model']) {
+    const path = join(folder, `${name}.safetensors`);
+    await copyFile(join(other.folder!, `${name}.safetensors`), path);
+    const message = `got ${name}.safetensors of a run with seed 7 and last.safetensors of one with 42`;
+    const refused = { code: 'ERR_HOROBALL_WEIGHTS', message: new RegExp(message) };
+    await t.throwsAsync(Embedder.load(path), refused);
+    await t.throwsAsync(exportOnnx(path, join(folder, 'model.onnx')), refused);
+    await t.throwsAsync(configOf('eval', path, {}), refused);
+  }
+  const warnings: string[] = [];
+  await train({}, { resume: folder, onWarning: (warning) => void warnings.push(warning) });
+  t.regex(warnings.join('\n'), /^best\.safetensors should be .*, at step 2, but is of another run;/);
 });
 
 test.serial('an export and Embedder.load warn if config.json was changed', async (t) => {
@@ -176,7 +207,7 @@ test.serial('an export and Embedder.load warn if config.json was changed', async
     );
   }
   await writeFile(join(folder, 'last.safetensors'), 'damaged');
-  t.deepEqual(await warningsOf({ resize: config.resize + 2 }), []);
+  t.regex((await warningsOf({ resize: config.resize + 2 }))[0]!, /resize is/);
 });
 
 test.serial('rejects weights with settings other than those of their training', async (t) => {

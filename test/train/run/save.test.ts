@@ -100,8 +100,8 @@ test.serial('writes no embeddings into a folder that now belongs to another run'
     await opened(t, 'embedded', 1, async (run) => {
       Object.assign(run.config, { save_emb: true });
       const write = run.store.weights.bind(run.store);
-      run.store.weights = async (learner, step) => {
-        await write(learner, step);
+      run.store.weights = async (...args) => {
+        await write(...args);
         if (!replace) return;
         await rename(folder, `${folder}-moved`); // before the images are embedded
         await cp(`${folder}-moved`, folder, { recursive: true });
