@@ -10,7 +10,7 @@ import { bestName, type Checkpoint, lastName, outlineOf } from './checkpoint.ts'
 import type { Listeners, RunControls } from './hooks.ts';
 import { dependsOnRanks, Learner } from './learner.ts';
 import { lockRun } from './lock.ts';
-import { checkOrigin, type RunPlan, readLastCheckpoint } from './plan.ts';
+import { checkLast, checkOrigin, type RunPlan, readLastCheckpoint } from './plan.ts';
 import { readRows } from './read.ts';
 import { type EvaluationRow, evaluationsOf } from './record.ts';
 import { iterableSource, openSource, type Source } from './source.ts';
@@ -51,7 +51,7 @@ export async function withRun<T>(
   const config = configOfRank(plan.config, group);
   // Locked before the checkpoint is read, so that no other run can write a newer one in between.
   await using lock = folder !== null && group.rank === 0 ? await lockRun(folder) : null;
-  const checkpoint = folder === null ? null : await readChecked(folder, config, group);
+  const checkpoint = folder === null ? null : await readChecked(folder, config, group, listeners.warn);
   checkRanks(checkpoint, config, group);
   const source = await sourceOf(config, group, data, listeners.warn);
   await checkData(checkpoint, source, config, group);
@@ -88,9 +88,17 @@ function configOfRank(config: RunConfig, { size, place }: RankGroup): RunConfig 
 }
 
 /** Reads the last checkpoint; null if none was written. Throws unless it belongs to the run and all ranks agree. */
-async function readChecked(folder: string, config: RunConfig, group: RankGroup): Promise<Checkpoint | null> {
+async function readChecked(
+  folder: string,
+  config: RunConfig,
+  group: RankGroup,
+  warn: Listeners['warn'],
+): Promise<Checkpoint | null> {
   const checkpoint = await readLastCheckpoint(folder);
-  if (checkpoint !== null) checkOrigin(checkpoint, config, folder);
+  if (checkpoint !== null) {
+    checkOrigin(checkpoint, config, folder);
+    await checkLast(folder, checkpoint, warn);
+  }
   const step = checkpoint?.position.step ?? 0;
   const first = await fromFirst(group, () => step);
   if (first === step && checkpoint === null) return null;

@@ -6,11 +6,11 @@ import { checkSameRun, type RunPath } from '../../io/run-path.ts';
 import { evenEpochs, lastEpoch } from '../options/epochs.ts';
 import { differing, type RunConfig, unrelated } from '../options/options.ts';
 import { configError, parseConfig } from '../options/resolve.ts';
-import { bestName, Checkpoint, lastName, savedOptions } from './checkpoint.ts';
+import { bestName, Checkpoint, lastName, outlineOf, savedOptions } from './checkpoint.ts';
 import { type ChunkOptions, withChunk } from './chunk.ts';
 import { runHolder } from './lock.ts';
 import { normalizeOptions } from './normalize.ts';
-import { readConfig, readRows } from './read.ts';
+import { readConfig, readRows, rowsAfter } from './read.ts';
 import type { Row } from './record.ts';
 
 /** A new run, or a run to resume. */
@@ -175,6 +175,39 @@ export async function readLastCheckpoint(folder: string): Promise<Checkpoint | n
     return null;
   }
   const message = `[train] resume: expected a checkpoint (${lastName}), got ${folder} with weights only. Start a new run without --save_every None.`;
+  throw coded('ERR_HOROBALL_CHECKPOINT', message);
+}
+
+/**
+ * Checks that a run has not written a later checkpoint, which was replaced by a copy of an earlier one: to resume would
+ * discard the later part of its log, and replace a better `best.safetensors`. A copy of `best.safetensors` is accepted,
+ * because it is how to resume a run that lost its last checkpoint.
+ *
+ * @param warn - receives a message if rows of the log are discarded
+ * @throws `ERR_HOROBALL_CHECKPOINT`
+ */
+export async function checkLast(
+  folder: string,
+  { config, position }: Checkpoint,
+  warn: (text: string) => void,
+): Promise<void> {
+  const best = await outlineOf(join(folder, bestName));
+  const bestStep = best !== null && differing(best.config, config) === undefined ? best.position.step : 0;
+  const { save_every: saveEvery } = await readConfig(folder);
+  const later = (await rowsAfter(folder, position)).filter(({ step }) => step > position.step);
+  const evaluated = saveEvery === null ? undefined : followedRow(later, ({ type }) => type === 'evaluation');
+  const step = Math.max(bestStep, evaluated?.step ?? 0);
+  if (step <= position.step) return;
+  const own = `of step ${position.step}`;
+  if (bestStep === position.step && position.best?.step === bestStep)
+    return warn(
+      `the run continues from ${bestName} ${own}; the rows of metrics.jsonl up to step ${later.at(-1)!.step} are discarded`,
+    );
+  const fix =
+    bestStep > position.step
+      ? `copy ${bestName} to ${lastName}`
+      : `start a new run with --weights ${lastName}`;
+  const message = `[train] resume: expected the last checkpoint of the run (${lastName}), got one ${own} in ${folder}, although the run wrote one of step ${step}. Restore it from a copy, or ${fix}.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 

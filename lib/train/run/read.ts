@@ -7,6 +7,7 @@ import { readInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
 import type { RunConfig } from '../options/options.ts';
 import { storedConfig } from '../options/resolve.ts';
+import type { Position } from './checkpoint.ts';
 import type { Row, RunRecord } from './record.ts';
 import { identityIn, type Lines, parseRows, parseSnapshot } from './run-schema.ts';
 
@@ -37,6 +38,11 @@ export async function readRun(path: string): Promise<RunRecord> {
 /** Reads a run's metrics.jsonl; no rows if the file does not exist. */
 export async function readRows(path: string): Promise<Lines<Row>> {
   return await rowsOf(await readLog(path));
+}
+
+/** Reads the rows of a run's metrics.jsonl that were written after a checkpoint. */
+export async function rowsAfter(path: string, { metricsBytes }: Position): Promise<readonly Row[]> {
+  return (await rowsOf(Buffer.from(await readLog(path)).toString('utf8', metricsBytes))).rows;
 }
 
 async function readLog(path: string): Promise<string> {

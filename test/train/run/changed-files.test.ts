@@ -146,3 +146,40 @@ test.serial('a run whose last checkpoint was lost does not start again', async (
   await writeFile(log, rows.slice(0, evaluated + 1).join('\n'));
   t.is((await resume(folder)).steps, 4);
 });
+
+test.serial('a run does not resume from an earlier checkpoint than its last one', async (t) => {
+  const folder = await t.context.copy();
+  const [last, best, log] = ['last.safetensors', 'best.safetensors', 'metrics.jsonl'].map((name) =>
+    join(folder, name),
+  ) as [string, string, string];
+  const earlier = await readFile(last);
+  const { best: first } = await train({ ep: 10, eval_ep: '[5]+[7]+[10]' }, { resume: folder });
+  const [bestStep, before] = [first!.step, await readFile(log, 'utf8')];
+  t.true(bestStep > 3);
+  await rm(last); // it may be a hard link to the best one
+  await writeFile(last, earlier);
+  const own = `got one of step 3 in ${folder}, although the run wrote one of step `;
+  const refused = async (step: number, fix: string) => {
+    const { message } = (await t.throwsAsync(resume(folder), { code: 'ERR_HOROBALL_CHECKPOINT' }))!;
+    t.true(message.endsWith(`${own}${step}. Restore it from a copy, or ${fix}.`), message);
+    t.is(await readFile(log, 'utf8'), before);
+  };
+  await refused(bestStep, 'copy best.safetensors to last.safetensors');
+  const copy = `${folder}-best`;
+  await cp(folder, copy, { recursive: true });
+  await writeFile(best, earlier); // as by writing to a last one that is a hard link to it
+  await refused(5, 'start a new run with --weights last.safetensors');
+  await rm(best);
+  await refused(5, 'start a new run with --weights last.safetensors');
+  await copyFile(join(copy, 'best.safetensors'), join(copy, 'last.safetensors'));
+  const warnings: string[] = [];
+  await train({}, { resume: copy, onWarning: (warning) => void warnings.push(warning) });
+  const lines = before.trimEnd().split('\n');
+  t.is(
+    warnings.join('\n'),
+    bestStep === 10
+      ? ''
+      : `the run continues from best.safetensors of step ${bestStep}; the rows of metrics.jsonl up to step 10 are discarded`,
+  );
+  t.is((await readFile(join(copy, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n').length, lines.length);
+});
