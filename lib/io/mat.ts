@@ -202,13 +202,14 @@ function readValue(reader: ElementReader, head: Head): MatValue {
 }
 
 function readNumbers(reader: ElementReader, { flags, shape, count, take }: Head): MatNumbers {
-  const [name, dtype] = numeric[flags & 0xff]!;
+  const type = numeric[flags & 0xff]!;
+  const [name, dtype] = type;
   const part = (): TensorData => {
     const element = reader.next();
     take(kinds[dtype].bytes * count);
     const data = reader.numbers(element);
     if (data.length !== count) throw damaged(`expected ${count} numbers, got ${data.length}`);
-    return converted(data, dtype);
+    return converted(data, type);
   };
   const numbers = {
     kind: 'numbers',
@@ -220,16 +221,20 @@ function readNumbers(reader: ElementReader, { flags, shape, count, take }: Head)
   return (flags & 0x800) === 0 ? numbers : { ...numbers, imaginary: part() };
 }
 
-/** Converts data to the type of its class: integers are often stored in fewer bytes than their class has. */
-function converted(data: TensorData, dtype: Dtype): TensorData {
+/**
+ * Converts data to the type of its class: integers are often stored in fewer bytes than their class has. MATLAB and SciPy
+ * never store a value outside the range of its integer class; SciPy reads one as a number of the storage type.
+ */
+function converted(data: TensorData, [name, dtype]: (typeof numeric)[number]): TensorData {
   if (dtypeOf(data) === dtype) return data;
   const out = kinds[dtype].make(data.length);
-  const big = out instanceof BigInt64Array || out instanceof BigUint64Array;
+  const isFloat = out instanceof Float64Array || out instanceof Float32Array;
+  const isBig = out instanceof BigInt64Array || out instanceof BigUint64Array;
   for (let i = 0; i < data.length; i++) {
     const value = data[i]!;
-    if (big && typeof value === 'number' && !Number.isInteger(value))
-      throw damaged(`expected an integer, got ${value}`);
-    out[i] = big ? BigInt(value) : Number(value);
+    const exact = !isBig ? Number(value) : Number.isInteger(Number(value)) ? BigInt(value) : null;
+    if (exact !== null) out[i] = exact;
+    if (!isFloat && out[i] !== exact) throw damaged(`expected a value of ${name}, got ${value}`);
   }
   return out;
 }

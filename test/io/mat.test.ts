@@ -99,6 +99,45 @@ test('rejects other levels and classes by name', async (t) => {
   await t.throwsAsync(readMat(path.join(folder, 'missing.mat')), { code: 'ENOENT' });
 });
 
+test('rejects a value outside the range of its integer class', async (t) => {
+  const writer = new MatWriter();
+  const read = async (kind: number, type: number, data: ArrayBufferView): Promise<unknown> => {
+    const bytes = Buffer.from(data.buffer);
+    const count = bytes.length / (data as Int8Array).BYTES_PER_ELEMENT;
+    const value = (
+      await readBytes(writer.around([writer.matrix(kind, [1, count], 'x', writer.element(type, bytes))]))
+    ).get('x');
+    return value?.kind === 'numbers' ? value.real : null;
+  };
+  const [int8, uint8, int32, uint32, int64, uint64] = [8, 9, 12, 13, 14, 15];
+  const [int16, double, wide, wideUnsigned] = [3, 9, 12, 13]; // storage types
+  for (const [kind, name, type, data] of [
+    [int8, 'int8', int16, Int16Array.of(1, 128)],
+    [int8, 'int8', int16, Int16Array.of(-129)],
+    [uint8, 'uint8', int16, Int16Array.of(256)],
+    [uint8, 'uint8', int16, Int16Array.of(-1)],
+    [int32, 'int32', double, Float64Array.of(2 ** 31)],
+    [int32, 'int32', double, Float64Array.of(1.5)],
+    [int32, 'int32', double, Float64Array.of(Number.NaN)],
+    [uint32, 'uint32', wide, BigInt64Array.of(2n ** 32n)],
+    [int64, 'int64', double, Float64Array.of(2 ** 63)],
+    [int64, 'int64', double, Float64Array.of(Number.POSITIVE_INFINITY)],
+    [int64, 'int64', wideUnsigned, BigUint64Array.of(2n ** 63n)],
+    [uint64, 'uint64', int16, Int16Array.of(-1)],
+  ] as const) {
+    const got = data[data.length - 1];
+    await t.throwsAsync(read(kind, type, data), {
+      code: 'ERR_HOROBALL_FORMAT',
+      message: new RegExp(`the MAT file is damaged: expected a value of ${name}, got ${got}$`),
+    });
+  }
+  t.deepEqual(await read(int8, int16, Int16Array.of(-128, 127)), Int8Array.of(-128, 127));
+  t.deepEqual(await read(uint32, wide, BigInt64Array.of(2n ** 32n - 1n)), Uint32Array.of(2 ** 32 - 1));
+  t.deepEqual(await read(int64, double, Float64Array.of(-(2 ** 63))), BigInt64Array.of(-(2n ** 63n)));
+  t.deepEqual(await read(uint64, int16, Int16Array.of(7)), BigUint64Array.of(7n));
+  t.deepEqual(await read(6, wide, BigInt64Array.of(2n ** 53n + 1n)), Float64Array.of(2 ** 53)); // as MATLAB's double
+});
+
 test('rejects hostile files quickly', async (t) => {
   const writer = new MatWriter();
   const one = writer.value(1);
