@@ -8,6 +8,8 @@ import { nextTurn } from '../call/next-turn.ts';
  */
 const tensorsKey = 'horoball.crc32';
 const headerKey = 'horoball.header_crc32';
+/** The names of metadata that contain checksums. */
+export const checksumKeys: readonly string[] = [tensorsKey, headerKey];
 const zeros = '00000000';
 
 /** Bytes between two turns of the event loop: a fraction of a millisecond. */

@@ -55,7 +55,7 @@ function keysIn(value: unknown): number {
  * strings, or overflows the stack.
  * @returns the number of keys
  */
-function scan(bytes: Buffer, maxValues: number, fail: (why: string) => Coded): number {
+export function scan(bytes: Buffer, maxValues: number, fail: (why: string) => Coded): number {
   const [quote, backslash] = [0x22, 0x5c];
   let depth = 0;
   let [values, keys] = [0, 0];

@@ -2,7 +2,14 @@ import { checkOptions, isIterable, isMap, readOptions } from '../check.ts';
 import { type Coded, coded, quoted, rangeError, shapeError, typeError } from '../errors.ts';
 import { checkKept } from '../matrix.ts';
 import { readAll, writeAll, writeAtomically } from './atomic.ts';
-import { checkHeader, checksumAdvice, checksumsOf, crcOf, withHeaderChecksum } from './checksums.ts';
+import {
+  checkHeader,
+  checksumAdvice,
+  checksumKeys,
+  checksumsOf,
+  crcOf,
+  withHeaderChecksum,
+} from './checksums.ts';
 import {
   allocate,
   type Dtype,
@@ -16,7 +23,7 @@ import {
   widened,
 } from './elements.ts';
 import { atFile } from './file-errors.ts';
-import { boundedJson } from './json.ts';
+import { boundedJson, scan } from './json.ts';
 import { openRegular } from './regular.ts';
 import type { OpenFile } from './thread-file.ts';
 
@@ -262,7 +269,7 @@ export async function writeSafetensors(
   const list = entriesOf(tensors).map(([name, tensor]) => checkTensor(name, tensor));
   list.sort((a, b) => kinds[b.dtype].bytes - kinds[a.dtype].bytes || (a.name < b.name ? -1 : 1));
   const header: [string, unknown][] = [];
-  const metadata = given === undefined ? undefined : checkMetadata(given);
+  const metadata = given === undefined ? undefined : checkMetadata(given, checksums === true);
   const kept = list.map(({ name, data, length }) => {
     return { data, check: () => checkKept('writeSafetensors', name, data, length) };
   });
@@ -276,6 +283,8 @@ export async function writeSafetensors(
   const json = JSON.stringify(Object.fromEntries(header));
   const text = json + ' '.repeat(-Buffer.byteLength(json) & 7);
   const bytes = Buffer.from(checksums === true ? withHeaderChecksum(text) : text);
+  if (bytes.length > maxHeader) throw tooLarge(`has ${bytes.length} bytes`);
+  scan(bytes, maxValues, tooLarge);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(bytes.length));
   await writeAtomically(
@@ -302,9 +311,31 @@ function entriesOf(
   return Object.entries(given);
 }
 
-/** Returns a copy of the metadata, because the caller may change them while checksums are computed. */
-function checkMetadata(metadata: unknown): Readonly<Record<string, string>> {
+/** Returns the error for a header that {@link readSafetensors} would reject. */
+function tooLarge(why: string): Coded {
+  return rangeError(
+    'writeSafetensors',
+    'tensors',
+    'a header of at most 32 MiB and about 60,000 tensors',
+    `one that ${why}`,
+  );
+}
+
+/**
+ * Returns a copy of the metadata, because the caller may change them while checksums are computed.
+ *
+ * @param hasChecksums - whether checksums will replace metadata of the same name; without them, the file could not be read
+ */
+function checkMetadata(metadata: unknown, hasChecksums: boolean): Readonly<Record<string, string>> {
   const copy = isRecord(metadata) ? { ...metadata } : undefined;
+  const reserved = hasChecksums ? undefined : checksumKeys.find((key) => copy?.[key] !== undefined);
+  if (reserved !== undefined)
+    throw typeError(
+      'writeSafetensors',
+      'metadata',
+      `names other than ${checksumKeys.join(' and ')}`,
+      reserved,
+    );
   if (copy !== undefined && Object.values(copy).every((text) => typeof text === 'string'))
     return copy as Readonly<Record<string, string>>;
   throw typeError('writeSafetensors', 'metadata', 'an object of strings', metadata);

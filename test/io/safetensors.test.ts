@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -179,6 +180,22 @@ test('writes a Map of another realm, and refuses objects that only look like one
   t.deepEqual((await readSafetensors(path)).tensors.get('a')!.data, tensor.data);
   for (const wrong of [new Proxy(new Map([['a', tensor]]), {}), Object.create(Map.prototype) as never])
     t.is((await failure(() => writeSafetensors(newPath(), wrong))).code, 'ERR_HOROBALL_TYPE');
+});
+
+test('rejects what would give a file that cannot be read', async (t) => {
+  const path = newPath();
+  const one = { shape: [1], data: new Uint8Array(1) };
+  const many = new Map(Array.from({ length: 70_000 }, (_, i) => [`t${i}`, one]));
+  const write = (tensors: Map<string, TensorToWrite>, metadata: Record<string, string> = {}) =>
+    failure(() => writeSafetensors(path, tensors, { metadata }));
+  t.regex((await write(many)).message, /tensors: expected a header .* has more than 524288 values$/);
+  const few = new Map([['t', one]]);
+  const { code, message } = await write(few, { long: 'x'.repeat(2 ** 25) });
+  t.is(code, 'ERR_HOROBALL_RANGE');
+  t.regex(message, /expected a header of at most 32 MiB .* one that has 3355\d{4} bytes$/);
+  for (const key of ['horoball.crc32', 'horoball.header_crc32'])
+    t.is((await write(few, { [key]: '00000000' })).code, 'ERR_HOROBALL_TYPE');
+  t.false(existsSync(path));
 });
 
 test('metadata that change during the call do not change the file', async (t) => {
