@@ -19,7 +19,7 @@ import {
   threadCount,
 } from './check.ts';
 import { rangeError, shapeError } from './errors.ts';
-import { allocate, asMatrix, type Matrix, type Reals } from './matrix.ts';
+import { allocate, asMatrix, checkAttached, type Matrix, type Reals } from './matrix.ts';
 import { core } from './native.ts';
 import {
   type AnyMetricOptions,
@@ -97,11 +97,11 @@ function* measure(input: Matrix, given?: DeltaOptions): Steps<Delta> {
     const distances = ready
       ? yield* submatrix(rows, subset)
       : yield* distancesOfPoints(rows, subset, options);
-    yield* checkFinite(distances);
-    const one = prepareDelta(distances, options);
+    const { scaled, scale } = yield* inRange(distances, yield* largestOf(distances));
+    const one = prepareDelta(scaled, options);
     yield one;
     const found = one.finish();
-    delta += found.delta / samples;
+    delta += (found.delta * scale) / samples;
     relatives.push(found.diameter === 0 ? 0 : (2 * found.delta) / found.diameter);
     onProgress?.(sample + 1, samples);
   }
@@ -188,14 +188,36 @@ function* submatrix(distances: Matrix, subset: Int32Array | undefined): Steps<Ma
 }
 
 /**
- * Throws for a distance that is not finite. A maximum ignores NaN, so points without a distance would look like a tree.
+ * Returns the largest distance. Throws for one that is not finite: a maximum ignores NaN, so points without a distance would
+ * look like a tree.
  */
-function* checkFinite({ data }: Matrix): Steps<void> {
+function* largestOf({ data }: Matrix): Steps<number> {
+  let largest = 0;
   yield* inSlices(data.length, (begin, end) => {
     for (let at = begin; at < end; ++at) {
       if (!Number.isFinite(data[at])) throw rangeError(name, 'x', 'finite distances', data[at]);
+      largest = Math.max(largest, Math.abs(data[at]!));
     }
   });
+  return largest;
+}
+
+/** If the largest distance is in this range, sums of two distances do not overflow, and their halves are exact. */
+const [smallest, greatest] = [2 ** -64, 2 ** 64];
+
+/** Divides extremely large or small distances by a power of 2, the scale. */
+function* inRange<T extends Reals>(
+  distances: Matrix<T>,
+  largest: number,
+): Steps<{ scaled: Matrix<T>; scale: number }> {
+  if (largest === 0 || (largest >= smallest && largest <= greatest)) return { scaled: distances, scale: 1 };
+  const scale = 2 ** Math.floor(Math.log2(largest));
+  const data = allocate(name, distances.data, distances.rows * distances.cols);
+  yield* inSlices(data.length, (begin, end) => {
+    checkAttached(name, 'x', distances);
+    for (let at = begin; at < end; ++at) data[at] = distances.data[at]! / scale;
+  });
+  return { scaled: { ...distances, data }, scale };
 }
 
 function prepareDelta<T extends Reals>(

@@ -76,6 +76,18 @@ test('selects the same subsets from distances as from points', (t) => {
   close(t, [from.relative], [gromovDelta.sync(x, options).relative], coreError.delta.float64, 'relative');
 });
 
+test('extremely large and small distances give the delta of their multiples', async (t) => {
+  const cycle = [0, 2, 4, 2, 2, 0, 2, 4, 4, 2, 0, 2, 2, 4, 2, 0];
+  const of = (Kind: typeof Float32Array | typeof Float64Array, scale: number) =>
+    gromovDelta(matrix(Kind.from(cycle.map((value) => value * scale)), 4, 4));
+  const { delta, ...rest } = await of(Float64Array, 1);
+  t.is(delta, 2);
+  for (const scale of [2 ** 125, 2 ** -149])
+    t.deepEqual(await of(Float32Array, scale), { delta: 2 * scale, ...rest }, String(scale));
+  for (const scale of [2 ** 1021, 2 ** -1074])
+    t.deepEqual(await of(Float64Array, scale), { delta: 2 * scale, ...rest }, String(scale));
+});
+
 test('autoCurvature equals its closed forms, and does not overflow in high dimensions', (t) => {
   // gamma(dim/2 + 1) is 1, 3 sqrt(pi)/4, 120 for dim 2, 3, 10.
   close(t, [autoCurvature(2)], [1], coreError.gamma, '2');
