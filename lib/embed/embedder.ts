@@ -5,7 +5,7 @@ import { coded, rangeError, typeError } from '../errors.ts';
 import { abortable, readAhead } from '../image/read-ahead.ts';
 import { backgrounds } from '../image/resample.ts';
 import { Slots } from '../image/slots.ts';
-import { type DenseMatrix, zeros } from '../matrix.ts';
+import { allocateArray, type DenseMatrix, zeros } from '../matrix.ts';
 import { outputNames, type Serving, servingKey, spaces } from '../onnx/serving.ts';
 import { storages } from '../onnx/storage.ts';
 import { Preparation } from './images.ts';
@@ -247,7 +247,7 @@ export class ImageEmbedder implements AsyncDisposable {
     onUnreadable: EmbedOptions['onUnreadable'],
   ): Promise<Batch> {
     const { length } = this.#preparation;
-    const planes = new Float32Array(length * images.length);
+    const planes = allocateArray('embed', Float32Array, length * images.length) as Planes;
     const lost: number[] = [];
     const one = async (image: ImageInput, i: number): Promise<void> => {
       const out = planes.subarray(i * length, (i + 1) * length);

@@ -21,6 +21,7 @@ import { type Background, backgrounds, hasAlpha, type Pixels, resample } from '.
 import { Slots } from '../../image/slots.ts';
 import { evalPlacement, type Placement, trainPlacement } from '../../image/transforms.ts';
 import { reasonOf } from '../../io/file-errors.ts';
+import { allocateArray } from '../../matrix.ts';
 import { type Random, random, shuffle } from '../../random.ts';
 import { type ImageCache, openCache } from './cache.ts';
 import { checkSplit } from './split.ts';
@@ -195,7 +196,7 @@ export class ImageLoader {
   ): Promise<ImageBatch> {
     const { size } = this.#options;
     const length = 3 * size * size;
-    const images = new Uint8Array(length * list.length);
+    const images = allocateArray('ImageLoader.batches', Uint8Array, length * list.length);
     const rows = await Promise.all(
       Array.from(list, (index, i) => {
         const out = images.subarray(i * length, (i + 1) * length);

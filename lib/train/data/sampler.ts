@@ -13,6 +13,9 @@ export interface SamplerOptions {
   seed: number;
 }
 
+/** Maximum number of images of a batch. Their indices alone would take long to draw: a class may be repeated any number of times. */
+const maxBatch = 2 ** 24;
+
 /**
  * The sampler of the published code: an epoch contains every class once, in random order, with `samplesPerClass` different
  * images each (with repetition if the class has fewer). An incomplete last batch is dropped. The batches of an epoch are a
@@ -52,6 +55,8 @@ export class ClassBalancedSampler {
     this.#seed = seed;
     this.steps = Math.floor(this.#classes.length / this.#perBatch);
     if (this.steps === 0) throw noStep(this.#classes.length, samplesPerClass, batchSize);
+    if (batchSize > maxBatch)
+      throw rangeError('ClassBalancedSampler', 'batchSize', `an integer of at most ${maxBatch}`, batchSize);
   }
 
   /** Returns the batches of epoch `n` as sample indices, class by class (row = class * samplesPerClass + view). */

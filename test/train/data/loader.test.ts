@@ -233,6 +233,12 @@ test('reading images of a usual size does not block the event loop', async (t) =
   t.true(least < 20, `p99 ${least} ms`);
 });
 
+test('a batch that does not fit in memory is an error with a code', async (t) => {
+  const split = { classes: ['a'], samples: [{ path: 'a.png', label: 0 }] };
+  const batches = new ImageLoader(split, { ...evaluation, size: 1e6 }).batches([Int32Array.of(0)]);
+  await t.throwsAsync(batches.next(), { code: 'ERR_HOROBALL_MEMORY' });
+});
+
 test('invalid sizes are rejected by name', (t) => {
   const split: Split = { classes: [], samples: [] };
   const make = (options: Partial<ImageLoaderOptions>) => () =>

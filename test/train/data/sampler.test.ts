@@ -86,6 +86,10 @@ test('invalid options are rejected by name', (t) => {
   const make = (options: Record<string, unknown>) => () =>
     new ClassBalancedSampler(Int32Array.of(0, 0), { samplesPerClass: 2, batchSize: 2, seed: 1, ...options });
   t.throws(make({ batchSize: 3 }), { code: 'ERR_HOROBALL_RANGE', message: /batchSize: expected a multiple/ });
+  t.throws(make({ samplesPerClass: 2 ** 25, batchSize: 2 ** 25 }), {
+    code: 'ERR_HOROBALL_RANGE',
+    message: /batchSize: expected an integer of at most 16777216/,
+  });
   t.throws(make({ samplesPerClass: 1 }), { code: 'ERR_HOROBALL_RANGE', message: /samplesPerClass/ });
   t.throws(make({ samplesPerClass: 1.5 }), { code: 'ERR_HOROBALL_TYPE', message: /samplesPerClass/ });
   t.throws(make({ seed: 0.5 }), { code: 'ERR_HOROBALL_TYPE', message: /seed/ });
