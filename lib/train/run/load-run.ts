@@ -1,8 +1,12 @@
 import { existsSync } from 'node:fs';
 import { filePath, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
+import { elementCount } from '../../io/elements.ts';
 import { olderText, runPathOf } from '../../io/run-path.ts';
+import { SafetensorsFile } from '../../io/safetensors.ts';
 import { shellWord } from '../../io/shell.ts';
+import { backboneParameters, type ParameterShape } from '../../model/parameters.ts';
+import { resolveViT } from '../../model/vit.ts';
 import { type Embedder, type LoadRunOptions, setRunLoader } from '../lane/embedder.ts';
 import type { RunConfig } from '../options/options.ts';
 import { parseConfig } from '../options/resolve.ts';
@@ -19,9 +23,15 @@ import { readConfig } from './read.ts';
  * @throws `ERR_HOROBALL_RUN` if the run has no weights yet; `ERR_HOROBALL_WEIGHTS` if they do not match its configuration
  */
 export async function restoredEmbedder(run: string, config: RunConfig): Promise<Embedder> {
+  const { folder, weights: file } = await runPathOf(run);
+  if (!existsSync(file)) {
+    const message = `[run] path: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(folder)}`;
+    throw coded('ERR_HOROBALL_RUN', message);
+  }
+  await checkSize(file, config);
   const embedder = await newEmbedder(config);
   try {
-    await restore(run, embedder, config);
+    await restore(file, embedder, config);
     return embedder;
   } catch (error) {
     embedder.dispose();
@@ -29,12 +39,35 @@ export async function restoredEmbedder(run: string, config: RunConfig): Promise<
   }
 }
 
-async function restore(run: string, embedder: Embedder, config: RunConfig): Promise<void> {
-  const { folder, weights: file } = await runPathOf(run);
-  if (!existsSync(file)) {
-    const message = `[run] path: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(folder)}`;
-    throw coded('ERR_HOROBALL_RUN', message);
-  }
+/** Maximum number of weights of a network, in addition to twice those of its file: position embeddings of a larger crop. */
+const freeWeights = 2 ** 22;
+
+/**
+ * Throws if a network is far larger than its file of weights: a config.json of a few bytes can describe one that takes
+ * hours to initialize, or does not fit into memory.
+ */
+async function checkSize(file: string, config: RunConfig): Promise<void> {
+  await using weights = await SafetensorsFile.open(file);
+  const total = (shapes: readonly (readonly number[])[]): number =>
+    shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
+  const stored = total([...weights.entries.values()].map(({ shape }) => shape));
+  const needed = total(parametersOf(config).map(({ shape }) => shape));
+  if (needed <= 2 * stored + freeWeights) return;
+  const message = `[run] path: expected the weights of the network that config.json describes, which has ${needed}, got ${file} with ${stored}. Restore config.json from a copy.`;
+  throw coded('ERR_HOROBALL_WEIGHTS', message);
+}
+
+/** Returns the parameters of the network of a run. */
+function parametersOf({ model, crop, emb }: RunConfig): ParameterShape[] {
+  const config = resolveViT({ ...resolveViT(model), imgSize: crop });
+  return [
+    ...backboneParameters(config),
+    { name: 'head.weight', shape: [emb, config.embedDim] },
+    { name: 'head.bias', shape: [emb] },
+  ];
+}
+
+async function restore(file: string, embedder: Embedder, config: RunConfig): Promise<void> {
   const { missing } = await loadTrained(file, embedder, config);
   if (missing.length === 0) return;
   const message = `[run] path: expected all parameters of the network that config.json describes, got ${file}, which lacks ${missing.length} of them (the first is ${missing[0]})`;

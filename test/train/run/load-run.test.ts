@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Embedder, evaluate, ImageLoader, imageFolder, readRun, train } from '../../../lib/train/index.ts';
 import { tinyRun } from '../tiny-data.ts';
@@ -29,6 +29,24 @@ test.serial('the network of a run gives the embeddings of its last evaluation', 
   using half = await Embedder.load(folder!, { precision: 'bfloat16' });
   t.is(half.config.precision, 'bfloat16');
 });
+
+test.serial(
+  'rejects a config.json of a far larger network than the weights before the network is created',
+  async (t) => {
+    const { root: path, runs } = t.context;
+    const { folder } = await train({ ...tinyRun, path, runs, ep: 1, eval_ep: '[]' });
+    const file = join(folder!, 'config.json');
+    const config = JSON.parse(await readFile(file, 'utf8')) as object;
+    // Two million dimensions took minutes to initialize, and 10^9 pixels did not fit into memory.
+    for (const change of [{ emb: 2_000_000 }, { crop: 2 ** 30, resize: 2 ** 30 }]) {
+      await writeFile(file, JSON.stringify({ ...config, ...change }));
+      await t.throwsAsync(Embedder.load(folder!), {
+        code: 'ERR_HOROBALL_WEIGHTS',
+        message: /which has \d{9,}, got .* with \d+\. Restore config\.json/,
+      });
+    }
+  },
+);
 
 test.serial('rejects a run without weights, a folder without a run, and unknown options', async (t) => {
   const { root: path, runs } = t.context;
