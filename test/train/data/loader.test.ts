@@ -235,7 +235,9 @@ test('reading images of a usual size does not block the event loop', async (t) =
 
 test('a batch that does not fit in memory is an error with a code', async (t) => {
   const split = { classes: ['a'], samples: [{ path: 'a.png', label: 0 }] };
-  const batches = new ImageLoader(split, { ...evaluation, size: 1e6 }).batches([Int32Array.of(0)]);
+  const batches = new ImageLoader(split, { ...evaluation, size: 1e6, resize: 1e6 }).batches([
+    Int32Array.of(0),
+  ]);
   await t.throwsAsync(batches.next(), { code: 'ERR_HOROBALL_MEMORY' });
 });
 
