@@ -7,6 +7,9 @@ const storageTexts: Readonly<Record<Storage, string>> = {
   int8: 'matrices in 8 bits with a scale per output channel, a quarter of the size',
 };
 
+/** Words in each model card, from which an earlier one is recognized. */
+export const cardMark = 'exported by [horoball](https://www.npmjs.com/package/horoball)';
+
 /** Returns the README.md of an exported folder, a model card in Hugging Face's format. */
 export function modelCard(source: OnnxSource, present: readonly Storage[]): string {
   const { name, network, serving } = source;
@@ -35,7 +38,7 @@ tags:
 
 # ${name}
 
-An image embedding network exported by [horoball](https://www.npmjs.com/package/horoball): a vision transformer (${depth} blocks,
+An image embedding network ${cardMark}: a vision transformer (${depth} blocks,
 width ${embedDim}, ${numHeads} heads, patches of ${patchSize} pixels) for images of ${size} x ${size} pixels${head ? ', with a hyperbolic head' : ''}.
 
 | output | shape | contents |

@@ -8,9 +8,11 @@ import { readInside } from '../io/inside.ts';
 import { parsedJson } from '../io/json.ts';
 import { Lock } from '../io/lock.ts';
 import { writeText } from '../io/text.ts';
-import { modelCard } from './card.ts';
+import { cardMark, modelCard } from './card.ts';
 import { isOnnxOf, writeOnnx } from './checksum.ts';
+import { readOnnxMetadata } from './metadata.ts';
 import { presentStorages } from './present.ts';
+import { servingKey } from './serving.ts';
 import { type BackboneSource, type OnnxSource, onnxOf, openSource } from './source.ts';
 import { dtypes, onnxFiles, type Storage, storages } from './storage.ts';
 
@@ -38,7 +40,7 @@ export interface ExportedFolder {
  * `config.json`, `preprocessor_config.json`, `onnx/model.onnx` and a model card, README.md. See `exportOnnx` for the inputs
  * and outputs.
  *
- * @param folder - created if missing; a folder with another model is rejected
+ * @param folder - created if missing; a folder with another model, or with another README.md, is rejected
  * @throws Error `ERR_HOROBALL_OPTION` if the folder contains another model, or a file of another network that would
  * remain, or if another export is writing to it; the errors of `exportOnnx`
  */
@@ -54,6 +56,7 @@ export async function exportOnnxFolder(
     return coded('ERR_HOROBALL_OPTION', message, RangeError);
   });
   const earlier = await checkFree(folder);
+  if (earlier === null) await checkForeign(folder);
   await checkOthers(folder, opened, wanted);
   await ensureFolder(join(folder, 'onnx'));
   // Removed first and written last: programs do not load a folder without it, so they ignore an interrupted export.
@@ -94,6 +97,25 @@ async function checkFree(folder: string): Promise<string | null> {
   if (text === null || (parsedJson(text, file) as Record<string, unknown> | null)?.['horoball'] !== undefined)
     return text;
   const message = `[export] onnx: expected a new folder or an earlier export, got ${folder}, which has another config.json. Choose another folder.`;
+  throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+/**
+ * Rejects a folder without config.json that has files of other programs under the names of an export, which would be
+ * replaced. An interrupted export leaves its own files without config.json.
+ */
+async function checkForeign(folder: string): Promise<void> {
+  const readme = (await readInside(join(folder, 'README.md'))) ?? cardMark;
+  const files = (await presentStorages(folder)).map((storage) => onnxFiles[storage]);
+  const isOwn = async (name: string): Promise<boolean> =>
+    await readOnnxMetadata(join(folder, name)).then(
+      (metadata) => metadata.has(servingKey),
+      () => false,
+    );
+  const foreign = [...(readme.includes(cardMark) ? [] : ['README.md'])];
+  for (const name of files) if (!(await isOwn(name))) foreign.push(name);
+  if (foreign.length === 0) return;
+  const message = `[export] onnx: expected a new folder or an earlier export, got ${folder}, which has another ${foreign.join(' and ')}. Choose another folder.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

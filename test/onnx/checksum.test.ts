@@ -53,6 +53,20 @@ test('an exported folder contains files of one network', async (t) => {
   t.notDeepEqual(await read(), before);
 });
 
+test('an export does not replace files of other programs', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  for (const name of ['README.md', 'onnx/model.onnx', 'onnx/model_quantized.onnx']) {
+    const folder = join(path, name.replace('/', '-'));
+    await mkdir(join(folder, 'onnx'), { recursive: true });
+    await writeFile(join(folder, name), 'mine');
+    const message = new RegExp(`expected .* earlier export, got .*, which has another ${name}\\.`);
+    await t.throwsAsync(exportOnnxFolder(backbone(), folder), { code: 'ERR_HOROBALL_OPTION', message });
+    t.is(await readFile(join(folder, name), 'utf8'), 'mine');
+    t.false((await readdir(folder)).includes('config.json'));
+  }
+});
+
 test('two exports to one folder at the same time do not mix their files', async (t) => {
   const { path: folder, remove } = await temporary();
   t.teardown(remove);
