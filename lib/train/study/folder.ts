@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { runSteps } from '../../call/run.ts';
@@ -44,8 +45,8 @@ export class StudyFolder {
 
   /**
    * Creates the folder of a study, or opens it if it already contains the same study, even if that study is running.
-   * @throws `ERR_HOROBALL_SWEEP_EXISTS` if the folder contains a different study; `ERR_HOROBALL_SWEEP_RUNNING` if another
-   * process is creating one
+   * @throws `ERR_HOROBALL_SWEEP_EXISTS` if the folder contains a different study, or files that a study would replace;
+   * `ERR_HOROBALL_SWEEP_RUNNING` if another process is creating one
    */
   static async open(path: string, plan: StudyPlan): Promise<StudyFolder> {
     await ensureFolder(join(path, 'runs'));
@@ -167,8 +168,31 @@ async function createFiles(path: string, plan: StudyPlan): Promise<Files> {
   await using _ = await lockStudy(path);
   const other = await readIfThere(path);
   if (other !== null) return other;
+  await checkUnused(path, ['results.jsonl', 'results.csv', 'report.html'], {
+    at: '[sweep] out',
+    what: 'study',
+    record: 'sweep.json',
+  });
   await writeText(join(path, 'sweep.json'), readableJson(plan));
   return await readFiles(path);
+}
+
+/**
+ * Checks that a folder without a record has no file that a new study writes. Such a file may belong to the user, or have
+ * results of a study whose record was deleted, which would count as results of the new one.
+ * @throws `ERR_HOROBALL_SWEEP_EXISTS` naming the file
+ */
+export async function checkUnused(
+  path: string,
+  names: readonly string[],
+  { at, what, record }: { at: string; what: string; record: string },
+): Promise<void> {
+  for (const name of names) {
+    const found = await lstat(join(path, name)).catch(() => null);
+    if (found === null) continue;
+    const message = `${at}: expected a new folder or an earlier ${what}, got ${path}, which has ${name} but no ${record}. Choose another --out, or move ${name}.`;
+    throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
+  }
 }
 
 /**

@@ -9,7 +9,7 @@ import { parsedBy } from '../../io/read-back.ts';
 import { writeText } from '../../io/text.ts';
 import type { RunConfig } from '../options/options.ts';
 import { problemOf } from '../run/run-schema.ts';
-import { lockStudy, readStudy, StudyFolder } from './folder.ts';
+import { checkUnused, lockStudy, readStudy, StudyFolder } from './folder.ts';
 import { maxRuns } from './plan.ts';
 import { type Grid, grids, planReproduction, type StudyName, studyNames } from './reproduction.ts';
 import type { Study } from './results.ts';
@@ -42,7 +42,8 @@ const recordSchema: z.ZodType<ReproductionRecord> = z.looseObject({
   machine: z.string().max(1000),
 });
 
-const fileOf = (path: string): string => join(path, 'reproduction.json');
+const recordName = 'reproduction.json';
+const fileOf = (path: string): string => join(path, recordName);
 
 /**
  * Reads reproduction.json; null if it does not exist.
@@ -78,14 +79,19 @@ export function checkSame(
 
 /**
  * Opens the studies of a reproduction, each in a folder with its name, and writes reproduction.json.
- * @throws `ERR_HOROBALL_SWEEP_EXISTS` if another process has started a different reproduction there in the meantime
+ * @throws `ERR_HOROBALL_SWEEP_EXISTS` if another process has started a different reproduction there in the meantime, or if
+ * the folder has files that would be replaced
  */
 export async function openReproduction(path: string, record: ReproductionRecord): Promise<StudyFolder[]> {
   await ensureFolder(path);
   await using _ = await lockStudy(path);
   const other = await readRecord(path);
-  if (other === null) await writeText(fileOf(path), readableJson(record));
-  else checkSame(path, other, record);
+  if (other !== null) checkSame(path, other, record);
+  else {
+    const files = { at: '[reproduce] out', what: 'reproduction', record: recordName };
+    await checkUnused(path, ['report.html'], files);
+    await writeText(fileOf(path), readableJson(record));
+  }
   const { grid, base, seeds } = other ?? record; // those of the first process, because they depend on its measured speed
   const plans = planReproduction(grid, base, seeds);
   const folders: StudyFolder[] = [];

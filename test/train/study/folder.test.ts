@@ -50,6 +50,25 @@ test('exactly one of two different studies that start in a folder at the same ti
   }
 });
 
+test('a new study neither replaces files of the user nor counts results of a study without its plan', async (t) => {
+  const { path, remove } = await temporary();
+  t.teardown(remove);
+  for (const name of ['results.jsonl', 'results.csv', 'report.html']) {
+    const folder = join(path, name);
+    await StudyFolder.open(folder, plan());
+    await rm(join(folder, 'sweep.json'));
+    await writeFile(join(folder, 'notes.txt'), 'mine');
+    await writeFile(join(folder, name), 'mine');
+    const opened = StudyFolder.open(folder, plan(true));
+    const message = new RegExp(`which has ${name} but no sweep\\.json`);
+    await t.throwsAsync(opened, { code: 'ERR_HOROBALL_SWEEP_EXISTS', message });
+    t.is(await readFile(join(folder, name), 'utf8'), 'mine');
+    t.deepEqual((await readdir(folder)).sort(), ['notes.txt', name, 'runs'].sort());
+    await rm(join(folder, name));
+    await t.notThrowsAsync(StudyFolder.open(folder, plan(true)), 'other files are not changed');
+  }
+});
+
 test('a study of an earlier version, with fewer options in another order, is continued', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);

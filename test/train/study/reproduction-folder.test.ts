@@ -46,6 +46,14 @@ test('does not replace a reproduction that another call has started in the meant
   t.deepEqual(await readRecord(path), others[first]!);
 });
 
+test('does not replace a report that is not of a reproduction', async (t) => {
+  const path = await temporary(t);
+  await writeFile(join(path, 'report.html'), 'mine');
+  const message = /\[reproduce\] out: .*which has report\.html but no reproduction\.json/;
+  await t.throwsAsync(openReproduction(path, record), { code: 'ERR_HOROBALL_SWEEP_EXISTS', message });
+  t.is(await readRecord(path), null);
+});
+
 test('continues the same reproduction with its own runs, whatever another call has measured', async (t) => {
   const path = join(await temporary(t), 'new');
   const asked = [42, 43];
