@@ -224,6 +224,12 @@ const strip = z.looseObject({
     .max(maxItems),
 }) satisfies z.ZodType<NegativeStrip>;
 
+/**
+ * Maximum number of images in the gallery and strips of a snapshot, which have a few hundred. A page has a tooltip for
+ * each, far longer than an empty image in the file.
+ */
+const maxImages = 10_000;
+
 const snapshot = z
   .looseObject({
     dataset: ownName,
@@ -244,15 +250,13 @@ const snapshot = z
     /** See {@link identityIn}; absent in runs of earlier versions. */
     log: z.string().exactOptional(),
   })
+  .refine((data) => imagesOf(data).length <= maxImages, `more than ${maxImages} images`)
   .refine(labelsAreClasses, 'a label is not the index of a class') satisfies z.ZodType<Snapshot>;
 
-function labelsAreClasses({
-  classes,
-  disk,
-  gallery,
-  strips = [],
-}: Pick<Snapshot, 'classes' | 'disk' | 'gallery' | 'strips'>): boolean {
-  const shown = [
+type Shown = Pick<Snapshot, 'classes' | 'disk' | 'gallery' | 'strips'>;
+
+function imagesOf({ gallery, strips = [] }: Shown): { label: number }[] {
+  return [
     ...gallery.flatMap(({ query, nearest }) => [query, ...nearest]),
     ...strips.flatMap(({ anchor, positive, hardest }) => [
       anchor,
@@ -260,7 +264,13 @@ function labelsAreClasses({
       ...hardest.flatMap(({ negatives }) => negatives),
     ]),
   ];
-  return [...disk.labels, ...shown.map(({ label }) => label)].every((label) => label < classes.length);
+}
+
+function labelsAreClasses(data: Shown): boolean {
+  const { classes, disk } = data;
+  return [...disk.labels, ...imagesOf(data).map(({ label }) => label)].every(
+    (label) => label < classes.length,
+  );
 }
 
 /** The valid lines of a log, and a summary of the invalid ones; null if all are valid. */

@@ -89,6 +89,16 @@ for (const [name, change, message] of [
     /baselines\.0\.name: Too big/,
   ],
   ['an address', { gallery: [{ query: { label: 0, thumbnail: 'http://x/' }, nearest: [] }] }, /thumbnail/],
+  [
+    '10,001 images',
+    {
+      gallery: Array(11).fill({
+        query: whole.gallery[0]!.query,
+        nearest: Array(1000).fill(whole.gallery[0]!.nearest[0]),
+      }),
+    },
+    /more than 10000 images/,
+  ],
   ['a point with one coordinate', { disk: { ...whole.disk, points: [0] } }, /number of points/],
 ] as const) {
   test(`a snapshot with ${name} is rejected`, (t) => {

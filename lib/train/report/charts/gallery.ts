@@ -1,6 +1,6 @@
 import type { Snapshot, Thumbnail } from '../../measure/types.ts';
 import { type Html, html } from '../html.ts';
-import { lineage } from '../run/names.ts';
+import { lineageText } from '../run/names.ts';
 import { fixed } from '../tables.ts';
 
 /** Shows sample test images, each with its nearest neighbors among the other test images. */
@@ -25,7 +25,7 @@ export function thumbnail(
   note = 'query',
   framed = false,
 ): Html {
-  const name = lineage(snapshot, label).join(', ');
+  const name = lineageText(snapshot, label);
   const words = { query: 'query', hit: 'same class', miss: 'different class' }[kind];
   return html`<figure class="${kind}${framed ? ' only' : ''}" title="${name} (${words})"><img src="${thumbnail}" alt="${name} (${words})" width="72" height="72"><figcaption>${note}</figcaption></figure>`;
 }

@@ -28,6 +28,16 @@ function lineOf({ classes, parents }: Tree, label: number): readonly string[] {
   return path.map((name) => shownName(parents.length === 0 ? name : name.slice(name.lastIndexOf('/') + 1)));
 }
 
+const texts = new WeakMap<readonly string[], string>();
+
+/** Returns the names of a class and its ancestors as one text, which is shortened like a single name. */
+export function lineageText(tree: Tree, label: number): string {
+  const line = lineage(tree, label);
+  const text = texts.get(line) ?? shownName(line.join(', '));
+  texts.set(line, text);
+  return text;
+}
+
 /** Shortens an overlong name. */
 export function shownName(name: string): string {
   return name.length > maxName ? `${name.slice(0, maxName - 1)}…` : name;

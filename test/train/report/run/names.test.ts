@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Snapshot } from '../../../../lib/train/measure/types.ts';
-import { lineage } from '../../../../lib/train/report/run/names.ts';
+import { lineage, lineageText } from '../../../../lib/train/report/run/names.ts';
 import { runPage } from '../../../../lib/train/report/run/page.ts';
 import { fakeRun, fakeSnapshot } from '../../fake-run.ts';
 
@@ -52,4 +52,12 @@ test('a table has few columns, however many values of k its lines have', (t) => 
   const page = runPage({ ...fakeRun('run'), snapshot: { ...plain, baselines } });
   t.true(page.length < 5e6, `${page.length} characters`);
   t.regex(page, /Recall@1</);
+});
+
+test('the text of many long names is shortened for each image', (t) => {
+  const parents = plain.parents.map(() => Array.from({ length: 64 }, (_, i) => 'a'.repeat(199) + (i % 10)));
+  const gallery = Array(20).fill({ query, nearest: Array(500).fill(nearest[0]) });
+  const page = runPage({ ...fakeRun('run'), snapshot: { ...plain, parents, gallery } });
+  t.true(page.length < 1e7, `${page.length} characters`); // was 270 MB
+  t.is(lineageText({ classes: ['owl'], parents: [['birds/owls', 'birds']] }, 0), 'owl, owls, birds');
 });
