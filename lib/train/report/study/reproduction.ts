@@ -18,6 +18,7 @@ import { depthTable } from '../charts/depth.ts';
 import { heatMap } from '../charts/heat.ts';
 import { stripFigure } from '../charts/strip.ts';
 import { type Html, html, type Part } from '../html.ts';
+import { maxDrawn } from '../run/compare.ts';
 import { profileTable } from '../run/negatives.ts';
 import { duration, page } from '../run/page.ts';
 import { fixed, orZero, percent } from '../tables.ts';
@@ -46,8 +47,11 @@ export async function readReproduction(path: string): Promise<ReadReproduction |
     const [seed] = scores.keys();
     return seed === undefined ? [] : [await readRun(join(path, name, 'runs', runName(cell, seed)))];
   };
-  const runsOf = async (name: StudyName, cells: readonly CellSummary[]): Promise<RunRecord[]> =>
-    (await Promise.all(cells.map((each) => firstRun(name, each)))).flat();
+  const runsOf = async (name: StudyName, cells: readonly CellSummary[]): Promise<RunRecord[]> => {
+    const runs: RunRecord[] = [];
+    for (const each of cells.slice(0, maxDrawn)) runs.push(...(await firstRun(name, each)));
+    return runs;
+  };
   const bests = analyze(studies.temperature)
     .arms.flatMap(({ best }) => best ?? [])
     .sort((a, b) => b.estimate.mean - a.estimate.mean);
@@ -104,15 +108,18 @@ function lede({ ds }: ReproductionRecord, studies: Readonly<Record<StudyName, St
   return `Does hyperbolic geometry help, or does it only act as a temperature? ${runsText} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
 }
 
-/** Returns a heat map of mean recall by lambda and c. */
+/** Returns a heat map of mean recall by lambda and c, if the runs form a grid. */
 function lambdaSection(arms: readonly ArmSummary[]): Part {
   const cells = arms.flatMap((arm) => arm.cells);
   if (cells.every(({ scores }) => scores.size === 0)) return null;
   const values = (name: 'lam' | 'hyp_c'): number[] =>
     [...new Set(cells.map(({ cell }) => cell.config[name]))].sort((a, b) => a - b);
-  const mean = (lam: number, c: number): number | null =>
-    cells.find(({ cell: { config } }) => config.lam === lam && config.hyp_c === c)?.estimate.mean ?? null;
   const [lams, curvatures] = [values('lam'), values('hyp_c')];
+  if (lams.length * curvatures.length > cells.length) return null; // not a grid
+  const means = new Map(
+    cells.map(({ cell: { config }, estimate }) => [`${config.lam} ${config.hyp_c}`, estimate.mean]),
+  );
+  const mean = (lam: number, c: number): number | null => means.get(`${lam} ${c}`) ?? null;
   return html`<section><h2>Recall against lambda and c</h2>
 <p>Mean Recall@1 of the hybrid loss in percent, at its default temperatures. <a href="lambda-c/report.html">All runs</a></p>${heatMap(
     'rows: lambda, columns: c',
@@ -186,10 +193,9 @@ function headSection(study: Study, heads: readonly RunRecord[]): Part {
   const { arms } = analyze(study);
   const cells = arms.flatMap(({ arm, cells }) => cells.map((summary) => ({ arm, ...summary })));
   if (cells.every(({ scores }) => scores.size === 0)) return null;
-  const radiusOf = (summary: CellSummary): string => {
-    const run = heads.find(({ name }) =>
-      [...summary.scores.keys()].some((seed) => runName(summary.cell, seed) === name),
-    );
+  const runs = new Map(heads.map((run) => [run.name, run]));
+  const radiusOf = ({ cell, scores }: CellSummary): string => {
+    const run = [...scores.keys()].flatMap((seed) => runs.get(runName(cell, seed)) ?? [])[0];
     const last = run === undefined ? undefined : healthRowsOf(run.rows).at(-1);
     if (last === undefined) return '–';
     const { min, mean, max } = last.radius;

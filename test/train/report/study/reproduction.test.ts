@@ -75,3 +75,23 @@ test('the page of a published data set shows published values', (t) => {
   const page = reproductionPage({ record: { ...record, ds: 'CUB' }, ...rest });
   t.regex(page, /<h2>Published values<\/h2>.*85\.6/s);
 });
+
+test('the time is linear in the number of settings', (t) => {
+  const found = made(() => 0.5);
+  const many = (name: (typeof studyNames)[number]): Study => {
+    const { plan } = found.studies[name];
+    const cells = Array.from({ length: 5000 }, (_, i) => {
+      const cell = plan.cells[0]!;
+      return { ...cell, id: `c${i}`, config: { ...cell.config, lam: i + 1, hyp_c: i + 1 } };
+    });
+    return { name, plan: { ...plan, cells }, results: cells.map(({ id }) => result(id, 42, 0.5)) };
+  };
+  const studies = { ...found.studies, 'lambda-c': many('lambda-c'), head: many('head') };
+  const heads = studies.head.plan.cells.map((cell) => fakeRun(runName(cell, 42)));
+  const before = process.cpuUsage();
+  const page = reproductionPage({ ...found, studies, heads }); // was a table of 25 million cells
+  const { user, system } = process.cpuUsage(before);
+  t.true(user + system < 2e6, `${(user + system) / 1000} ms`);
+  t.true(page.length < 5e6, `${page.length} characters`);
+  t.false(page.includes('<h2>Recall against lambda and c</h2>'));
+});
