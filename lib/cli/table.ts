@@ -1,9 +1,15 @@
+import { largest } from '../integers.ts';
 import type { Recall } from '../train/measure/types.ts';
 import { strictColumns, strictMeanings } from '../train/report/tables.ts';
 
 /** Returns the rows of cells as aligned text: the first column left-aligned, the others right-aligned. */
 export function textTable(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = rows[0]!.map((_, column) =>
+    largest(
+      rows.map((row) => row[column]?.length ?? 0),
+      0,
+    ),
+  );
   const line = (row: readonly string[]): string =>
     row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ');
   return rows.map(line).join('\n');
@@ -31,7 +37,10 @@ export function recallText(
   levels: readonly string[] = [],
 ): string {
   const ks = Object.keys(lines[0]?.recall.at ?? {});
-  const depth = Math.max(0, ...lines.map(({ recall }) => recall.strict.length));
+  const depth = largest(
+    lines.map(({ recall }) => recall.strict.length),
+    0,
+  );
   const whole = lines.some(({ recall }) => recall.mapAtR !== undefined);
   const rest = [...(whole ? ['R-Precision', 'MAP@R'] : []), ...strictColumns(depth, levels)];
   const head = ['Values in %', ...ks.map((k) => `Recall@${k}`), ...rest];

@@ -43,3 +43,8 @@ test('text is wrapped at 80 columns', (t) => {
   t.true(lines.slice(1).every((line) => /^ {2}\S/.test(line)));
   t.is(lines.map((line) => line.trim()).join(' '), text);
 });
+
+test('a table may have 200,000 rows', (t) => {
+  const lines = recallText(Array(200_000).fill({ name: 'Head', recall })).split('\n');
+  t.regex(lines[200_000]!, /^Head +50\.0/);
+});

@@ -1,3 +1,4 @@
+import { largest } from '../../integers.ts';
 import { trainedSpace } from '../options/define.ts';
 import { type Html, html, type Part } from '../report/html.ts';
 import { trainingCharts } from '../report/run/compare.ts';
@@ -118,7 +119,7 @@ function cellsOf({ config, rows }: RunRecord, changed: string): Part {
     String(step?.epoch ?? 0),
     fixed(step?.loss, 3),
     percent(recalls.at(-1)),
-    percent(recalls.length === 0 ? undefined : Math.max(...recalls.map(orZero))),
+    percent(recalls.length === 0 ? undefined : largest(recalls.map(orZero), 0)),
     changed,
   ];
   return cells.map((cell) => html`<td>${cell}</td>`);

@@ -1,3 +1,4 @@
+import { largest } from '../../integers.ts';
 import type { Evaluation, Recall, Space } from '../measure/types.ts';
 import { type Html, html, type Part } from './html.ts';
 
@@ -55,9 +56,15 @@ export const maxKs = 64;
  */
 export function recallTable(lines: readonly RecallLine[], levels: readonly string[] = []): Html {
   const ks = [...new Set(lines.flatMap((line) => Object.keys(line.recall.at)))].slice(0, maxKs);
-  const depth = Math.max(0, ...lines.map((line) => line.recall.strict.length));
+  const depth = largest(
+    lines.map((line) => line.recall.strict.length),
+    0,
+  );
   const whole = lines.some((line) => line.recall.mapAtR !== undefined);
-  const best = Math.max(...lines.map((line) => orZero(line.recall.at['1'])), 1e-9);
+  const best = largest(
+    lines.map((line) => orZero(line.recall.at['1'])),
+    1e-9,
+  );
   return html`<div class="scroll"><table class="recall"><thead><tr><th scope="col">Space</th>${ks.map(
     (k) => html`<th scope="col">Recall@${k}</th>`,
   )}${whole ? html`<th scope="col">R-Precision</th><th scope="col">MAP@R</th>` : null}${strictColumns(depth, levels).map((column) => html`<th scope="col">${column}</th>`)}</tr></thead>

@@ -1,13 +1,17 @@
 import { optionOf, optionsWhere } from '../options/options.ts';
 import { recallOfCell, type Study } from './results.ts';
 
+/** Maximum number of values of k; real results have ten or fewer, and every row has a field for each. */
+const maxKs = 64;
+
 /** Formats a study as CSV (RFC 4180): one row per run with its settings, recall as in {@link recallOfCell}, and duration. */
 export function studyCsv({ plan, results }: Study): string {
   const always = optionsWhere(({ studyColumn }) => studyColumn ?? false);
   const columns = [...new Set([...always, ...plan.varied])].filter(
     (name) => optionOf(name).sets === undefined,
   );
-  const ks = Object.keys(results.find(({ spaces }) => spaces !== null)?.spaces?.cosine.at ?? { 1: 0 });
+  const measured = results.find(({ spaces }) => spaces !== null)?.spaces?.cosine.at ?? { 1: 0 };
+  const ks = Object.keys(measured).slice(0, maxKs);
   const head = ['arm', ...columns, 'seed', ...ks.map((k) => `recall_at_${k}`), 'seconds', 'error'];
   const cells = new Map(plan.cells.map((cell) => [cell.id, cell]));
   const rows = results.flatMap((result) => {
@@ -16,9 +20,13 @@ export function studyCsv({ plan, results }: Study): string {
     if (cell === undefined) return [];
     const recall = recallOfCell(cell, result)?.at;
     const settings = columns.map((key) => cell.config[key]);
-    return [[cell.arm, ...settings, seed, ...ks.map((k) => recall?.[k]), seconds, error]];
+    return [line([cell.arm, ...settings, seed, ...ks.map((k) => recall?.[k]), seconds, error])];
   });
-  return [head, ...rows].map((row) => `${row.map(field).join(',')}\r\n`).join('');
+  return [line(head), ...rows].join('');
+}
+
+function line(fields: readonly unknown[]): string {
+  return `${fields.map(field).join(',')}\r\n`;
 }
 
 function field(value: unknown): string {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { ListedRun, ShownRun } from '../../../lib/train/dashboard/runs-folder.ts';
 import { chosen, runsPage, runsPart, selectionOf } from '../../../lib/train/dashboard/runs-page.ts';
-import { fakeRun } from '../fake-run.ts';
+import { evaluationRow, fakeRun } from '../fake-run.ts';
 
 const listed = (count: number): ListedRun[] =>
   Array.from({ length: count }, (_, i) => ({
@@ -58,4 +58,9 @@ test('the row of an unreadable run states the reason, and names are escaped', (t
 
 test('an empty folder has a message instead of a list', (t) => {
   t.regex(runsPart([], [], 0, 0).text, /No matching runs yet\./);
+});
+
+test('the best of 200,000 evaluations is found', (t) => {
+  const record = { ...fakeRun('a'), rows: Array(200_000).fill(evaluationRow(1, 0.25)) };
+  t.regex(runsPart([shown('a', { record })], [], 1, 1e12).text, /<td>25\.0<\/td><td>25\.0<\/td>/);
 });

@@ -10,3 +10,11 @@ test('CSV has one line per run and quotes fields if needed', (t) => {
   t.is(line, 'euclidean,views,euclidean,0.1,0.1,0.5,0.1,,1,0.5,0.55,50,"a ""quoted"", word"');
   t.is(rest, '');
 });
+
+test('CSV has at most 64 columns of recall', (t) => {
+  const first = result('euclidean-t_e0.1', 1, 0.5);
+  const at = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [i + 1, 0.5]));
+  first.spaces!.cosine.at = at;
+  const [head] = studyCsv({ ...syntheticStudy(9), results: [first] }).split('\r\n');
+  t.is(head!.match(/recall_at_/g)!.length, 64);
+});
