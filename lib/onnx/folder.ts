@@ -66,6 +66,7 @@ export async function exportOnnxFolder(
     for (const storage of storages.filter((each) => wanted.includes(each))) {
       const name = onnxFiles[storage];
       files.push({ name, bytes: await writeOnnx(join(folder, name), onnxOf(opened, storage)) });
+      if (files.length === 1) await removeOthers(folder, wanted, name);
     }
   } catch (error) {
     const isWhole = files.length === 0 && earlier !== null; // the earlier export is unchanged
@@ -127,6 +128,15 @@ async function checkOthers(folder: string, opened: OnnxSource, wanted: readonly 
     const message = `[export] onnx: expected a new folder or an earlier export of the same network, got ${folder}, whose ${name} differs. Choose another folder, or replace that file, too (--${storage}).`;
     throw coded('ERR_HOROBALL_OPTION', message, RangeError);
   }
+}
+
+/**
+ * Removes the other files that will be written, once the first one is: `loadEmbedder` needs no config.json, and after an
+ * interrupted export would load the earlier network from them.
+ */
+async function removeOthers(folder: string, wanted: readonly Storage[], first: string): Promise<void> {
+  for (const name of wanted.map((storage) => onnxFiles[storage]))
+    if (name !== first) await rm(join(folder, name), { force: true });
 }
 
 /** Returns the config.json: the network in transformers' terms and, under the key `horoball`, how to serve it. */

@@ -128,6 +128,22 @@ test('a folder whose export was interrupted has no config.json', async (t) => {
   t.is(await readFile(join(folder, 'config.json'), 'utf8'), before);
 });
 
+test('a folder whose export was interrupted has no file of the earlier network that was to be replaced', async (t) => {
+  const { path: folder, remove } = await temporary();
+  t.teardown(remove);
+  const own = backbone();
+  await exportOnnxFolder(own, folder, { storages: ['fp32', 'int8'] });
+  let count = 0;
+  const get = (name: string) => {
+    if (++count > own.weights.size) throw new Error('interrupted');
+    return own.weights.get(name);
+  };
+  const weights = { get } as typeof own.weights;
+  const again = exportOnnxFolder({ ...own, resize: 20, weights }, folder, { storages: ['fp32', 'int8'] });
+  await t.throwsAsync(again, { message: 'interrupted' });
+  t.deepEqual(await readdir(join(folder, 'onnx')), ['model.onnx']);
+});
+
 test('a file without a checksum is not checked', async (t) => {
   const { path: folder, remove } = await temporary();
   t.teardown(remove);
