@@ -57,10 +57,9 @@ export function* searchBatch<T extends Reals>(
   metric: AnyMetricOptions,
   options: ProbeOptions,
 ): Steps<ProvenNeighbors<T>> {
-  const { k, probes, exclude } = options;
+  const { k, probes } = options;
   const isExact = probes >= index.centers.rows;
-  const isWhole = exclude === undefined || exclude.length === queries.rows;
-  if (!isExact || !isWhole || queries.rows < leastTiled || rows.rows < rowsPerCandidate * tiledCount(k))
+  if (!isExact || queries.rows < leastTiled || rows.rows < rowsPerCandidate * tiledCount(k))
     return yield* searchLists(operation, queries, rows, index, metric, options);
   const result = {
     indices: allocateArray(operation, Int32Array, queries.rows * k),

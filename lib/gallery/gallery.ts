@@ -22,12 +22,12 @@ import {
   aliveMask,
   copy,
   emptyStore,
+  excludedRows,
   find,
   labelMask,
   labelSet,
   moved,
   movedIndex,
-  rowsOf,
   rowsOfStore,
   type Store,
 } from './store.ts';
@@ -264,7 +264,7 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
       device,
       allowed:
         labels === undefined ? aliveMask(store) : yield* labelMask(store, yield* labelSet(operation, labels)),
-      exclude: exclude === undefined ? undefined : yield* rowsOf(operation, store, exclude),
+      exclude: exclude === undefined ? undefined : yield* excludedRows(operation, store, exclude, q.rows),
     };
     const { indices, distances, proven } =
       store.index !== undefined && k <= mostListed

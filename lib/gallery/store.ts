@@ -142,13 +142,14 @@ export function rowsOfStore<T extends Reals>({ data, used, cols }: Store<T>): Ma
   return { data: data.subarray(0, used * cols) as T, rows: used, cols };
 }
 
-/** Returns the positions of the rows with the given numbers; -1 if not found. */
-export function* rowsOf(
+/** Returns the positions of the rows to exclude, one per query, by their numbers; -1 if not found. */
+export function* excludedRows(
   operation: string,
   store: Store<Reals>,
   numbers: ArrayLike<number>,
+  queries: number,
 ): Steps<Int32Array> {
-  const rows = yield* integerList(operation, 'exclude', numbers, { ...int32, least: -1 });
+  const rows = yield* integerList(operation, 'exclude', numbers, { ...int32, least: -1, length: queries });
   yield* inSlices(rows.length, (begin, end) => {
     for (let i = begin; i < end; ++i) rows[i] = find(store, rows[i]!);
   });

@@ -187,7 +187,7 @@ test('in a gallery, a batch has the results of single queries', async (t) => {
     }
   }
   const wrong = await failure(() => gallery.topK(queries, { k: 7, exclude: exclude.subarray(1) }));
-  t.is(wrong.code, 'ERR_HOROBALL_TYPE');
+  t.is(wrong.code, 'ERR_HOROBALL_SHAPE');
 });
 
 test('a batch can be canceled', async (t) => {

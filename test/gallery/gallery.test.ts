@@ -61,7 +61,7 @@ test('wrong rows to exclude are the same error with and without an index', async
   using gallery = new Gallery<Reals>({ c: 1 });
   await gallery.add(cloud(Float32Array, 20, 2, 0.5));
   const codes = (): string[] =>
-    [null, 0, '', false, 'self'].map((exclude) => {
+    [null, 0, '', false, 'self', [0], [0, 1, 2], []].map((exclude) => {
       const search = { k: 1, exclude: exclude as never };
       const { code, message } = t.throws(() =>
         gallery.topK.sync(cloud(Float32Array, 2, 2, 0.5), search),
@@ -74,6 +74,7 @@ test('wrong rows to exclude are the same error with and without an index', async
   const before = codes();
   await gallery.buildIndex();
   t.deepEqual(codes(), before);
+  t.deepEqual(before.slice(5), Array(3).fill('ERR_HOROBALL_SHAPE'), 'wrong lengths');
 });
 
 test('options of a build are read once', async (t) => {
