@@ -90,8 +90,8 @@ export async function readSafetensors(
   options: { names?: Iterable<string> | undefined } = {},
 ): Promise<Safetensors> {
   const { names } = readOptions('readSafetensors', options, ['names']);
-  if (names !== undefined && typeof names !== 'string' && !isIterable(names))
-    throw typeError('readSafetensors', 'names', 'a list of names', names);
+  if (names !== undefined && !isIterable(names))
+    throw typeError('readSafetensors', 'names', 'a list of names', quoted(names));
   const wanted = names === undefined ? undefined : setOf(names);
   await using file = await SafetensorsFile.open(path);
   const tensors = new Map<string, SafeTensor>();
@@ -107,6 +107,7 @@ function setOf(names: Iterable<string>): ReadonlySet<string> {
   for (const name of names) {
     if (++count > maxValues)
       throw rangeError(operation, 'names', `at most ${maxValues} names`, `more, or a list without an end`);
+    if (typeof name !== 'string') throw typeError(operation, 'names', 'a list of names', quoted(name));
     found.add(name);
   }
   return found;

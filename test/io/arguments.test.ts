@@ -39,6 +39,8 @@ test('wrong types, null options and endless lists cause a coded error within fiv
     () => readSafetensors(file, any(null)),
     () => readSafetensors(file, { names: any(-1) }),
     () => readSafetensors(file, { names: any(sparse) }),
+    () => readSafetensors(file, { names: 'x' }),
+    () => readSafetensors(file, { names: any(['x', 1]) }),
     () => readSafetensors(file, { names: endless() }),
     () => readMat(file, any(null)),
     () => EventWriter.open(folder, any(null)),
