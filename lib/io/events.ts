@@ -93,7 +93,8 @@ export class EventWriter {
   /** A time of `performance.now()`, because the system clock may be set back. */
   #flushedAt: number = performance.now();
   #written: Promise<void> = Promise.resolve();
-  #closed = false;
+  /** Null while the writer is open; fulfilled when the file is closed, also if the last write failed. */
+  #closed: Promise<void> | null = null;
 
   private constructor(path: string, handle: OpenFile) {
     this.path = path;
@@ -215,15 +216,12 @@ export class EventWriter {
     return this.#written;
   }
 
-  /** Writes pending events and closes the file. A second call does nothing. */
+  /** Writes pending events and closes the file. Later calls only wait until it is closed, and never throw. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    try {
-      await this.flush();
-    } finally {
-      await this.#handle.close();
-    }
+    if (this.#closed !== null) return await this.#closed;
+    const closing = this.flush().finally(() => this.#handle.close());
+    this.#closed = closing.catch(() => {});
+    await closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -237,7 +235,7 @@ export class EventWriter {
     options: EventOptions,
     make: () => Uint8Array | null,
   ): void {
-    if (this.#closed)
+    if (this.#closed !== null)
       throw coded(
         'ERR_HOROBALL_CLOSED',
         `[EventWriter.${operation}] file: expected an open file, got a closed one. Create another EventWriter.`,

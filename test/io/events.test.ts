@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +84,38 @@ test('each writer creates a separate file, and a flush writes all pending events
   await second.close();
   await second.close();
   t.is((await readdir(runs)).length, 2);
+});
+
+test('closing again waits for the first call, and does not repeat its error', async (t) => {
+  const writer = await EventWriter.open(join(folder, 'again'));
+  writer.text('note', 'x'.repeat(60_000), 0);
+  const first = writer.close();
+  let isClosed = false;
+  void first.then(() => {
+    isClosed = true;
+  });
+  await writer.close();
+  t.true(isClosed);
+  t.is((await records(writer.path)).length, 2);
+  await first;
+  await writer.close();
+  await writer[Symbol.asyncDispose]();
+  t.throws(() => writer.text('note', 'late', 1), { code: 'ERR_HOROBALL_CLOSED' });
+});
+
+test('closing reports a failed write once', async (t) => {
+  if (process.platform === 'win32') return t.pass('Windows does not limit the size of files');
+  const module = new URL('../../lib/io/events.js', import.meta.url).href;
+  const code = `process.on('SIGXFSZ', () => {});
+    const { EventWriter } = await import('${module}');
+    const writer = await EventWriter.open('${join(folder, 'failed')}');
+    writer.text('note', 'x'.repeat(60000), 0);
+    for (let i = 0; i < 2; i++) console.log(await writer.close().then(() => 'closed', ({ code }) => code));`;
+  const node = [process.execPath, '--input-type=module', '-e', code];
+  const { stdout } = spawnSync('sh', ['-c', 'ulimit -f 4; exec "$@" | cat', 'sh', ...node], {
+    encoding: 'utf8',
+  });
+  t.deepEqual(stdout.trim().split('\n'), ['EFBIG', 'closed']);
 });
 
 test.serial('a system clock that is set back does not delay the flush', async (t) => {

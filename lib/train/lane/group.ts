@@ -119,6 +119,7 @@ export async function fromFirst<T>(group: RankGroup, compute: () => T | Promise<
 export class ProcessGroup extends Resource<'Group'> implements RankGroup {
   readonly #place: Readonly<Place>;
   #shared = 0;
+  #closing: Promise<void> | null = null;
 
   private constructor(handle: Handle<'Group'>, place: Place) {
     super('group', handle);
@@ -231,8 +232,16 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
     native().failGroup(this.handle, checkText('group.fail', 'message', message));
   }
 
-  /** Leaves the group; call it after the last collective. Waits up to 10 s for the other ranks to leave. */
-  async close(): Promise<void> {
+  /**
+   * Leaves the group; call it after the last collective. Waits up to 10 s for the other ranks to leave. Later calls
+   * return the same promise.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#leave();
+    return this.#closing;
+  }
+
+  async #leave(): Promise<void> {
     await native().closeGroup(this.handle);
     this.dispose();
   }

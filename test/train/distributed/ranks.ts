@@ -70,7 +70,7 @@ export async function success(ranks: readonly Rank[]): Promise<string> {
   return ends[0]!.stdout;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };

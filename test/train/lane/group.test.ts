@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { checkGroup, fromFirst, ProcessGroup, singleProcess } from '../../../lib/train/lane/group.ts';
 import { networkError } from '../../tolerances.ts';
-import { type Rank, startRanks, success } from '../distributed/ranks.ts';
+import { freePort, type Rank, startRanks, success } from '../distributed/ranks.ts';
 import { embed, relativeError, tinyEmbedder } from '../helpers.ts';
 
 const child = fileURLToPath(new URL('../distributed/rank-child.js', import.meta.url));
@@ -127,6 +127,16 @@ test('rejects an invalid rank or port before opening a connection', async (t) =>
     message: /rank: expected an integer from 0 to 1/,
   });
   await t.throwsAsync(of({ rank: 0, port: 0 }), { code: 'ERR_HOROBALL_RANGE', message: /port/ });
+});
+
+test.serial('closing a group again does nothing', async (t) => {
+  const port = await freePort();
+  const place = { rank: 0, size: 1, localRank: 0, localSize: 1, host: '127.0.0.1', port };
+  const group = await ProcessGroup.join({ ...place, launched: false, restarts: 0 });
+  await Promise.all([group.close(), group.close()]);
+  await group.close();
+  await group[Symbol.asyncDispose]();
+  t.true(group.disposed);
 });
 
 test('a single process sums, gathers and shares its own values', async (t) => {
