@@ -1,7 +1,7 @@
 import { pause, type Steps } from '../call/run.ts';
 import { inSlices, rowsPerSlice } from '../call/slices.ts';
 import { isIterable } from '../check.ts';
-import { typeError } from '../errors.ts';
+import { rangeError, typeError } from '../errors.ts';
 import { int32, integerList } from '../integers.ts';
 import { allocate, checkKept, type Matrix, type Reals } from '../matrix.ts';
 import type { AnyMetricOptions } from '../pairwise.ts';
@@ -156,13 +156,20 @@ export function* excludedRows(
   return rows;
 }
 
+/** Maximum number of labels of a search: an iterable may be endless. */
+const maxLabels = 2 ** 23;
+
 /** Returns a copy of the labels as a set. */
 export function* labelSet(operation: string, labels: Iterable<number>): Steps<ReadonlySet<number>> {
   if (!isIterable(labels)) {
     throw typeError(operation, 'labels', 'an iterable of integers', labels);
   }
   const list: number[] = [];
-  for (const label of labels) if (list.push(label) % 4096 === 0) yield pause;
+  for (const label of labels) {
+    if (list.length === maxLabels)
+      throw rangeError(operation, 'labels', `at most ${maxLabels} labels`, 'more, or a list without an end');
+    if (list.push(label) % 4096 === 0) yield pause;
+  }
   const checked = yield* integerList(operation, 'labels', list, int32);
   const set = new Set<number>();
   yield* inSlices(checked.length, (begin, end) => {

@@ -221,6 +221,17 @@ test('methods of a closed gallery throw', async (t) => {
   }
 });
 
+test('a list of labels without an end is rejected', async (t) => {
+  using gallery = await filled();
+  const labels = {
+    *[Symbol.iterator]() {
+      for (;;) yield 1;
+    },
+  };
+  const { code } = await failure(() => gallery.topK.sync(queries, { k: 1, labels }));
+  t.is(code, 'ERR_HOROBALL_RANGE');
+});
+
 test('rejects invalid rows without changing the gallery', async (t) => {
   using gallery = await filled();
   t.is((await failure(() => gallery.add(cloud(Float32Array, 2, 8, 1)))).code, 'ERR_HOROBALL_SHAPE');
