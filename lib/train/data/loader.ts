@@ -112,6 +112,15 @@ export class ImageLoader {
     for (const [i, { label }] of this.#split.samples.entries()) this.#byClass[label]!.push(i);
   }
 
+  /** @internal Whether the loader reads these images with these labels, in this order. */
+  reads(samples: readonly Sample[]): boolean {
+    const own = this.#split.samples;
+    return (
+      samples.length === own.length &&
+      samples.every(({ path, label }, i) => path === own[i]!.path && label === own[i]!.label)
+    );
+  }
+
   /** Images found unreadable so far, sorted by path. */
   get skipped(): Skipped[] {
     const list = [...this.#bad].map(([path, reason]) => ({ path, reason }));

@@ -12,7 +12,7 @@ import {
   positive,
   readOptions,
 } from '../../check.ts';
-import { quoted, typeError } from '../../errors.ts';
+import { quoted, rangeError, typeError } from '../../errors.ts';
 import { concatenated, type Matrix, matrix } from '../../matrix.ts';
 import type { QueryResults } from '../../retrieval.ts';
 import { ImageLoader, inOrder } from '../data/loader.ts';
@@ -136,6 +136,8 @@ export async function embedPart(
   checkResource('embed', 'embedder', embedder, Embedder);
   instance('embed', 'loader', loader, ImageLoader);
   const { samples: all } = checkSplit('embed', split);
+  if (!loader.reads(all))
+    throw rangeError('embed', 'loader', 'a loader of the split', 'one of other images or labels');
   const { model, dim, device } = embedder.config;
   const { first, end } = ranges(all.length, group.size)[group.rank]!;
   const total = end - first;

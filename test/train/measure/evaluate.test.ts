@@ -1,5 +1,7 @@
 import test from 'ava';
-import { type Embedded, gathered, measure } from '../../../lib/train/measure/evaluate.ts';
+import { ImageLoader } from '../../../lib/train/data/loader.ts';
+import { type Embedded, evaluate, gathered, measure } from '../../../lib/train/measure/evaluate.ts';
+import { tinyEmbedder, tinyViT } from '../helpers.ts';
 import { circle } from './points.ts';
 
 /** Embeddings whose nearest neighbors differ between the three spaces. */
@@ -82,6 +84,22 @@ test('labels outside the classes and an incomplete fused score are rejected', as
       await t.throwsAsync(measure(disagreeing(), split, 1, { fusion: { ...fusion, [key]: wrong } }), {
         message: new RegExp(`^\\[measure\\] fusion\\.${key}: `),
       });
+});
+
+test('a loader of other images than the split is rejected', async (t) => {
+  using embedder = await tinyEmbedder();
+  const samples = ['a.png', 'b.png'].map((path) => ({ path, label: 0 }));
+  const split = { classes: ['any', 'other'], samples };
+  const loader = new ImageLoader(split, { size: tinyViT.imgSize as number, mode: 'eval', seed: 0 });
+  const others = [samples.slice(1), samples.toReversed(), samples.map((sample) => ({ ...sample, label: 1 }))];
+  for (const other of others)
+    await t.throwsAsync(evaluate(embedder, { ...split, samples: other }, loader), {
+      code: 'ERR_HOROBALL_RANGE',
+      message: /loader: expected a loader of the split/,
+    });
+  await t.throwsAsync(evaluate(embedder, { ...split, samples: [...samples] }, loader), {
+    code: 'ERR_HOROBALL_PICTURE',
+  });
 });
 
 test('labels and indices of all ranks are gathered without rounding', async (t) => {
