@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import {
   boolean,
   checkMethods,
@@ -8,7 +9,7 @@ import {
   positive,
   readOptions,
 } from '../../check.ts';
-import { describeList, quoted, shapeError, typeError } from '../../errors.ts';
+import { coded, describeList, quoted, shapeError, typeError } from '../../errors.ts';
 import type { Handle } from './addon-types.ts';
 import { native, waitFor } from './native.ts';
 import type { Trainable } from './optim.ts';
@@ -106,6 +107,25 @@ export async function fromFirst<T>(group: RankGroup, compute: () => T | Promise<
 }
 
 /**
+ * Checks that the store of rank 0 can listen on a port, at the addresses that c10d tries: c10d itself prints five lines to
+ * stderr, and its error is as long.
+ */
+async function checkPort(port: number): Promise<void> {
+  for (const host of ['::', '0.0.0.0']) if (!(await isInUse(port, host))) return;
+  const message = `[group.join] port: expected a free port for the store of the ranks, got ${port}, which another program uses. Choose another port (MASTER_PORT).`;
+  throw coded('ERR_HOROBALL_RENDEZVOUS', message);
+}
+
+/** Whether another program listens on a port; other problems are reported when the store is opened. */
+async function isInUse(port: number, host: string): Promise<boolean> {
+  const server = createServer();
+  return await new Promise((resolve) => {
+    server.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code === 'EADDRINUSE'));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(false)));
+  });
+}
+
+/**
  * The processes (ranks) that train one network: c10d's Gloo between CPUs, NCCL between CUDA devices. Every rank must call
  * the collectives (`sum`, `gatherRows`, `gatherValues`, `broadcast`, `share`) in the same order. When a rank dies, hangs or
  * fails, the collectives of the others reject with `ERR_HOROBALL_RANK`, which names the rank and what it was doing.
@@ -128,7 +148,7 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
 
   /**
    * Joins the group, and waits for the other ranks.
-   * @throws `ERR_HOROBALL_RENDEZVOUS` if they cannot be reached; `ERR_HOROBALL_NO_GROUP` if libtorch has no Gloo
+   * @throws `ERR_HOROBALL_RENDEZVOUS` if they cannot be reached or the port of rank 0 is in use; `ERR_HOROBALL_NO_GROUP` if libtorch has no Gloo
    */
   static async join(place: Place, options: JoinOptions = {}): Promise<ProcessGroup> {
     const {
@@ -147,6 +167,7 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
     integer('group.join', 'restarts', restarts, 0, Number.MAX_SAFE_INTEGER);
     for (const [name, value] of Object.entries({ joinSeconds, timeout, patience }))
       positive('group.join', name, value);
+    if (rank === 0 && !launched) await checkPort(port);
     const group = new ProcessGroup(native().group(), own);
     const numbers = {
       ...{ host, port, rank, size, launched, joinSeconds, timeout, patience },

@@ -1,7 +1,10 @@
 // Groups of processes that communicate by Gloo over the loopback interface.
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { checkGroup, fromFirst, ProcessGroup, singleProcess } from '../../../lib/train/lane/group.ts';
+import { memory } from '../../../lib/train/lane/tensor.ts';
 import { networkError } from '../../tolerances.ts';
 import { freePort, type Rank, startRanks, success } from '../distributed/ranks.ts';
 import { embed, relativeError, tinyEmbedder } from '../helpers.ts';
@@ -127,6 +130,24 @@ test('rejects an invalid rank or port before opening a connection', async (t) =>
     message: /rank: expected an integer from 0 to 1/,
   });
   await t.throwsAsync(of({ rank: 0, port: 0 }), { code: 'ERR_HOROBALL_RANGE', message: /port/ });
+});
+
+test.serial('a port in use is an error that names it', async (t) => {
+  const place = { rank: 0, size: 2, localRank: 0, localSize: 2, launched: false, restarts: 0 };
+  for (const host of ['127.0.0.1', '0.0.0.0']) {
+    const server = createServer().listen(0, host);
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const before = memory().handles;
+    await t.throwsAsync(ProcessGroup.join({ ...place, host: '127.0.0.1', port }), {
+      code: 'ERR_HOROBALL_RENDEZVOUS',
+      message: new RegExp(
+        `^\\[group\\.join\\] port: expected a free port .*, got ${port}, which .*\\. Choose another`,
+      ),
+    });
+    t.is(memory().handles, before);
+    server.close();
+  }
 });
 
 test.serial('closing a group again does nothing', async (t) => {
