@@ -29,6 +29,10 @@ const most = { metrics: 1000, params: 100, valueLength: 500 };
 const flushMs = 5000;
 /** Time limit of a request, so that an unresponsive server does not delay a run for long. */
 const timeoutMs = 10_000;
+/** Time after the end of a run in which the remaining metrics may be sent to a slow server. */
+const endMs = 30_000;
+/** Maximum size of a response in bytes; those of the server have less than a kilobyte. */
+const maxResponse = 2 ** 20;
 const statuses = { complete: 'FINISHED', interrupted: 'KILLED', failed: 'FAILED' } as const;
 
 /**
@@ -43,8 +47,10 @@ export class Mlflow implements RunListener {
   #failed = false;
   #waiting: Metric[] = [];
   #sentAt = 0;
-  /** The requests in progress; training does not wait for them. */
-  #sending: Promise<void> = Promise.resolve();
+  /** The requests in progress, one after another; training does not wait for them. */
+  #sending: Promise<void> | null = null;
+  /** A time of `performance.now()` after which nothing more is sent. */
+  #endsAt = Number.POSITIVE_INFINITY;
 
   constructor(options: MlflowOptions) {
     this.#options = options;
@@ -90,6 +96,7 @@ export class Mlflow implements RunListener {
   }
 
   async onEnd(end: RunEnd): Promise<void> {
+    this.#endsAt = performance.now() + endMs;
     this.#flush();
     await this.#sending;
     await this.#attempt(async () => {
@@ -108,15 +115,21 @@ export class Mlflow implements RunListener {
   }
 
   #flush(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
     this.#sentAt = performance.now();
-    for (let at = 0; at < waiting.length; at += most.metrics) {
-      const metrics = waiting.slice(at, at + most.metrics);
-      this.#sending = this.#sending.then(() =>
-        this.#attempt(() => this.#post('runs/log-batch', { run_id: this.#run, metrics })),
-      );
+    if (this.#waiting.length > 0) this.#sending ??= this.#sendAll();
+  }
+
+  /** Sends the collected metrics, and those that are added in the meantime: a slow server gets fewer, larger requests. */
+  async #sendAll(): Promise<void> {
+    while (this.#waiting.length > 0 && !this.#failed) {
+      const metrics = this.#waiting.splice(0, most.metrics);
+      await this.#attempt(async () => {
+        if (performance.now() > this.#endsAt) throw new Error('it is too slow');
+        await this.#post('runs/log-batch', { run_id: this.#run, metrics });
+      });
     }
+    this.#waiting = [];
+    this.#sending = null; // in the turn of the last check, so that no metric is left behind
   }
 
   /** Returns the id of the experiment, which is created if it does not exist. */
@@ -163,7 +176,14 @@ export class Mlflow implements RunListener {
 }
 
 async function answerOf(response: Response): Promise<unknown> {
-  const text = await response.text();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > maxResponse) throw new Error(`a response of more than ${maxResponse} bytes`);
+  }
+  const text = Buffer.concat(chunks).toString();
   if (response.ok) return JSON.parse(text);
   throw new Error(`status ${response.status}: ${text.slice(0, 200)}`);
 }

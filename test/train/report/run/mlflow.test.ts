@@ -95,3 +95,39 @@ test('a failing server causes a single warning', async (t) => {
   t.is(unreachable.length, 1);
   t.regex(unreachable[0]!, /^MLflow at http:\/\/127\.0\.0\.1:9 failed \(.+\)/);
 });
+
+test('metrics wait for a slow server, but not for long at the end of the run', async (t) => {
+  const { calls, url } = await serve(t);
+  const warnings: string[] = [];
+  const mlflow = new Mlflow({ url, env: {}, warn: (text) => void warnings.push(text) });
+  await mlflow.onBegin({ ...parseConfig({}), name: 'mine' });
+  const before = calls.length;
+  for (let step = 1; step <= 10_000; ++step) mlflow.onStep(stepRow(step) as StepRow);
+  const end = mlflow.onEnd('complete');
+  const { now } = performance;
+  t.teardown(() => Object.assign(performance, { now }));
+  while (calls.length < before + 3) await new Promise((resolve) => setTimeout(resolve, 1));
+  const sizes = calls.slice(before).map(({ body }) => body.metrics.length);
+  t.true(
+    sizes.slice(1).every((size) => size === 1000),
+    `full requests: ${sizes}`,
+  );
+  performance.now = () => now.call(performance) + 1e6;
+  await end;
+  t.true(calls.length < before + 10, `${calls.length - before} requests`);
+  t.deepEqual(warnings.length, 1);
+  t.regex(warnings[0]!, /failed \(it is too slow\)/);
+});
+
+test('an endless response causes a warning', async (t) => {
+  const server = createServer((_, response) => {
+    const write = (): void => void (response.writable && response.write('x'.repeat(2 ** 16), write));
+    write();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const warnings = await log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, 1);
+  t.is(warnings.length, 1);
+  t.regex(warnings[0]!, /a response of more than 1048576 bytes/);
+});
