@@ -1,12 +1,10 @@
-import { createWriteStream } from 'node:fs';
 import { relative } from 'node:path';
-import { finished } from 'node:stream/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
-import { naming } from '../io/file-errors.ts';
 import type { Lock } from '../io/lock.ts';
 import { runPathOf } from '../io/run-path.ts';
+import { writeLines } from '../io/text.ts';
 import { matrix } from '../matrix.ts';
 import type { QueryResults } from '../retrieval.ts';
 import type { Skipped } from '../train/data/loader.ts';
@@ -249,21 +247,21 @@ async function writeQueries(
   results: ReadonlyMap<Space, QueryResults>,
 ): Promise<string> {
   const pathOf = (row: number): string => relative('.', split.samples[indices[row]!]!.path);
-  const out = createWriteStream(file);
   const count = results.values().next().value?.rank.length ?? 0;
-  for (let query = 0; query < count; query++) {
+  const line = (query: number): string => {
     const spaces = [...results].map(([space, { rank, nearest, rPrecision, averagePrecision }]) => {
       const found = { nearest: nearest[query]! < 0 ? null : pathOf(nearest[query]!), rank: rank[query] };
       return [space, { ...found, rPrecision: rPrecision[query], averagePrecision: averagePrecision[query] }];
     });
-    const row = {
+    return JSON.stringify({
       picture: pathOf(query),
       class: split.classes[labels[query]!],
       ...Object.fromEntries(spaces),
-    };
-    out.write(`${JSON.stringify(row)}\n`);
+    });
+  };
+  function* lines(): Generator<string> {
+    for (let query = 0; query < count; query++) yield line(query);
   }
-  out.end();
-  await naming(file, finished(out));
+  await writeLines(file, lines());
   return `${count} queries: ${relative('.', file)}`;
 }

@@ -1,6 +1,10 @@
 import { isUtf8 } from 'node:buffer';
+import { createWriteStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
 import { coded } from '../errors.ts';
-import { type FileToWrite, readAll, writeAll, writeTogether } from './atomic.ts';
+import { type FileToWrite, readAll, writeAll, writeAtomically, writeTogether } from './atomic.ts';
+import { naming } from './file-errors.ts';
 import { reading } from './regular.ts';
 
 /** Close to the maximum length of a string in V8. */
@@ -47,4 +51,30 @@ export async function writeText(path: string, text: string): Promise<void> {
 /** Returns the file that {@link writeText} writes, to be written with others. */
 export function textFile(path: string, text: string): FileToWrite {
   return { path, write: (file) => writeAll(file, Buffer.from(text)) };
+}
+
+/** Number of lines that are written at a time. */
+const linesAtATime = 1000;
+
+/** Writes lines to a file atomically, or to a pipe or device as they are produced. */
+export async function writeLines(path: string, lines: Iterable<string>): Promise<void> {
+  const isFile = await stat(path).then(
+    (entry) => entry.isFile(),
+    () => true, // to be created
+  );
+  if (!isFile) return await naming(path, pipeline(partsOf(lines), createWriteStream(path)));
+  await writeAtomically(path, async (file) => {
+    for (const part of partsOf(lines)) await writeAll(file, Buffer.from(part));
+  });
+}
+
+function* partsOf(lines: Iterable<string>): Generator<string> {
+  let part: string[] = [];
+  for (const line of lines) {
+    part.push(`${line}\n`);
+    if (part.length < linesAtATime) continue;
+    yield part.join('');
+    part = [];
+  }
+  if (part.length > 0) yield part.join('');
 }

@@ -1,10 +1,12 @@
 // Checks the order of system calls, because it determines the state after a power failure.
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import test from 'ava';
 import { writeNpy } from '../../lib/io/npy.ts';
 import { writeSafetensors } from '../../lib/io/safetensors.ts';
+import { writeLines } from '../../lib/io/text.ts';
 import { type Fault, Shim } from '../faults/shim.ts';
 
 const program = (file: string, text: string): string[] => {
@@ -67,4 +69,29 @@ test('writers of large arrays remove the temporary files of killed processes', a
     await write(join(folder, name), data);
     t.false((await readdir(folder)).includes(basename(abandoned)));
   }
+});
+
+test('lines replace a file once all of them are written; a pipe receives them', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'horoball-atomic-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, 'lines.jsonl');
+  const lines = Array.from({ length: 2500 }, (_, i) => `line ${i}`);
+  await writeLines(file, lines);
+  const text = `${lines.join('\n')}\n`;
+  t.is(await readFile(file, 'utf8'), text);
+  function* interrupted(): Generator<string> {
+    yield* lines;
+    throw new Error('interrupted');
+  }
+  await t.throwsAsync(writeLines(file, interrupted()), { message: 'interrupted' });
+  const letters = ['a', 'b'].map((letter) => Array<string>(5000).fill(letter));
+  t.is(await readFile(file, 'utf8'), text);
+  await Promise.all(letters.map((each) => writeLines(file, each)));
+  t.is(new Set((await readFile(file, 'utf8')).split('\n')).size, 2, 'the lines of one writer, and the end');
+  t.deepEqual(await readdir(folder), ['lines.jsonl']);
+  if (process.platform === 'win32') return;
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const [read] = await Promise.all([readFile(pipe, 'utf8'), writeLines(pipe, lines)]);
+  t.is(read, text);
 });
