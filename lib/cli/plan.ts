@@ -36,6 +36,9 @@ interface Given {
   json?: true;
 }
 
+/** Minimum speed; smaller values make times overflow. */
+const leastSpeed = 1e-6;
+
 /** `horoball plan`: estimates the cost of a training step with one or several processes. */
 export function planCommand(): Command {
   const command = new Command('plan')
@@ -86,22 +89,29 @@ export function planCommand(): Command {
       if (value >= least && Number.isFinite(value)) return value;
       throw refused(`${name}: expected a number of at least ${least}, got '${given[name]}'`);
     };
+    const whole = (name: keyof Given, least: number, standard?: number): number => {
+      const value = number(name, least, standard);
+      if (Number.isSafeInteger(value)) return value;
+      throw refused(`${name}: expected an integer of at least ${least}, got '${given[name]}'`);
+    };
     if (given.batch !== undefined && given.bs !== undefined)
       throw refused('batch: expected one value, got both --batch and --bs. Omit one.');
     if (given.batch === undefined && given.bs === undefined)
       throw refused('batch: expected the total batch size, got none. Pass --batch, such as --batch 256.');
     const options = {
       model,
-      dim: number('emb', 1),
-      batch: number(given.batch === undefined ? 'bs' : 'batch', 1),
-      ranks: number('ranks', 1),
-      imagesPerSecond: number('rate', Number.MIN_VALUE),
-      bandwidth: 1e9 * number('bandwidth', Number.MIN_VALUE),
+      dim: whole('emb', 1),
+      batch: whole(given.batch === undefined ? 'bs' : 'batch', 1),
+      ranks: whole('ranks', 1),
+      imagesPerSecond: number('rate', leastSpeed),
+      bandwidth: 1e9 * number('bandwidth', leastSpeed),
       device,
     };
-    const crop = number('crop', vit.patchSize, Math.min(publishedDefaults.crop, ...[vit.imgSize].flat()));
+    const crop = whole('crop', vit.patchSize, Math.min(publishedDefaults.crop, ...[vit.imgSize].flat()));
+    if (crop % vit.patchSize !== 0)
+      throw refused(`crop: expected a multiple of the backbone's patch size (${vit.patchSize}), got ${crop}`);
     const rows = Math.ceil(options.batch / options.ranks);
-    const graphRows = Math.min(rows, number('chunk', 1, rows));
+    const graphRows = Math.min(rows, whole('chunk', 1, rows));
     const activationBytes = graphRows * bytesPerImage({ model, crop });
     const cost = costOf(options);
     if (given.json) return jsonLine({ type: 'plan', ...options, precision, crop, ...cost, activationBytes });
