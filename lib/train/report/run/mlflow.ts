@@ -135,13 +135,25 @@ export class Mlflow implements RunListener {
   /** Returns the id of the experiment, which is created if it does not exist. */
   async #experiment(): Promise<string> {
     const { experiment: name = 'horoball' } = this.#options;
+    const found = await this.#experimentNamed(name);
+    if (found !== null) return found;
+    try {
+      return ((await this.#post('experiments/create', { name })) as { experiment_id: string }).experiment_id;
+    } catch (error) {
+      // Another run may have created it in the meantime.
+      const other = await this.#experimentNamed(name);
+      if (other === null) throw error;
+      return other;
+    }
+  }
+
+  /** Returns the id of an experiment; null if it does not exist. */
+  async #experimentNamed(name: string): Promise<string | null> {
     const query = new URLSearchParams({ experiment_name: name });
     const response = await this.#fetch(`experiments/get-by-name?${query}`);
-    if (response.status !== 404) {
-      const found = (await answerOf(response)) as { experiment: { experiment_id: string } };
-      return found.experiment.experiment_id;
-    }
-    return ((await this.#post('experiments/create', { name })) as { experiment_id: string }).experiment_id;
+    if (response.status === 404) return null;
+    const { experiment } = (await answerOf(response)) as { experiment: { experiment_id: string } };
+    return experiment.experiment_id;
   }
 
   async #post(path: string, body: object): Promise<unknown> {

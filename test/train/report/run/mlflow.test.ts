@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { parseConfig } from '../../../../lib/train/options/resolve.ts';
 import { Mlflow } from '../../../../lib/train/report/run/mlflow.ts';
@@ -36,9 +37,12 @@ async function serve(t: ExecutionContext, failAfter = Number.POSITIVE_INFINITY) 
       return answer(400, { error_code: 'INVALID_PARAMETER_VALUE' });
     if (path === 'experiments/get-by-name') {
       const id = experiments.get(searchParams.get('experiment_name')!);
-      return id === undefined ? answer(404, {}) : answer(200, { experiment: { experiment_id: id } });
+      if (id !== undefined) return answer(200, { experiment: { experiment_id: id } });
+      await sleep(100); // so that another run can ask before this one creates the experiment
+      return answer(404, {});
     }
     if (path === 'experiments/create') {
+      if (experiments.has(body.name)) return answer(400, { error_code: 'RESOURCE_ALREADY_EXISTS' });
       experiments.set(body.name, '7');
       return answer(200, { experiment_id: '7' });
     }
@@ -83,6 +87,14 @@ test('logs options, steps and evaluations, in batches that the server accepts', 
   t.like(calls.at(-1)!, { path: 'runs/update', body: { run_id: 'r1', status: 'FINISHED' } });
   await log(url, 1);
   t.is(calls.filter(({ path }) => path === 'experiments/create').length, 1, 'the experiment is reused');
+});
+
+test('runs that start at the same time are logged to the experiment that one of them creates', async (t) => {
+  const { calls, url } = await serve(t);
+  t.deepEqual(await Promise.all([log(url, 1), log(url, 1), log(url, 1)]), [[], [], []]);
+  const called = (wanted: string): number => calls.filter(({ path }) => path === wanted).length;
+  t.is(called('experiments/create'), 3);
+  t.is(called('runs/create'), 3);
 });
 
 test('a failing server causes a single warning', async (t) => {
