@@ -6,7 +6,7 @@ import {
   checkHeader,
   checksumAdvice,
   checksumKeys,
-  checksumsOf,
+  checksumMetadata,
   crcOf,
   withHeaderChecksum,
 } from './checksums.ts';
@@ -271,11 +271,10 @@ export async function writeSafetensors(
   list.sort((a, b) => kinds[b.dtype].bytes - kinds[a.dtype].bytes || (a.name < b.name ? -1 : 1));
   const header: [string, unknown][] = [];
   const metadata = given === undefined ? undefined : checkMetadata(given, checksums === true);
-  const kept = list.map(({ name, data, length }) => {
-    return { data, check: () => checkKept('writeSafetensors', name, data, length) };
-  });
-  const sums = checksums === true ? await checksumsOf(kept) : {};
-  if (metadata !== undefined || checksums === true) header.push(['__metadata__', { ...metadata, ...sums }]);
+  const sums: string[] = [];
+  if (checksums === true) for (const tensor of list) sums.push(await checksumOf(tensor));
+  if (metadata !== undefined || checksums === true)
+    header.push(['__metadata__', { ...metadata, ...(checksums === true && checksumMetadata(sums)) }]);
   let at = 0;
   for (const { name, dtype, shape, data } of list) {
     header.push([name, { dtype, shape, data_offsets: [at, at + data.byteLength] }]);
@@ -293,14 +292,30 @@ export async function writeSafetensors(
     async (file) => {
       await writeAll(file, length);
       await writeAll(file, bytes);
-      for (const { name, data, length } of list) {
+      for (const [i, tensor] of list.entries()) {
+        const { name, data, length } = tensor;
         checkKept('writeSafetensors', name, data, length);
         await writeAll(file, data);
         checkKept('writeSafetensors', name, data, length);
+        if (checksums === true && (await checksumOf(tensor)) !== sums[i]) throw changed(name);
       }
     },
     at,
   );
+}
+
+type CheckedTensor = ReturnType<typeof checkTensor>;
+
+/** Returns the checksum of an array. Throws if the caller transfers the array in the meantime. */
+async function checksumOf({ name, data, length }: CheckedTensor): Promise<string> {
+  const check = (): void => checkKept('writeSafetensors', name, data, length);
+  check();
+  return await crcOf(data, check);
+}
+
+/** Returns the error for an array that the caller changed during the call, so that the file could not be read. */
+function changed(name: string): Coded {
+  return rangeError('writeSafetensors', name, 'values that stay the same until the call ends', 'others');
 }
 
 function entriesOf(

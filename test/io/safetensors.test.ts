@@ -198,6 +198,18 @@ test('rejects what would give a file that cannot be read', async (t) => {
   t.false(existsSync(path));
 });
 
+test('an array that changes during the call is an error with checksums, and the earlier file is kept', async (t) => {
+  const path = newPath();
+  const data = new Float32Array(1000).fill(1);
+  const write = () => writeSafetensors(path, { a: { shape: [1000], data } }, { checksums: true });
+  await write();
+  const writing = write();
+  data.fill(2);
+  const error = await t.throwsAsync(writing, { code: 'ERR_HOROBALL_RANGE' } as object);
+  t.regex(error!.message, /a: expected values that stay the same until the call ends/);
+  t.is((await readSafetensors(path)).tensors.get('a')!.data[0], 1);
+});
+
 test('metadata that change during the call do not change the file', async (t) => {
   for (const checksums of [false, true]) {
     const path = newPath();
