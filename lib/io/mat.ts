@@ -139,7 +139,7 @@ function readMatrix(outer: ElementReader, element: Element, take: Take, depth: n
   if (element.type !== matrixType) throw damaged(`expected an array, got type ${element.type}`);
   if (depth > maxDepth) throw damaged(`arrays are nested more than ${maxDepth} levels deep`);
   take(element.bytes.length === 0 ? emptyBytes : arrayBytes);
-  if (element.bytes.length === 0) return { name: '', value: emptyNumbers };
+  if (element.bytes.length === 0) return { name: '', value: emptyNumbers() };
   const reader = outer.inside(element);
   const flags = reader.words(reader.next())[0] ?? 0;
   const kind = flags & 0xff;
@@ -176,13 +176,10 @@ interface Head {
   readonly take: Take;
 }
 
-const emptyNumbers: MatNumbers = {
-  kind: 'numbers',
-  class: 'double',
-  logical: false,
-  shape: [0, 0],
-  real: new Float64Array(0),
-};
+/** Returns a new empty array, because a caller may change it. */
+function emptyNumbers(): MatNumbers {
+  return { kind: 'numbers', class: 'double', logical: false, shape: [0, 0], real: new Float64Array(0) };
+}
 
 function readValue(reader: ElementReader, head: Head): MatValue {
   const { shape, count, depth, take } = head;

@@ -138,6 +138,16 @@ test('rejects a value outside the range of its integer class', async (t) => {
   t.deepEqual(await read(6, wide, BigInt64Array.of(2n ** 53n + 1n)), Float64Array.of(2 ** 53)); // as MATLAB's double
 });
 
+test('empty arrays do not share memory', async (t) => {
+  const writer = new MatWriter();
+  const empty = writer.element(14, Buffer.alloc(0));
+  const file = writer.around([writer.matrix(1, [1, 2], 'pair', empty, empty)]);
+  const pair = (await readBytes(file)).get('pair');
+  if (pair?.kind !== 'cell') return t.fail();
+  (pair.cells[0] as unknown as { shape: number[] }).shape.push(7);
+  t.like(pair.cells[1], { kind: 'numbers', shape: [0, 0] });
+});
+
 test('rejects hostile files quickly', async (t) => {
   const writer = new MatWriter();
   const one = writer.value(1);
