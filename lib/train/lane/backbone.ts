@@ -1,4 +1,4 @@
-import { checkMap, readOptions } from '../../check.ts';
+import { checkMap, instance, readOptions } from '../../check.ts';
 import type { Handle } from './addon-types.ts';
 import { Embedder, type ForwardOptions, type LoadReport } from './embedder.ts';
 import type { Batch, Tensor } from './tensor.ts';
@@ -20,7 +20,7 @@ export class ViT implements Disposable {
 
   /** @internal */
   constructor(embedder: Embedder) {
-    this.#embedder = embedder;
+    this.#embedder = instance('vit', 'embedder', embedder, Embedder);
     this.config = { model: embedder.config.model };
   }
 
