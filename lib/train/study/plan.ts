@@ -79,23 +79,53 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
     throw tooMany(
       `${names.length} geometries x ${Math.max(settings, listed)} settings x ${seeds.length} seeds`,
     );
-  const configs = names.flatMap((geometry) => {
+  const parts = names.map((geometry): Part => {
     // With controls, beta applies to their hard-negative runs only; otherwise, to the geometries that support it.
     const axesOfGeometry =
       appliesTo('beta', { geometry: geometry as TrainedGeometry }) && !controls ? others : withoutBeta;
     const settings = draws === null ? grid(axesOfGeometry) : sampled(axesOfGeometry, draws, next);
-    return settings.map((setting) => configOf(overrideOptions(base, { ...setting, geometry })));
+    return { settings, optionsOf: (setting) => overrideOptions(base, { ...setting, geometry }) };
   });
-  const cells = configs.map((config) => ({ arm: config.geometry as string, config }));
-  if (controls) cells.push(...controlsOf(configs, strengths(beta)));
+  // A study can have 100,000 settings, which take a second per 8,000, so wrong geometries are found first.
+  const firsts = parts.flatMap(({ settings: [first], optionsOf }) =>
+    first === undefined ? [] : [configOf(optionsOf(first))],
+  );
+  if (controls && !firsts.some(isSubject)) throw withoutSubject();
   const seen = new Set<string>();
-  const kept = cells.filter(({ arm, config }) => {
-    const key = arm + signature(config);
-    return !seen.has(key) && seen.add(key);
-  });
-  if (kept.length > maxCells) throw tooManyCells(String(kept.length));
+  const kept: Candidate[] = [];
+  const count = parts.reduce((sum, { settings }) => sum + settings.length, 0);
+  for (const cell of candidates(parts, controls ? strengths(beta) : [])) {
+    const key = cell.arm + signature(cell.config);
+    if (seen.has(key)) continue;
+    if (seen.size === maxCells) throw tooManyCells(`more among ${count}`);
+    seen.add(key);
+    kept.push(cell);
+  }
   return { cells: withIds(kept, varied), seeds: [...seeds], varied };
 }
+
+type Candidate = Omit<Cell, 'id' | 'label'>;
+
+/** The settings of a geometry, and the options of a run with one of them. */
+interface Part {
+  settings: readonly Setting[];
+  optionsOf(setting: Setting): Readonly<Record<string, unknown>>;
+}
+
+/** Creates the configurations of all settings, then their controls with these hardness strengths, if any. */
+function* candidates(parts: readonly Part[], betas: readonly number[]): Generator<Candidate> {
+  const subjects: RunConfig[] = [];
+  for (const { settings, optionsOf } of parts) {
+    for (const setting of settings) {
+      const config = configOf(optionsOf(setting));
+      if (betas.length > 0 && isSubject(config)) subjects.push(config);
+      yield { arm: config.geometry, config };
+    }
+  }
+  for (const config of subjects) yield* controlsOf(config, betas);
+}
+
+const isSubject = ({ geometry }: RunConfig): boolean => geometry === subject;
 
 /** Returns the options of a run. By default, only the last epoch is evaluated, because its recall is the result. */
 function configOf(given: Readonly<Record<string, unknown>>): RunConfig {
@@ -156,44 +186,38 @@ function strengths(axis: Axis | undefined): number[] {
 }
 
 /**
- * Creates the controls of each hyperbolic setting: a run with the chord instead of the distance (without curvature), a
+ * Creates the controls of a hyperbolic setting: a run with the chord instead of the distance (without curvature), a
  * Euclidean run whose temperature gives the logit the same slope at a cosine of 0.5 (the same effective temperature,
  * without the distance), and Euclidean runs at the same t_e with negatives weighted by hardness.
  */
-function controlsOf(
-  configs: readonly RunConfig[],
-  betas: readonly number[],
-): { arm: string; config: RunConfig }[] {
-  const hyperbolic = configs.filter(({ geometry }) => geometry === subject);
-  if (hyperbolic.length === 0)
-    throw coded(
-      'ERR_HOROBALL_CONFIG',
-      '[sweep] controls: expected hyperbolic among the geometries, got only others. Add it to --geometry.',
-      RangeError,
+function controlsOf(config: RunConfig, betas: readonly number[]): Candidate[] {
+  const { slope } = pairCurve(settingOf(config), matchedAt);
+  const matched = {
+    ...config,
+    geometry: baseline,
+    t: null,
+    t_e: Number((1 / slope).toPrecision(3)),
+  };
+  if (!(matched.t_e > 0 && matched.t_e < Infinity))
+    throw refused(
+      'controls',
+      `a t_h for which the slope-matched Euclidean run has a valid t_e (it would be ${matched.t_e})`,
+      `${config.t_h}`,
     );
-  return hyperbolic.flatMap((config) => {
-    const { slope } = pairCurve(settingOf(config), matchedAt);
-    const matched = {
-      ...config,
-      geometry: baseline,
-      t: null,
-      t_e: Number((1 / slope).toPrecision(3)),
-    };
-    if (!(matched.t_e > 0 && matched.t_e < Infinity))
-      throw refused(
-        'controls',
-        `a t_h for which the slope-matched Euclidean run has a valid t_e (it would be ${matched.t_e})`,
-        `${config.t_h}`,
-      );
-    return [
-      { arm: chordControl, config: { ...config, geometry: chordControl } },
-      { arm: slopeMatched, config: matched },
-      ...betas.map((beta) => ({
-        arm: hardNegatives,
-        config: { ...config, geometry: baseline, beta },
-      })),
-    ];
-  });
+  return [
+    { arm: chordControl, config: { ...config, geometry: chordControl } },
+    { arm: slopeMatched, config: matched },
+    ...betas.map((beta) => ({
+      arm: hardNegatives,
+      config: { ...config, geometry: baseline, beta },
+    })),
+  ];
+}
+
+function withoutSubject(): RangeError {
+  const message =
+    '[sweep] controls: expected hyperbolic among the geometries, got only others. Add it to --geometry.';
+  return coded('ERR_HOROBALL_CONFIG', message, RangeError);
 }
 
 /** Returns a key that is equal for configurations that describe the same run. */
@@ -203,7 +227,7 @@ function signature(config: RunConfig): string {
   );
 }
 
-function withIds(cells: readonly Omit<Cell, 'id' | 'label'>[], varied: readonly AxisName[]): Cell[] {
+function withIds(cells: readonly Candidate[], varied: readonly AxisName[]): Cell[] {
   const taken = new Map<string, number>();
   return cells.map(({ arm, config }) => {
     const others = varied.filter((key) => !isTemperature(key) && appliesTo(key, config));

@@ -104,8 +104,29 @@ test('rejects a study whose plan would be too long to read', (t) => {
   const many = Array.from({ length: 2600 }, (_, i) => i + 1).join();
   t.throws(() => makePlan({ axes: axes({ lr: many, geometry: 'euclidean,hybrid' }), seeds: [1] }), {
     code: 'ERR_HOROBALL_CONFIG',
-    message: /a study of at most 5000 different settings, got 5200\. Pass fewer values/,
+    message: /a study of at most 5000 different settings, got more among 5200\. Pass fewer values/,
   });
+});
+
+test('rejects too many settings, a wrong geometry and missing controls without creating all settings', (t) => {
+  const many = Array.from({ length: 33_000 }, (_, i) => i + 1).join();
+  const cpuOf = (study: Parameters<typeof makePlan>[0], message: RegExp): number => {
+    const before = process.cpuUsage();
+    t.throws(() => makePlan(study), { code: 'ERR_HOROBALL_CONFIG', message });
+    const { user, system } = process.cpuUsage(before);
+    return user + system;
+  };
+  const whole = process.cpuUsage();
+  makePlan({ axes: axes({ lr: many.slice(0, many.indexOf(',4001')), geometry: 'hybrid' }), seeds: [1] });
+  const { user, system } = process.cpuUsage(whole); // of 4000 settings
+  for (const [study, message] of [
+    [{ lr: many }, /got more among 99000/],
+    [{ lr: many, geometry: 'euclidean,spherical' }, /geometry: expected .*'spherical'/],
+    [{ lr: many, geometry: 'euclidean' }, /controls: expected hyperbolic among the geometries/],
+  ] as const) {
+    const used = cpuOf({ axes: axes(study), seeds: [1], controls: true }, message);
+    t.true(used < 4 * (user + system), `${used} and ${user + system} us`);
+  }
 });
 
 test('long names of runs are cut to 200 characters, and a number makes them unique', (t) => {
