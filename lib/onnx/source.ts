@@ -25,7 +25,7 @@ import {
 } from '../io/run-path.ts';
 import { readSafetensors, type SafeTensor, SafetensorsFile } from '../io/safetensors.ts';
 import { shellWord } from '../io/shell.ts';
-import { isReals } from '../matrix.ts';
+import { isReals, type Reals } from '../matrix.ts';
 import { backboneParameters } from '../model/parameters.ts';
 import { squareSide } from '../model/sides.ts';
 import { heads, type NetworkConfig, type ViTConfig } from '../model/types.ts';
@@ -214,7 +214,13 @@ async function weightsSource(
   const shapes = shapesOf(network);
   const tensors = new Map<string, SafeTensor>();
   // Only these: a checkpoint also has the optimizer's state.
-  for (const name of shapes.keys()) if (opened.entries.has(name)) tensors.set(name, await opened.read(name));
+  for (const name of shapes.keys()) {
+    if (!opened.entries.has(name)) continue;
+    const tensor = await opened.read(name);
+    const problem = isReals(tensor.data) ? notFinite(tensor.data) : `the element type ${tensor.dtype}`;
+    if (problem !== null) throw damaged(file, `${name} has ${problem}`);
+    tensors.set(name, tensor);
+  }
   const transform = {
     size,
     resize: size,
@@ -230,14 +236,19 @@ async function weightsSource(
       const found = tensors.get(parameter);
       if (found === undefined) throw lacks(file, parameter);
       checkShape(file, parameter, found.shape, shapes);
-      if (!isReals(found.data)) throw damaged(file, `${parameter} has the element type ${found.dtype}`);
-      return { data: found.data, shape: found.shape };
+      return { data: found.data as Reals, shape: found.shape };
     },
     serving: checkServing(
       { version: 1, ...transform, ...given, dim: network.dim, c: network.c, space },
       file,
     ),
   };
+}
+
+/** Describes a value that the runtimes could not compute with in float32; null if all are finite. */
+function notFinite(data: Reals): string | null {
+  const at = data.findIndex((value) => !Number.isFinite(Math.fround(value)));
+  return at < 0 ? null : `the value ${data[at]}`;
 }
 
 /** Returns the expected shapes of the parameters. A check is necessary, because ONNX would broadcast other shapes. */

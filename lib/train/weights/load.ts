@@ -9,6 +9,7 @@ import { PthFile } from '../../io/pth.ts';
 import { networkKey } from '../../io/run-path.ts';
 import { type SafeTensor, SafetensorsFile } from '../../io/safetensors.ts';
 import { shellWord } from '../../io/shell.ts';
+import { isReals } from '../../matrix.ts';
 import { gridOf, prefixTokens } from '../../model/vit.ts';
 import type { LoadReport } from '../lane/embedder.ts';
 import { elements } from '../lane/tensor.ts';
@@ -63,9 +64,9 @@ interface WeightsFile {
  *
  * @param path - `.safetensors`; any other extension means a PyTorch file
  * @returns parameters missing from the file (which keep their values), unused tensors of the file, and notices
- * @throws `ERR_HOROBALL_WEIGHTS` if no parameter matches or, without `partial`, if only part of the backbone does;
- * `ERR_HOROBALL_SHAPE` if a parameter has another shape; `ERR_HOROBALL_FORMAT` or `ERR_HOROBALL_PICKLE_REFUSED` for a
- * damaged or unsafe file; file system errors
+ * @throws `ERR_HOROBALL_WEIGHTS` if no parameter matches or, without `partial`, if only part of the backbone does, or if a
+ * parameter has integers or values that are not finite; `ERR_HOROBALL_SHAPE` if a parameter has another shape;
+ * `ERR_HOROBALL_FORMAT` or `ERR_HOROBALL_PICKLE_REFUSED` for a damaged or unsafe file; file system errors
  * @example
  * const { notices } = await loadWeights(await findWeights('dino_vits16'), embedder);
  */
@@ -84,7 +85,8 @@ export async function loadWeights(
   try {
     const { names, stripped, dropped } = plainNames(file.names, file.ownHead);
     const parameters = embedder.parameters();
-    const read = async (name: string): Promise<NamedTensor> => asFloat32(await file.read(names.get(name)!));
+    const read = async (name: string): Promise<NamedTensor> =>
+      asFloat32(path, name, await file.read(names.get(name)!));
     const recipes = new Map<string, Recipe>();
     for (const { name } of parameters) {
       const recipe = recipeOf(name, (source) => names.has(source));
@@ -288,8 +290,21 @@ async function openPth(path: string): Promise<WeightsFile> {
   }
 }
 
-function asFloat32({ shape, data }: SafeTensor): NamedTensor {
-  return { shape, data: data instanceof Float32Array ? data : Float32Array.from(data, Number) };
+/**
+ * Returns the float32 values of a parameter. Integers are rejected, because they are quantized values, whose scale is
+ * stored elsewhere.
+ */
+function asFloat32(path: string, name: string, { dtype, shape, data }: SafeTensor): NamedTensor {
+  const refuse = (expected: string, got: unknown): Error =>
+    coded(
+      'ERR_HOROBALL_WEIGHTS',
+      `[loadWeights] ${path}: expected ${expected} of ${name}, got ${got}. Use another file.`,
+    );
+  if (!isReals(data)) throw refuse('floating-point values', dtype);
+  const values = data instanceof Float32Array ? data : Float32Array.from(data);
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at >= 0) throw refuse('finite float32 values', data[at]);
+  return { shape, data: values };
 }
 
 /** Maximum number of equal parts of a stored tensor: queries, keys and values. */

@@ -185,6 +185,22 @@ test('safetensors: a classifier is dropped, a head that horoball saved is kept',
   });
 });
 
+test('rejects quantized weights and values that are not finite', async (t) => {
+  const path = join(folder, 'values.safetensors');
+  for (const [data, message] of [
+    [Int8Array.of(1, -2), 'expected floating-point values of norm.bias, got I8'],
+    [BigInt64Array.of(1n, 2n), 'expected floating-point values of norm.bias, got I64'],
+    [Float32Array.of(1, Number.NaN), 'expected finite float32 values of norm.bias, got NaN'],
+    [Float64Array.of(1, -1e300), 'expected finite float32 values of norm.bias, got -1e+300'],
+  ] as const) {
+    await writeSafetensors(path, { 'norm.bias': { shape: [2], data } });
+    await t.throwsAsync(loadWeights(path, target({ 'norm.bias': [2] })), {
+      code: 'ERR_HOROBALL_WEIGHTS',
+      message: `[loadWeights] ${path}: ${message}. Use another file.`,
+    });
+  }
+});
+
 test('weights loaded into a network are unchanged after saving', async (t) => {
   const model = {
     imgSize: 6,
