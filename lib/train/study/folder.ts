@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { runSteps } from '../../call/run.ts';
 import { coded } from '../../errors.ts';
@@ -19,7 +20,7 @@ import { Lock, lockHolder } from '../../io/lock.ts';
 import { parsedBy } from '../../io/read-back.ts';
 import { writeText } from '../../io/text.ts';
 import type { OpenFile } from '../../io/thread-file.ts';
-import { type OptionName, optionNames } from '../options/options.ts';
+import { type OptionName, optionNames, unrelated } from '../options/options.ts';
 import type { InvalidLines } from '../run/record.ts';
 import { maxInvalid, parseLines, problemOf } from '../run/run-schema.ts';
 import type { StudyPlan } from './plan.ts';
@@ -32,14 +33,17 @@ import { planSchema, type Result, resultSchema, runName, type Study } from './re
 export class StudyFolder {
   readonly path: string;
   readonly plan: StudyPlan;
+  /** The checksum of the settings of each cell, by its id; see {@link checksumsOf}. */
+  readonly #settings: ReadonlyMap<string, number>;
   #results: Result[];
   #invalid: InvalidLines | null = null;
   /** Set by {@link lock}: the lock, and results.jsonl, which stays open so that no result goes to another study. */
   #held: { lock: Lock; log: OpenFile } | null = null;
 
-  private constructor(path: string, { plan, results }: Study) {
+  private constructor(path: string, { study: { plan, results }, known }: Files) {
     this.path = path;
     this.plan = plan;
+    this.#settings = checksumsOf(plan, known);
     this.#results = results;
   }
 
@@ -57,7 +61,7 @@ export class StudyFolder {
       const message = `[sweep] out: expected the same study, got ${path} with different settings. Choose another --out, or resume that study with --resume ${path}.`;
       throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
     }
-    return new StudyFolder(resolve(path), before.study);
+    return new StudyFolder(resolve(path), before);
   }
 
   get results(): readonly Result[] {
@@ -81,7 +85,7 @@ export class StudyFolder {
   async add(result: Result): Promise<void> {
     const { log } = await this.checkHeld();
     const path = resultsOf(this.path);
-    await naming(path, log.appendFile(line(result)));
+    await naming(path, log.appendFile(this.#line(result)));
     await naming(path, log.datasync());
     this.#results.push(result);
   }
@@ -98,7 +102,7 @@ export class StudyFolder {
       [this.#results, this.#invalid] = [results, invalid];
       // Rewriting removes a truncated last line, to which the next result would otherwise be appended.
       const path = resultsOf(this.path);
-      await writeText(path, this.#results.map(line).join(''));
+      await writeText(path, this.#results.map((result) => this.#line(result)).join(''));
       const log = await openInside(path, constants.O_WRONLY | constants.O_APPEND);
       this.#held = { lock, log };
       return { [Symbol.asyncDispose]: () => this.#release(lock, log) };
@@ -106,6 +110,10 @@ export class StudyFolder {
       await lock.release();
       throw error;
     }
+  }
+
+  #line(result: Result): string {
+    return `${jsonWithChecksum({ ...result, settings: this.#settings.get(result.cell) })}\n`;
   }
 
   async #release(lock: Lock, log: OpenFile): Promise<void> {
@@ -215,7 +223,7 @@ async function readFiles(path: string): Promise<Files> {
   const lines = (await readInside(resultsOf(path))) ?? '';
   const name = resolve(path).split(/[\\/]/).at(-1)!;
   const { rows: results, invalid } = await runSteps('sweep', undefined, () =>
-    parseLines<Result>(lines, resultOf(parsed.plan)),
+    parseLines<Result>(lines, resultOf(parsed.plan, known)),
   );
   if ((invalid?.count ?? 0) > maxInvalid)
     throw damaged(resultsOf(path), `it has more than ${maxInvalid} invalid lines (${invalid!.first})`);
@@ -223,19 +231,43 @@ async function readFiles(path: string): Promise<Files> {
 }
 
 /**
- * Returns a schema that accepts only planned runs, and each only once. Other results come from merged files; they would
- * change means and the number of remaining runs.
+ * Returns a schema that accepts only planned runs, and each only once. Other results come from merged files, or from the
+ * study with other settings to which a copied file belongs; they would change means and the number of remaining runs.
  */
-function resultOf({ cells, seeds }: StudyPlan): z.ZodType<Result> {
-  const ids = new Set(cells.map(({ id }) => id));
-  const planned = new Set(seeds);
+function resultOf(plan: StudyPlan, known: readonly OptionName[]): z.ZodType<Result> {
+  const settings = checksumsOf(plan, known);
+  const planned = new Set(plan.seeds);
   const seen = new Set<string>();
-  return resultSchema.superRefine(({ cell, seed }, context) => {
-    const run = runName({ id: cell }, seed);
-    if (!ids.has(cell) || !planned.has(seed)) context.addIssue(`the plan has no run ${run}`);
-    else if (seen.has(run)) context.addIssue(`it repeats the result of ${run}`);
-    seen.add(run);
-  });
+  return resultSchema
+    .superRefine((result, context) => {
+      const { cell, seed, settings: own = settings.get(cell) } = result as StoredResult;
+      const run = runName({ id: cell }, seed);
+      if (!settings.has(cell) || !planned.has(seed)) context.addIssue(`the plan has no run ${run}`);
+      else if (own !== settings.get(cell)) context.addIssue(`it is the result of ${run} in another study`);
+      else if (seen.has(run)) context.addIssue(`it repeats the result of ${run}`);
+      else seen.add(run);
+    })
+    .transform((result): Result => {
+      const { settings: _, ...given } = result as StoredResult;
+      return given;
+    });
+}
+
+/** A result as results.jsonl stores it. */
+interface StoredResult extends Result {
+  /** The checksum of the settings of its cell; absent in results of earlier versions. */
+  settings?: number;
+}
+
+/**
+ * Returns a CRC-32 of the settings of each cell, by its id: an id contains only the options that a study varies. Only the
+ * `known` options count, because sweep.json of an earlier version has fewer, and none without an effect on results.
+ */
+function checksumsOf({ cells }: StudyPlan, known: readonly OptionName[]): ReadonlyMap<string, number> {
+  const names = known.filter((name) => !unrelated.includes(name)).sort();
+  return new Map(
+    cells.map(({ id, config }) => [id, crc32(JSON.stringify(names.map((name) => [name, config[name]])))]),
+  );
 }
 
 /**
@@ -251,8 +283,6 @@ function identityOf({ cells, seeds, varied }: StudyPlan, known: readonly OptionN
   ]);
   return JSON.stringify({ settings, seeds, varied });
 }
-
-const line = (result: Result): string => `${jsonWithChecksum(result)}\n`;
 
 const namesSchema = z.looseObject({
   cells: z.array(z.looseObject({ config: z.record(z.string(), z.unknown()) })),

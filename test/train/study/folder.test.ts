@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
+import { parseAxis } from '../../../lib/train/study/axes.ts';
 import { readStudy, StudyFolder } from '../../../lib/train/study/folder.ts';
-import { maxCells, type StudyPlan } from '../../../lib/train/study/plan.ts';
+import { makePlan, maxCells, type StudyPlan } from '../../../lib/train/study/plan.ts';
 import { sweep } from '../../../lib/train/study/runner.ts';
 import { temporary } from '../tiny-data.ts';
 import { plan, quick } from './synthetic-study.ts';
@@ -88,6 +89,30 @@ test('a study of an earlier version, with fewer options in another order, is con
   const lr = cells.map((cell) => ({ ...cell, config: { ...cell.config, lr: 1 } }));
   await writeFile(file, JSON.stringify({ ...written, cells: lr }));
   await t.throwsAsync(StudyFolder.open(path, plan()), { code: 'ERR_HOROBALL_SWEEP_EXISTS' });
+});
+
+test('the results of another study with the same runs are not used', async (t) => {
+  const { path: root, remove } = await temporary();
+  t.teardown(remove);
+  const axes = { t: parseAxis('t', '0.1,0.2') };
+  const [own, other, free] = [{}, { lr: 0.5 }, { workers: 7 }].map((base, i) =>
+    StudyFolder.open(join(root, String(i)), makePlan({ axes, seeds: [1], base })),
+  );
+  for (const folder of [own, other, free]) await sweep(await folder!, { run: quick });
+  const { path, results } = await own!;
+  t.false('settings' in results[0]!);
+  const file = join(path, 'results.jsonl');
+  const line = JSON.parse((await readFile(file, 'utf8')).split('\n')[0]!);
+  t.true(Number.isInteger(line.settings));
+  await copyFile(join((await free!).path, 'results.jsonl'), file);
+  t.is((await readStudy(path)).results.length, results.length, 'an option without an effect on results');
+  await copyFile(join((await other!).path, 'results.jsonl'), file);
+  const read = await readStudy(path);
+  t.deepEqual([read.results, read.invalid?.count], [[], results.length]);
+  t.regex(read.invalid!.first, /^line 1: it is the result of \S+-s1 in another study$/);
+  const { settings: _, crc32: __, ...earlier } = line;
+  await writeFile(file, `${JSON.stringify(earlier)}\n`);
+  t.deepEqual((await readStudy(path)).results, [earlier], 'a result of an earlier version');
 });
 
 test('opening a study that another process runs does not change its results', async (t) => {
