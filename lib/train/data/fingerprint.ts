@@ -3,6 +3,7 @@ import { sep } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { runSteps, type Steps } from '../../call/run.ts';
 import { forEach } from '../../call/slices.ts';
+import { readImageHead } from '../../image/file.ts';
 import type { Counts, Dataset, Split } from './types.ts';
 
 type Splits = Pick<Dataset, 'train' | 'test' | 'gallery'>;
@@ -14,8 +15,8 @@ export type DataIdentity = Counts & { fingerprint: number };
 const maxSizes = 256;
 
 /**
- * Returns a CRC-32 of the names, classes and order of all images and of the sizes of some files, from which a resumed run
- * recognizes its data set. Paths count from the folder that contains all images, so a data set that was moved as a whole
+ * Returns a CRC-32 of the names, classes and order of all images and of the sizes of some files (of uncompressed images,
+ * which may all have the same size, also of their contents), from which a resumed run recognizes its data set. Paths count from the folder that contains all images, so a data set that was moved as a whole
  * keeps its value.
  */
 export async function fingerprintOf({ train, test, gallery }: Splits): Promise<number> {
@@ -54,14 +55,16 @@ function folderOf(path: string): string {
   return path.slice(0, path.lastIndexOf(sep) + 1);
 }
 
-/** Returns the sizes of evenly spaced files; null for a file that cannot be read. */
-async function sizesOfSome(samples: Split['samples']): Promise<(number | null)[]> {
+/** Returns the sizes of evenly spaced files, and of uncompressed ones a CRC-32; null for a file that cannot be read. */
+async function sizesOfSome(samples: Split['samples']): Promise<unknown[]> {
   const every = Math.ceil(samples.length / maxSizes);
   const chosen = samples.filter((_, i) => i % every === 0);
-  const sizeOf = ({ path }: Split['samples'][0]) =>
-    stat(path).then(
-      ({ size }) => size,
-      () => null,
-    );
-  return await Promise.all(chosen.map(sizeOf));
+  const sizeOf = async ({ path }: Split['samples'][0]): Promise<unknown> => {
+    const { size } = await stat(path);
+    return uncompressed.test(path) ? [size, crc32(await readImageHead(path, headBytes))] : size;
+  };
+  return await Promise.all(chosen.map((sample) => sizeOf(sample).catch(() => null)));
 }
+
+const uncompressed = /\.(bmp|p[bgpn]m)$/i;
+const headBytes = 1 << 16;

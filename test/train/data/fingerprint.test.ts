@@ -67,4 +67,12 @@ test('images with other contents change the fingerprint', async (t) => {
   t.not(await fingerprintOf(splits(path)), own);
   await writeFile(join(path, 'c/1.jpg'), 'contents');
   t.is(await fingerprintOf(splits(path)), own);
+  const file = join(path, 'c/1.PPM');
+  const plain = { ...splits(path), test: split(['c'], [['c/1.PPM', 0]], path) };
+  const of = async (pixels: string): Promise<number> => {
+    await writeFile(file, `P6 1 1 255\n${pixels}`);
+    return await fingerprintOf(plain);
+  };
+  t.is(await of('abc'), await of('abc'));
+  t.not(await of('abc'), await of('abd'), 'of the same size');
 });
