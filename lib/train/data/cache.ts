@@ -11,6 +11,7 @@ import { removeIfAbandoned } from '../../io/atomic.ts';
 import { reasonOf } from '../../io/file-errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { holesOf } from '../../io/regular.ts';
+import { decoderVersion, loadSharp } from '../../io/sharp.ts';
 import { readStart, withDescriptor, writeWhole } from '../../io/thread-file.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
@@ -36,6 +37,7 @@ export async function openCache(where: string, maxBytes: number = freemem() / 2)
     throw unwritable(where, cause);
   });
   await sweep(where);
+  await loadSharp().catch(() => null); // its version is part of the keys; decoding reports a missing decoder
   return new FolderCache(where);
 }
 
@@ -78,8 +80,9 @@ const checksumAt = 16;
 const channels = [1, 2, 3, 4, 4];
 
 /**
- * One file per image, named after a hash of its path, size and times, so a changed image is decoded again. Copies and
- * archives preserve the modification time, but not the time of the last change of the file's metadata.
+ * One file per image, named after a hash of its path, size and times and of the decoder's version, so a changed image is
+ * decoded again. Copies and archives preserve the modification time, but not the time of the last change of the file's
+ * metadata.
  */
 class FolderCache implements ImageCache {
   readonly #folder: string;
@@ -124,7 +127,7 @@ class FolderCache implements ImageCache {
   async #pathOf(file: string): Promise<string> {
     const { size, mtimeMs, ctimeMs } = await stat(file);
     const name = createHash('sha256')
-      .update(`${path.resolve(file)}\0${size}\0${mtimeMs}\0${ctimeMs}`)
+      .update(`${path.resolve(file)}\0${size}\0${mtimeMs}\0${ctimeMs}\0${decoderVersion()}`)
       .digest('hex');
     return path.join(this.#folder, `${name.slice(0, 40)}.pixels`);
   }

@@ -55,6 +55,7 @@ const contentsSchema = z.looseObject({
     device: printed.exactOptional(),
     level: printed.exactOptional(),
     ranks: z.int().min(1).exactOptional(),
+    decoder: printed.exactOptional(),
   }),
 });
 

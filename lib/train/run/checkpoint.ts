@@ -14,6 +14,7 @@ import {
   temperaturesKey,
 } from '../../io/run-path.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
+import { decoderVersion } from '../../io/sharp.ts';
 import { coreInfo } from '../../native.ts';
 import type { DataIdentity } from '../data/fingerprint.ts';
 import { ViT } from '../lane/backbone.ts';
@@ -171,6 +172,8 @@ interface Machine {
   level?: string;
   /** Number of processes that train together. */
   ranks?: number;
+  /** The version of the image decoder, if it was used. */
+  decoder?: string;
 }
 
 interface Contents {
@@ -337,8 +340,9 @@ export class Checkpoint {
     const is = machineOf(config, integer('checkpoint.changedMachine', 'ranks', ranks, 1, mostRanks));
     const was = { ...is, ...this.#contents.machine };
     if (Object.entries(is).every(([name, value]) => was[name as keyof Machine] === value)) return null;
-    const said = ({ libtorch, threads, device, level, ranks }: Machine): string =>
-      `libtorch ${libtorch} with ${threads} threads on ${device} (${level})${ranks === 1 ? '' : ` in ${ranks} processes`}`;
+    const isDecoded = was.decoder === is.decoder;
+    const said = ({ libtorch, threads, device, level, ranks, decoder }: Machine): string =>
+      `libtorch ${libtorch} with ${threads} threads on ${device} (${level})${ranks === 1 ? '' : ` in ${ranks} processes`}${isDecoded ? '' : ` with ${decoder}`}`;
     return `the run started on ${said(was)} and resumes on ${said(is)}, so results may differ in the last digits`;
   }
 
@@ -445,7 +449,9 @@ function machineOf(config: RunConfig, ranks: number): Machine {
   const wanted = integer('checkpoint', 'config.threads', config.threads, 0, mostThreads);
   const { level } = coreInfo();
   const device = checkText('checkpoint', 'config.device', config.device);
-  return { libtorch, threads: wanted > 0 ? wanted : threads, device, level, ranks };
+  const decoder = decoderVersion();
+  const own = { libtorch, threads: wanted > 0 ? wanted : threads, device, level, ranks };
+  return decoder === null ? own : { ...own, decoder };
 }
 
 function checkpointError(message: string): Error {

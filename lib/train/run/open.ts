@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { needsProxies } from '../../batch-loss.ts';
 import { coded } from '../../errors.ts';
 import type { Lock } from '../../io/lock.ts';
+import { loadSharp } from '../../io/sharp.ts';
 import type { DataIdentity } from '../data/fingerprint.ts';
 import { fromFirst, type RankGroup } from '../lane/group.ts';
 import { manualSeed, setThreads } from '../lane/native.ts';
@@ -188,6 +189,7 @@ async function resumedEvaluations(
   warn: (text: string) => void,
 ): Promise<EvaluationRow[]> {
   if (folder === null) return []; // a rank that does not write
+  await loadSharp().catch(() => null); // its version is compared; decoding reports a missing decoder
   const changed = checkpoint.changedMachine(config, size);
   if (changed !== null) warn(changed);
   const { rows, invalid } = await readRows(folder);

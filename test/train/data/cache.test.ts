@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import fs, { existsSync } from 'node:fs';
 import {
   copyFile,
@@ -6,6 +7,7 @@ import {
   readFile,
   rename,
   rm,
+  stat,
   symlink,
   truncate,
   utimes,
@@ -16,6 +18,7 @@ import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import type { Pixels } from '../../../lib/image/resample.ts';
+import { decoderVersion } from '../../../lib/io/sharp.ts';
 import { type ImageCache, openCache } from '../../../lib/train/data/cache.ts';
 import { readClasses } from '../../../lib/train/data/folder.ts';
 import { ImageLoader } from '../../../lib/train/data/loader.ts';
@@ -96,6 +99,19 @@ test('an image that is replaced by one of the same size and modification time is
   await setTimeout(20); // the clock of the file system may have this resolution
   await rename(other, file);
   t.is(await get(cache, file), undefined);
+});
+
+test('the key of an image contains the version of the decoder', async (t) => {
+  const root = await temporary(t);
+  const file = path.join(root, 'a.jpg');
+  await writeFile(file, 'first');
+  const cache = await openCache(path.join(root, 'cache'));
+  await put(cache, file, pixels);
+  const { size, mtimeMs, ctimeMs } = await stat(file);
+  t.regex(decoderVersion() ?? '', /^sharp-\d+\.[\w.-]+\+vips-\d+\.[\w.-]+$/);
+  const key = [file, size, mtimeMs, ctimeMs, decoderVersion()].join('\0');
+  const name = createHash('sha256').update(key).digest('hex').slice(0, 40);
+  t.deepEqual(await readdir(path.join(root, 'cache')), [`${name}.pixels`]);
 });
 
 test('a cache file under the name of another one is not used', async (t) => {

@@ -105,6 +105,7 @@ test.serial(
       [{ device: 'cuda:1' }, 'on cuda:1 ('],
       [{ level: 'neon' }, 'on cpu (neon)'],
       [{ ranks: 2 }, ' in 2 processes and resumes'],
+      [{ decoder: 'sharp-0.1.0+vips-8.1.0' }, 'with sharp-0.1.0+vips-8.1.0 and resumes on'],
     ] as const) {
       const warning = await warned(changed);
       t.true(warning.startsWith('the run started on ') && warning.includes(text), warning);
@@ -112,7 +113,7 @@ test.serial(
     }
     const earlier = await t.context.copy();
     await forge(earlier, ({ contents: { machine } }) => {
-      for (const name of ['device', 'level']) delete machine[name];
+      for (const name of ['device', 'level', 'decoder']) delete machine[name];
     });
     await train({}, { resume: earlier, onWarning: (warning) => t.fail(warning) });
   },
