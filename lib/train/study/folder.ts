@@ -68,7 +68,9 @@ export class StudyFolder {
     return this.#results;
   }
 
-  /** Invalid lines of results.jsonl, which {@link lock} removed, so that their runs are repeated. */
+  /**
+   * Invalid lines of results.jsonl, which {@link lock} removed, so that their runs are repeated; results.jsonl.bak has them.
+   */
   get invalid(): InvalidLines | null {
     return this.#invalid;
   }
@@ -100,8 +102,10 @@ export class StudyFolder {
       await removeTemporaries(this.path, ['results.jsonl', 'sweep.json']);
       const { results, invalid = null } = await readStudy(this.path);
       [this.#results, this.#invalid] = [results, invalid];
-      // Rewriting removes a truncated last line, to which the next result would otherwise be appended.
       const path = resultsOf(this.path);
+      // The invalid lines may be the only copy of the results of another study.
+      if (invalid !== null) await writeText(`${path}.bak`, (await readInside(path)) ?? '');
+      // Rewriting removes a truncated last line, to which the next result would otherwise be appended.
       await writeText(path, this.#results.map((result) => this.#line(result)).join(''));
       const log = await openInside(path, constants.O_WRONLY | constants.O_APPEND);
       this.#held = { lock, log };

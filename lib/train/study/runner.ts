@@ -38,7 +38,9 @@ export async function sweep(folder: StudyFolder, given: SweepHooks): Promise<boo
   const { plan, invalid } = folder;
   const skipped = invalidLinesText(invalid === null ? {} : { invalid }, 'results.jsonl');
   if (skipped !== null)
-    await hooks.onWarning?.(`${skipped.slice(0, -1)}; runs without a valid result are repeated`);
+    await hooks.onWarning?.(
+      `${skipped.slice(0, -1)}; the previous file is kept as results.jsonl.bak, and runs without a valid result are repeated`,
+    );
   const total = plan.cells.length * plan.seeds.length;
   for (const { cell, seed } of remaining(plan, folder.results)) {
     await folder.checkHeld(); // the preparation, the previous run and its report may have taken hours

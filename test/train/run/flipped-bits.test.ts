@@ -140,7 +140,7 @@ test('a damaged result is reported, and its run is repeated', async (t) => {
     onWarning: (text) => warnings.push(text),
   });
   t.deepEqual(warnings, [
-    '1 line of results.jsonl is invalid and was skipped (line 1: its checksum is wrong); runs without a valid result are repeated',
+    '1 line of results.jsonl is invalid and was skipped (line 1: its checksum is wrong); the previous file is kept as results.jsonl.bak, and runs without a valid result are repeated',
   ]);
   t.is(repeated.length, 1);
   t.is((await readStudy(path)).invalid, undefined);

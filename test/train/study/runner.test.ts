@@ -69,7 +69,7 @@ test('results of other studies, and repeated ones, do not count', async (t) => {
   t.false(stopped, 'as many lines as runs, but three runs without a result');
   t.regex(
     warnings[0]!,
-    /^3 lines of results\.jsonl are invalid .*; runs without a valid result are repeated$/,
+    /^3 lines of results\.jsonl are invalid .*; the previous file is kept as results\.jsonl\.bak, and runs without a valid result are repeated$/,
   );
   const done: number[] = [];
   t.true(await sweep(folder, { run: quick, onRun: (run) => void done.push(run.done) }));
