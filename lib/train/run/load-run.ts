@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { filePath, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { elementCount } from '../../io/elements.ts';
+import { checkInside } from '../../io/inside.ts';
 import { olderText, runPathOf } from '../../io/run-path.ts';
 import { SafetensorsFile } from '../../io/safetensors.ts';
 import { shellWord } from '../../io/shell.ts';
@@ -24,6 +25,7 @@ import { readConfig } from './read.ts';
  */
 export async function restoredEmbedder(run: string, config: RunConfig): Promise<Embedder> {
   const { folder, weights: file } = await runPathOf(run);
+  await checkInside(file);
   if (!existsSync(file)) {
     const message = `[run] path: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(folder)}`;
     throw coded('ERR_HOROBALL_RUN', message);

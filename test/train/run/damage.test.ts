@@ -364,4 +364,10 @@ test.serial('links and pipes in a run folder are rejected', async (t) => {
     await copyFile(outside, file);
     t.is((await resume(folder)).steps, 4);
   }
+  const folder = await t.context.copy();
+  const model = join(folder, 'model.safetensors');
+  await rename(model, `${folder}-outside`);
+  await symlink(`${folder}-outside`, model);
+  for (const open of [() => Embedder.load(folder), () => exportOnnx(folder, join(folder, 'model.onnx'))])
+    await t.throwsAsync<Error>(open, { code: 'ERR_HOROBALL_FORMAT', message: /got a link/ });
 });
