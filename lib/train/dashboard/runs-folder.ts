@@ -1,9 +1,10 @@
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { coded } from '../../errors.ts';
+import { forTrainingCharts } from '../report/run/compare.ts';
 import { runHolder } from '../run/lock.ts';
 import { readRun } from '../run/read.ts';
-import type { RunRecord } from '../run/record.ts';
+import { type RunRecord, type StepRow, stepsOf } from '../run/record.ts';
 
 /** A run that was found in a folder of runs. */
 export interface ListedRun {
@@ -19,7 +20,9 @@ export interface ListedRun {
 
 /** A run as it was last read; `trouble` is the reason if it cannot be read. */
 export interface ShownRun extends ListedRun {
+  /** The part of the run that the charts need: whole records of hundreds of long runs would not fit into memory. */
   readonly record: RunRecord | null;
+  readonly lastStep: StepRow | null;
   readonly trouble: string | null;
   /** Whether a process is training in the run folder. */
   readonly training: boolean;
@@ -80,8 +83,13 @@ export class RunsFolder {
     const known = this.#read.get(listed.path);
     if (known?.version === listed.version) return { ...known, training };
     const shown = await readRun(folder).then(
-      (record): ShownRun => ({ ...listed, record, trouble: null, training }),
-      (error: Error): ShownRun => ({ ...listed, record: null, trouble: error.message, training }),
+      (record): ShownRun => {
+        const lastStep = stepsOf(record.rows).at(-1) ?? null;
+        return { ...listed, record: forTrainingCharts(record), lastStep, trouble: null, training };
+      },
+      (error: Error): ShownRun => {
+        return { ...listed, record: null, lastStep: null, trouble: error.message, training };
+      },
     );
     this.#read.set(listed.path, shown);
     return shown;

@@ -5,7 +5,7 @@ import { trainingCharts } from '../report/run/compare.ts';
 import { counted } from '../report/run/extent.ts';
 import { page } from '../report/run/page.ts';
 import { fixed, orZero, percent } from '../report/tables.ts';
-import { evaluationsOf, type RunRecord } from '../run/record.ts';
+import { evaluationsOf, type RunRecord, type StepRow } from '../run/record.ts';
 import type { ListedRun, ShownRun } from './runs-folder.ts';
 
 /** Maximum number of rows in the table; the filter finds other runs. */
@@ -102,12 +102,11 @@ function tableRow(run: ShownRun, selected: boolean, now: number): Html {
   const box = html`<td><input type="checkbox" name="run" form="selection" value="${path}" aria-label="Show ${path} in the charts"${selected ? html` checked` : null}></td>`;
   if (record === null)
     return html`<tr>${box}<th scope="row" class="words">${path}</th><td class="words" colspan="${headings.length}">${trouble}</td></tr>`;
-  const cells = cellsOf(record, run.training ? 'training' : ago(now - run.changed));
+  const cells = cellsOf(record, run.lastStep, run.training ? 'training' : ago(now - run.changed));
   return html`<tr>${box}<th scope="row" class="words"><a href="run?path=${encodeURIComponent(path)}">${path}</a></th>${cells}</tr>`;
 }
 
-function cellsOf({ config, rows }: RunRecord, changed: string): Part {
-  const step = rows.findLast((row) => row.type === 'step');
+function cellsOf({ config, rows }: RunRecord, step: StepRow | null, changed: string): Part {
   const space = trainedSpace(config.geometry);
   const recalls = evaluationsOf(rows).map((row) => row.spaces[space].at['1']);
   const model = config.model.startsWith('{') ? 'custom' : config.model;

@@ -67,3 +67,13 @@ test('reads a run again after a damaged file was restored from a copy', async (t
     t.is((await read()).trouble, null);
   }
 });
+
+test('keeps only what the page shows of a long run', async (t) => {
+  const root = await temporary(t);
+  await writeTree(join(root, 'one'), runFiles(5000));
+  const folder = await RunsFolder.open(root);
+  const { record, lastStep } = await folder.read((await folder.list())[0]!);
+  t.true(record!.rows.length <= 121, `${record!.rows.length} rows`); // 300 bytes of memory each
+  t.is(record!.snapshot, null);
+  t.is(lastStep!.step, 5000);
+});

@@ -1,7 +1,8 @@
 import test from 'ava';
 import type { ListedRun, ShownRun } from '../../../lib/train/dashboard/runs-folder.ts';
 import { chosen, runsPage, runsPart, selectionOf } from '../../../lib/train/dashboard/runs-page.ts';
-import { evaluationRow, fakeRun } from '../fake-run.ts';
+import type { StepRow } from '../../../lib/train/run/record.ts';
+import { evaluationRow, fakeRun, stepRow } from '../fake-run.ts';
 
 const listed = (count: number): ListedRun[] =>
   Array.from({ length: count }, (_, i) => ({
@@ -18,6 +19,7 @@ const shown = (path: string, others: Partial<ShownRun> = {}): ShownRun => ({
     version: '',
     size: 1,
     record: { ...fakeRun('a'), name: path },
+    lastStep: stepRow(4) as StepRow,
     trouble: null,
     training: false,
   },

@@ -18,6 +18,17 @@ export function withoutDrawings(record: RunRecord): RunRecord {
   return { ...record, rows: evaluationsOf(record.rows), snapshot: null };
 }
 
+/** Maximum number of points of a line in the chart of the loss. */
+const lossBins = 120;
+
+/** Returns the part of a run that {@link trainingCharts} needs, with averages in place of the steps. */
+export function forTrainingCharts(record: RunRecord): RunRecord {
+  const steps = stepsOf(record.rows);
+  const { x, y } = lossPoints(steps);
+  const averages = x.map((step, i): StepRow => ({ ...steps[0]!, step, loss: y[i]! }));
+  return { ...record, rows: [...evaluationsOf(record.rows), ...averages], snapshot: null };
+}
+
 /** Renders several runs side by side as a self-contained page; the first {@link maxDrawn} are drawn. */
 export function comparisonPage(records: readonly RunRecord[]): string {
   const drawn = records.slice(0, maxDrawn);
@@ -99,13 +110,17 @@ function lossLine(
   color: string,
   steps: readonly StepRow[],
 ): { series: Series; window: number } {
-  const { x, y } = binned(
-    steps.map((row) => row.step),
-    steps.map((row) => row.loss),
-    120,
-  );
+  const { x, y } = lossPoints(steps);
   const window = smoothingWindow(y.length);
   return { series: { name, color, x, y: smoothed(y, window) }, window };
+}
+
+function lossPoints(steps: readonly StepRow[]): { x: number[]; y: number[] } {
+  return binned(
+    steps.map((row) => row.step),
+    steps.map((row) => row.loss),
+    lossBins,
+  );
 }
 
 function disks(records: readonly RunRecord[]): Part {

@@ -1,6 +1,12 @@
 import test from 'ava';
-import { comparisonPage, maxDrawn, withoutDrawings } from '../../../../lib/train/report/run/compare.ts';
-import type { Row, RunRecord } from '../../../../lib/train/run/record.ts';
+import {
+  comparisonPage,
+  forTrainingCharts,
+  maxDrawn,
+  trainingCharts,
+  withoutDrawings,
+} from '../../../../lib/train/report/run/compare.ts';
+import type { Row, RunRecord, StepRow } from '../../../../lib/train/run/record.ts';
 import { fakeRun, stepRow } from '../../fake-run.ts';
 
 /** Attributes that would make a browser load something. */
@@ -69,4 +75,14 @@ test('of a thousand runs, the tables contain all and the charts the first ones',
   const light = runs.map((run, i) => (i < maxDrawn ? run : withoutDrawings(run)));
   t.is(comparisonPage(light), page);
   t.notRegex(comparisonPage(runs.slice(0, 2)), /are shown for the first/);
+});
+
+test('charts of averaged steps equal those of the steps', (t) => {
+  for (const count of [0, 1, 2, 119, 120, 121, 240, 1001]) {
+    const steps = Array.from({ length: count }, (_, i): Row => {
+      return { ...(stepRow(i + 1) as StepRow), loss: i % 7 < 3 ? Number.NaN : Math.sin(i) };
+    });
+    const run = { ...fakeRun('one'), rows: [...fakeRun('one').rows.slice(0, 1), ...steps] };
+    t.is(trainingCharts([forTrainingCharts(run)]).text, trainingCharts([run]).text, `${count} steps`);
+  }
 });
