@@ -41,7 +41,7 @@ const coincident = 1e-12;
 /** Maximum number of attempts to draw a negative, which must not be related. */
 const draws = 16;
 
-const streams = { points: 0, order: 1, negatives: 2 } as const;
+const streams = { points: 0, order: 1, negatives: 2, ranks: 3 } as const;
 
 /** Initializes the points near the origin: each coordinate is uniform in -1e-3 to 1e-3. */
 export function scatter({ points, dim, seed }: TreeState): void {
@@ -214,22 +214,54 @@ function step(points: Float64Array, gradients: Float64Array, at: number, width: 
   lift(points, at, width);
 }
 
+/** Limits of an evaluation, whose time grows with the nodes that are ranked times all nodes. */
+export interface RankLimits {
+  /** Maximum number of distances, unless fewer than `nodes` nodes would be ranked. */
+  readonly distances: number;
+  readonly nodes: number;
+}
+
 /**
- * Computes the mean rank and average precision of the related nodes among the unrelated ones, for every `parts`-th node
- * starting at `part`. Yields before each node.
+ * All nodes of graphs of up to 32,768 nodes are ranked. The standard error of a MAP over 1000 nodes is at most 0.016,
+ * because the standard deviation of a precision is at most 0.5.
  */
-export function* evaluateNodes(state: TreeState, part: number, parts: number): Generator<void, void, void> {
+const rankLimits: RankLimits = { distances: 2 ** 30, nodes: 1000 };
+
+/** Returns the nodes to rank: those with related nodes, or a random sample of them. */
+function rankedNodes({ starts, seed }: TreeState, { distances, nodes }: RankLimits): Int32Array {
+  const n = starts.length - 1;
+  const all = Int32Array.from({ length: n }, (_, u) => u).filter((u) => starts[u]! < starts[u + 1]!);
+  const most = Math.max(nodes, Math.floor(distances / n));
+  if (all.length <= most) return all;
+  const next = random(seed, streams.ranks);
+  for (let i = 0; i < most; ++i) {
+    const j = i + Math.floor(next() * (all.length - i));
+    const held = all[i]!;
+    all[i] = all[j]!;
+    all[j] = held;
+  }
+  return all.subarray(0, most);
+}
+
+/**
+ * Computes the mean rank and average precision of the related nodes among the unrelated ones, for the ranked nodes of
+ * this part (`node % parts === part`); the values of its other nodes are NaN. Yields before each node.
+ */
+export function* evaluateNodes(
+  state: TreeState,
+  part: number,
+  parts: number,
+  limits: RankLimits = rankLimits,
+): Generator<void, void, void> {
   const { points, starts, related, ranks, precisions, dim } = state;
   const width = dim + 1;
   const n = points.length / width;
   const all = new Float64Array(n);
-  for (let u = part; u < n; u += parts) {
+  for (let u = part; u < n; u += parts) ranks[u] = precisions[u] = Number.NaN;
+  for (const u of rankedNodes(state, limits)) {
+    if (u % parts !== part) continue;
     yield;
     const [begin, end] = [starts[u]!, starts[u + 1]!];
-    if (begin === end) {
-      ranks[u] = precisions[u] = Number.NaN;
-      continue;
-    }
     for (let v = 0; v < n; ++v) all[v] = distance(points, u * width, v * width, width);
     const near = Float64Array.from(related.subarray(begin, end), (v) => all[v]!).sort();
     all[u] = Number.POSITIVE_INFINITY;

@@ -3,7 +3,7 @@ import test from 'ava';
 import { runStepsSync } from '../../lib/call/run.ts';
 import { embedTree, isHoroballError, type Node, pairwiseDistance } from '../../lib/index.ts';
 import { relationOf } from '../../lib/tree/graph.ts';
-import { batchLosses, nodeGradients, type TreeState } from '../../lib/tree/kernel.ts';
+import { batchLosses, evaluateNodes, nodeGradients, scatter, type TreeState } from '../../lib/tree/kernel.ts';
 import { runTree } from '../../lib/wasm/tree.ts';
 import { coreError, referenceError } from '../tolerances.ts';
 
@@ -44,7 +44,8 @@ test('a step of any size ends inside the ball', async (t) => {
 
 test('mean rank and MAP agree with the returned points', async (t) => {
   const edges = binaryTree(5);
-  const { points, meanRank, map } = await embedTree(edges, { dim: 3, epochs: 20, c: 0.7 });
+  const { points, meanRank, map, ranked } = await embedTree(edges, { dim: 3, epochs: 20, c: 0.7 });
+  t.is(ranked, points.rows);
   const { starts, related } = runStepsSync('embedTree', relationOf(edges, false));
   const distances = pairwiseDistance.sync(points, undefined, { c: 0.7 });
   let [ranks, precisions] = [0, 0];
@@ -159,6 +160,49 @@ test('gives the same result on one thread with pauses, as in browsers', async (t
   t.deepEqual(state.points, points.data as Float64Array);
   const late = runTree(work, 0, () => {}, AbortSignal.abort(new Error('enough')));
   await late.catch(({ message }: Error) => t.is(message, 'enough'));
+});
+
+test('of a large graph, a random sample of nodes is ranked, with the same results for each', (t) => {
+  const { pairs, starts, related } = runStepsSync('embedTree', relationOf(binaryTree(7), true));
+  const n = starts.length - 1;
+  const evaluated = (parts: number, seed: number, limits?: { distances: number; nodes: number }) => {
+    const state: TreeState = {
+      ...{ pairs, starts, related, dim: 2, negatives: 1, batch: 1, seed: 0, c: 1 },
+      points: new Float64Array(3 * n),
+      gradients: new Float64Array(0),
+      order: new Int32Array(0),
+      nodes: new Int32Array(0),
+      factors: new Float64Array(0),
+      losses: new Float64Array(0),
+      ranks: new Float64Array(n),
+      precisions: new Float64Array(n),
+    };
+    scatter(state);
+    for (let part = 0; part < parts; ++part)
+      for (const _ of evaluateNodes({ ...state, seed }, part, parts, limits));
+    return state;
+  };
+  const chosen = ({ ranks }: TreeState): number[] =>
+    [...ranks.keys()].filter((u) => !Number.isNaN(ranks[u]!));
+  const whole = evaluated(1, 0);
+  t.is(chosen(whole).length, n - 1, 'all except the root, which has no ancestors');
+  for (const [limits, count] of [
+    [{ distances: 20 * n, nodes: 1 }, 20],
+    [{ distances: 20 * n + n - 1, nodes: 1 }, 20],
+    [{ distances: n, nodes: 30 }, 30],
+    [{ distances: 2 * n * n, nodes: 1 }, n - 1],
+  ] as const) {
+    const sample = evaluated(1, 0, limits);
+    t.is(chosen(sample).length, count);
+    for (const u of chosen(sample))
+      t.deepEqual(
+        [sample.ranks[u], sample.precisions[u]],
+        [whole.ranks[u], whole.precisions[u]],
+        `node ${u}`,
+      );
+    t.deepEqual(chosen(evaluated(3, 0, limits)), chosen(sample), 'independent of the threads');
+    if (count < n - 1) t.notDeepEqual(chosen(evaluated(1, 1, limits)), chosen(sample));
+  }
 });
 
 test('a chain with too many ancestors is rejected when the limit is reached', async (t) => {
