@@ -1,5 +1,5 @@
-// Suggests a geometry from features alone. The thresholds were fixed before the trial on generated trees
-// (test/advise-trial.ts) and have not changed since.
+// Suggests a geometry and options from features, without training. The thresholds were fixed before the trial on
+// generated trees (test/advise-trial.ts) and have not changed since.
 import { logitDefaults } from './card-names.ts';
 import { gromovDelta } from './delta.ts';
 import { shapeError } from './errors.ts';
@@ -9,7 +9,7 @@ import { random, shuffle } from './random.ts';
 
 /** Measurements of a set of features. */
 export interface FeatureShape {
-  /** Gromov delta relative to the diameter, and the ends of its 95% interval over random subsets. */
+  /** Mean Gromov delta of random subsets, relative to their diameters; `interval` is its 95% confidence interval. */
   readonly delta: number;
   readonly interval: readonly [number, number];
   /**
@@ -23,7 +23,7 @@ export interface FeatureShape {
   readonly spread: number;
   /** Standard deviation of the rows' distances from their center, divided by the mean of these distances. */
   readonly radiusSpread: number;
-  /** The c suggested by delta, clamped to [0.01, 3]. */
+  /** `suggestedC` of `gromovDelta`, clamped to [0.01, 3]. */
   readonly c: number;
 }
 
@@ -42,9 +42,9 @@ const cRange = [0.01, 3] as const;
 const thresholds = { delta: 0.3, spread: 0.2, radiusSpread: 0.25 } as const;
 
 /**
- * Counts of trees from `node dist/test/advise-trial.js`. The rule named the geometry with the higher MAP@R on unseen
- * classes for `right` trees. It named `hyperbolic` for `saidHyperbolic` trees, correctly for `rightThen` of them; always
- * naming `euclidean` would be right for `alwaysEuclidean`.
+ * Results of `node dist/test/advise-trial.js`, in trees. A suggestion is right if its geometry has the higher MAP@R on
+ * unseen classes; `rightThen` of the `saidHyperbolic` suggestions of `hyperbolic` were. Always suggesting `euclidean`
+ * would be right for `alwaysEuclidean` trees.
  */
 export const trial = { trees: 24, right: 14, saidHyperbolic: 8, rightThen: 2, alwaysEuclidean: 18 } as const;
 
@@ -61,7 +61,7 @@ export function adviceOn({ interval, spread, radiusSpread, c }: FeatureShape): A
 }
 
 /**
- * Measures the quantities on which the advice is based.
+ * Measures the features for {@link adviceOn}.
  *
  * @throws RangeError `ERR_HOROBALL_SHAPE` for fewer than 8 rows
  */
@@ -108,9 +108,9 @@ function variation(values: readonly number[]): number {
 }
 
 /**
- * Returns the mean absolute difference between the distances and a tree's distances, divided by the mean distance. The
- * tree's Gromov product of two rows (base point: row 0) is the smallest product on their path in a maximum spanning
- * tree (Gromov 1987).
+ * Fits a tree to the distances, and returns the mean absolute difference between both, divided by the mean distance. In
+ * the fitted tree, the Gromov product of two rows with respect to row 0 is the smallest product on their path in a
+ * maximum spanning tree (Gromov 1987).
  */
 function distortionOf({ data, rows }: Matrix): number {
   const distance = (i: number, j: number): number => data[i * rows + j]!;

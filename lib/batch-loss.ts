@@ -28,7 +28,7 @@ export type BatchLoss = (typeof batchLosses)[number];
 export type SimilarityNumbers = Record<ParameterOf<LossWithParameters>, number>;
 
 interface LossFacts {
-  /** Whether, in training, `alpha` scales both positives and negatives. */
+  /** Whether training uses `alpha` for the negatives too, in place of `beta`. */
   readonly oneScale?: true;
   /** Which rows of `contrastiveLoss` are proxies: the anchors or the references. */
   readonly proxies?: 'anchors' | 'references';
@@ -53,7 +53,7 @@ export function parametersOf(loss: BatchLoss): Readonly<Partial<SimilarityNumber
   return (lossParameters as Partial<Record<BatchLoss, Partial<SimilarityNumbers>>>)[loss] ?? {};
 }
 
-/** Returns the default parameters of a loss. Parameters that the loss does not have get a value that it ignores. */
+/** Returns a value for every parameter: the default if the loss has the parameter, otherwise a value that it ignores. */
 export function similarityNumbersOf(loss: BatchLoss): SimilarityNumbers {
   const any = { ...lossParameters['proxy-anchor'], ...lossParameters['multi-similarity'] };
   return { ...any, ...parametersOf(loss) };

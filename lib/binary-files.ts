@@ -1,5 +1,5 @@
-// This module is never bundled, and lib/tasks/minify.ts does not inline it: file tracers (@vercel/nft, Turbopack)
-// follow `require` only if it is created as below.
+// File tracers (@vercel/nft, Turbopack) follow `require` only if it is created as below. The bundle dist/lib/horoball.js
+// therefore imports this module as a separate file, and lib/tasks/minify.ts keeps the variable.
 import { createRequire } from 'node:module';
 
 /**

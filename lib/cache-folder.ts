@@ -9,7 +9,7 @@ export function cacheFolder(): string {
 
 /**
  * Returns the home folder; `/` if the user has neither HOME nor an entry in the user database, as in some containers.
- * No cache is found in `/`, and write errors name it, whereas a shared folder such as /tmp could contain another user's
+ * In `/`, no cache is found and writing fails with an error. A shared folder such as /tmp could contain another user's
  * libtorch.
  */
 function home(): string {

@@ -15,7 +15,7 @@ export const callNames: readonly string[] = ['threads', 'device', 'signal'];
 export const metricNames: readonly string[] = ['metric', 'c', 'compat'];
 
 /**
- * Returns the options of a call. They must be an object; they may be undefined if all are optional.
+ * Checks that the options of a call are an object, and returns them; an empty object if they are undefined.
  *
  * @param known - names that the call accepts; other properties must be undefined. If omitted, all names are accepted.
  */
@@ -32,7 +32,7 @@ export function checkOptions<O extends object>(
   return options;
 }
 
-/** Throws for an unknown option: a misspelled one would silently have no effect. */
+/** Throws for an unknown option. Without this check, a misspelled option would silently have no effect. */
 export function refuseUnknown(
   operation: string,
   options: object,
@@ -67,7 +67,7 @@ export function checkObject<O extends object>(operation: string, value: O, argum
   return checkOptions(operation, value, argument);
 }
 
-/** Checks that c > 0; the sectional curvature is -c. There is no default, because an implicit 1 is easily overlooked. */
+/** Checks that c is a finite number above 0, and returns it. c has no default: an implicit 1 is easily overlooked. */
 export function curvature(operation: string, c: unknown): number {
   return positive(operation, 'c', c, ' (the curvature is -c)');
 }
@@ -108,8 +108,8 @@ export function finite(operation: string, argument: string, value: unknown): num
 }
 
 /**
- * Maximum length of a path on Windows, the largest of any system. Longer paths are rejected early, because normalizing
- * `../` takes quadratic time.
+ * Maximum length of a path: the limit of Windows, the highest of any system. Longer paths are rejected early, because
+ * normalizing `../` takes quadratic time.
  */
 const longestPath = 32_767;
 
@@ -136,8 +136,8 @@ export function isTyped<T>(value: unknown, ...classes: readonly (new () => T)[])
 const TypedArray = Object.getPrototypeOf(Int32Array) as new () => object;
 
 /**
- * Whether a value can be iterated. A detached array and a proxy of an array, a Map or a Set cannot: the iterator of their
- * class rejects them.
+ * Whether a value can be iterated. A detached typed array cannot, nor can a proxy of a typed array, a Map or a Set: the
+ * iterator of the class rejects it.
  */
 export function isIterable(value: unknown): value is Iterable<unknown> {
   if (value === null || typeof value !== 'object') return false;
@@ -243,7 +243,7 @@ export function integer(
   throw refuse(operation, argument, `an integer ${range}`, quoted(value));
 }
 
-/** Returns the index of a name in a list; the core uses this index for the name. */
+/** Checks that a value is one of the names, and returns its index, which the core expects instead of the name. */
 export function choice(
   operation: string,
   argument: string,
@@ -269,7 +269,7 @@ export function guards(operation: string, compat: Compat | undefined): number {
  */
 export const mostThreads = 1024;
 
-/** Range of the float16 loss scale: the scale and its inverse are float32 factors. */
+/** Range of the loss scale of float16 training. Both the scale and its inverse must be finite, nonzero float32 numbers. */
 export const lossScales: Readonly<Record<'least' | 'most', number> & { expected: string }> = {
   least: 2 ** -126,
   most: 2 ** 127,

@@ -77,7 +77,7 @@ const knownOut: ReadonlySet<string> = new Set([
   'gradRefHyperbolic',
 ]);
 
-/** Validated references. */
+/** The validated option `ref`: the rows with which the anchors are compared. */
 interface References<T extends Reals> {
   readonly euclidean: Matrix<T> | undefined;
   readonly hyperbolic: Matrix<T> | undefined;
@@ -320,4 +320,4 @@ export const contrastiveLoss: ContrastiveLoss = Object.assign(
     sync: <T extends Reals>(options: ContrastiveLossOptions<T>) =>
       runStepsSync(name, evaluate(options), options?.signal),
   },
-) as ContrastiveLoss; // the overloads declare which optional parts the result has
+) as ContrastiveLoss; // a cast, because the overloads of this type declare more result fields as present

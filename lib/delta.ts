@@ -65,7 +65,7 @@ export interface Delta {
   relative: number;
   /** `(0.144 / relative)^2`, the c that Khrulkov et al. (2020) suggest; Infinity for a tree. */
   suggestedC: number;
-  /** Standard error of `relative` over the subsets; 0 if all rows were used once. */
+  /** Standard error of `relative` over the subsets; 0 for a single subset. */
   standardError: number;
 }
 

@@ -94,7 +94,7 @@ function* check<T extends Reals>(
   return { x, shares, total, hasWeights: weights !== undefined, c, call: { c, threads, device } };
 }
 
-/** Divides weights by their sum, unless it is 0, and returns the sum. */
+/** Divides weights by their sum (in two steps if it overflows) and returns it. If the sum is 0, changes nothing. */
 function* divideBySum(weights: Float64Array): Steps<number> {
   const { length } = weights;
   let largest = 0;
@@ -191,8 +191,8 @@ class Hessian {
   }
 
   /**
-   * Returns the product of the inverse and a vector, by conjugate gradients. They converge because all eigenvalues are
-   * between 1 and `scale`.
+   * Multiplies a vector by the inverse of the Hessian, by the conjugate gradient method. It converges because all
+   * eigenvalues are between 1 and `scale`.
    */
   *solve(b: Float64Array): Steps<Float64Array> {
     const x = new Float64Array(b.length);

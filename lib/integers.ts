@@ -4,14 +4,14 @@ import { readLength } from './check.ts';
 import { coded, quoted, rangeError, shapeError, typeError } from './errors.ts';
 import { allocateArray, checkKept } from './matrix.ts';
 
-/** Returns the maximum of `least` and the numbers. `Math.max(...numbers)` would overflow the stack at about 120,000. */
+/** Returns the maximum of `least` and the numbers. For 120,000 numbers, `Math.max(...numbers)` would overflow the stack. */
 export function largest(numbers: Iterable<number>, least: number): number {
   let most = least;
   for (const number of numbers) most = Math.max(most, number);
   return most;
 }
 
-/** Returns the length of an array or array-like object, read once. */
+/** Checks that a value is an array or array-like object, and returns its length, which is read once. */
 export function listLength(
   operation: string,
   argument: string,

@@ -1,7 +1,7 @@
 import type { Reals } from '../matrix.ts';
 import type { Outcome, PlacedCalls } from './binding-calls.ts';
 
-/** Up to three arrays whose shapes are given separately. */
+/** Three matrices, null if unused; their shapes are among the numeric arguments of the call. */
 type ArrayTriple = [Reals | null, Reals | null, Reals | null];
 
 export type { Outcome } from './binding-calls.ts';
@@ -42,7 +42,7 @@ export interface Core extends PlacedCalls {
   readonly rowCards: string;
   /** The row-wise operations of the head, and the head's guards, as JSON; lib/row/card.ts has the type. */
   readonly headCards: string;
-  /** The metrics and the geometries of the loss as JSON; lib/cards.ts has the types. */
+  /** The cards of the metrics, the geometries and the pair losses as JSON; lib/cards.ts has the types. */
   readonly metricCards: string;
   readonly geometryCards: string;
   readonly lossCards: string;
@@ -52,7 +52,7 @@ export interface Core extends PlacedCalls {
   /** The last job number of lib/call/run.ts, kept here because a bundle may contain a second copy of that file. */
   lastJob?: number;
   /**
-   * Returns the function table of a device (-1: the CPU) or of a CPU level, as a type-tagged handle for another addon;
+   * Returns the function table of a device (-1: the CPU) or of a SIMD level, as a type-tagged handle for another addon;
    * null if unavailable.
    */
   backend(which: number | string): object | null;

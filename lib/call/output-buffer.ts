@@ -1,8 +1,8 @@
 import type { Reals } from '../matrix.ts';
 
-// V8 keeps typed arrays of up to 64 bytes on its own heap; moving one off that heap takes longer than a call on two
-// short vectors. Synchronous calls therefore write small results to persistent arrays off the heap, and copy the
-// results from there.
+// V8 keeps typed arrays of up to 64 bytes on its own heap. The first access from C++ moves such an array off this heap,
+// which takes longer than a call on two short vectors. Synchronous calls therefore write small results to persistent
+// arrays, which have been moved already, and copy them from there.
 const maxBytes = 64;
 const buffers: Reals[][] = [];
 

@@ -23,7 +23,7 @@ export interface AsyncOptions {
 
 /** A validated call with its memory allocated, shared by the asynchronous and the synchronous variant. */
 export interface Prepared<R> {
-  /** Calls the core: synchronously for job 0, otherwise as that job. */
+  /** Calls the core: synchronously if `job` is 0, otherwise on another thread, with this number for `cancel`. */
   readonly start: (job: number) => Outcome;
   /** Returns the result once the work is done. */
   readonly finish: () => R;
@@ -125,7 +125,7 @@ export async function runSteps<R>(
   }
 }
 
-/** Ends the generator of steps that failed or were canceled. This also closes the caller's iterators that it reads. */
+/** Ends the generator of failed or canceled steps, which also closes the caller's iterators that it was reading. */
 function end(steps: Steps<unknown>): void {
   try {
     steps.return(undefined);
@@ -148,7 +148,7 @@ export function checkSignal(operation: string, signal: AbortSignal | undefined):
   }
 }
 
-/** The getter `aborted` throws for a proxy and for an object that only inherits from AbortSignal. */
+/** Whether a value is an AbortSignal. The getter `aborted` throws for a proxy and for an object that only inherits. */
 function isSignal(signal: unknown): boolean {
   try {
     return signal instanceof AbortSignal && typeof signal.aborted === 'boolean';

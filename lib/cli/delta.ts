@@ -145,7 +145,7 @@ async function featuresOf(
   return matrix(embedded.body, embedded.labels.length, embedded.bodyWidth);
 }
 
-/** Refuses options that have no effect here. */
+/** Throws if one of the options is given. */
 function refuseOthers(others: Readonly<Record<string, unknown>>, why: string, operation = 'delta'): void {
   const [name, value] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name === undefined) return;

@@ -89,7 +89,10 @@ export function evalCommand(): Command {
 
 type Given = Partial<Record<keyof RunConfig, unknown>>;
 
-/** @throws `ERR_HOROBALL_OPTION` without a backbone, or with options that need a trained head */
+/**
+ * Checks the options of an evaluation without a run.
+ * @throws `ERR_HOROBALL_OPTION` without a backbone, or with options that need a trained head
+ */
 function checkBackbone(given: Given, { fuse }: Options): void {
   const { model, weights, save_emb: saved } = given;
   if (model === undefined && weights === undefined)
@@ -169,7 +172,8 @@ async function evaluateRun(
   const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
   const note = (text: string): void => meter.say(`Note: ${text}.`);
   const config = await configOf('eval', run, { ...given }, note);
-  // A run in progress writes the same files, and could replace its weights during the evaluation.
+  // Training in this folder would write the same embedding files, hence the lock, and could replace the weights while
+  // they are read, which `replacedWeights` reports.
   const { folder, weights } = await runPathOf(run);
   await using lock = given.save_emb ? await lockRun(folder, '[eval] save_emb') : null;
   const test = await openSplit(config, split, (text) => meter.say(text));

@@ -4,7 +4,7 @@ import { coded } from '../errors.ts';
 import { removeAbandoned } from '../io/atomic.ts';
 import { explanationOf } from '../io/file-errors.ts';
 
-/** See {@link checkOutput}. */
+/** Options of {@link checkOutput}. */
 export interface OutputKind {
   /** Streamed output may go to a pipe or device; other output replaces the file as a whole. */
   stream?: boolean;

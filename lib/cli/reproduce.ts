@@ -171,7 +171,6 @@ async function chosen(
   return { ...wanted, grid: fit.grid, seeds: [...fit.seeds], command: commandLine(), machine: machine() };
 }
 
-/** Numbers of warm-up steps and of timed steps. */
 const [warmSteps, timedSteps] = [3, 8];
 /** Duration of a run, including its start, evaluations and reports, divided by the duration of its steps. */
 const overhead = 1.2;

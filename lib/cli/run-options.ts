@@ -10,7 +10,7 @@ export function optionsOf(command: 'eval' | 'embed' | 'search' | 'export'): read
   return optionsWhere(({ commands }) => commands?.includes(command) ?? false);
 }
 
-/** The options that describe the network of a command that is given no run. */
+/** The options that describe the network if no run is given. */
 export const networkOptions: readonly OptionName[] = optionsWhere(({ network }) => network === true);
 
 /** Settings of {@link addRunOptions}. */
@@ -24,7 +24,7 @@ export interface RunOptionsAdded {
   from?: 'defaults' | 'run' | 'run or defaults';
   /** Whether options accept several values; default false. */
   many?: boolean;
-  /** Whether defaults by data set apply; default true. */
+  /** Whether the help lists defaults that depend on the data set; default true. */
   datasets?: boolean;
   /** Descriptions of the defaults that differ from the defaults of a run. */
   defaults?: Readonly<Partial<Record<OptionName, string>>>;
@@ -92,7 +92,7 @@ function spellings(name: string): string[] {
 }
 
 /**
- * Returns the given options by their published names; values are text or true.
+ * Returns the given options, with aliases replaced by the options' own names; values are strings or true.
  *
  * @param operation - the command's name, for errors
  * @param note - receives a message for each option name or value that another tool uses; by default, prints it on stderr

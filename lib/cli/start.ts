@@ -30,7 +30,7 @@ export function startCommand(): Command {
     const note = (text: string): void => void notes.push(text);
     const config = parseConfig({ baselines: true, ...givenOptions('start', options, note) }, 'start');
     const dashboard = dashboardPort('[start] dashboard', options['dashboard']);
-    await loadSharp(); // fails before a build that takes minutes
+    await loadSharp(); // if it is missing, fails now rather than after a build that takes minutes
     using meter = new Meter();
     const { libtorch, changed } = await setup({}, setupUi(meter));
     if (changed) meter.say(`Built the training addon for libtorch ${libtorch.version} in ${libtorch.lib}.`);

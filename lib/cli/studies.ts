@@ -16,7 +16,7 @@ export function studyMeter(): Meter {
   return new Meter(process.stderr, { windowMs });
 }
 
-/** See {@link performStudies}. */
+/** Settings and callbacks of {@link performStudies}. */
 export interface StudyOutput {
   signal: AbortSignal;
   meter: Meter;

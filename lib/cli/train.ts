@@ -127,8 +127,8 @@ function integerParser(name: string, least: number, most: number): (text: string
 }
 
 /**
- * Returns a hidden option, which torch.distributed.launch passes in the published code. It is only compared with
- * LOCAL_RANK, which contains the same number.
+ * Returns a hidden option that commands of the published code have, because torch.distributed.launch passes it. Its
+ * value must equal LOCAL_RANK and is not used otherwise.
  */
 function localRank(name: string): Option {
   return new Option(`--${name} <n>`).hideHelp();

@@ -145,8 +145,8 @@ async function generateOnce({ ds, path }: RunConfig, signal: AbortSignal, group:
 }
 
 /**
- * The exit code of an interrupted run. A rank that received no signal stopped because another rank did, and exits as if
- * its launcher had sent SIGTERM.
+ * Returns the exit code of an interrupted run. A rank that received no signal stopped because another rank did; it
+ * exits as if its launcher had sent SIGTERM.
  */
 function codeOf({ signal, code }: Interrupt): number {
   return signal.aborted ? code : terminatedCode;
@@ -253,7 +253,7 @@ function summary(result: TrainResult, config: RunConfig): string {
 function bestText({ folder, best, evaluations }: TrainResult): string[] {
   if (folder === null || best === null || best.step === evaluations.at(-1)?.step) return [];
   const file = join(folder, bestName);
-  if (!existsSync(file)) return []; // with `--save_every None`
+  if (!existsSync(file)) return []; // `--save_every None` writes no checkpoints
   const command = `npx horoball eval ${shellWord(relative('.', file))}`;
   return [
     `Best: epoch ${best.epoch}, Recall@1 ${percent(best.recall)}%. Evaluate or export it with: ${command}`,

@@ -71,7 +71,7 @@ async function pull(source: string, { cache, force, json }: PullFlags): Promise<
   if (json) jsonLine(pulled);
 }
 
-/** Shows the progress in megabytes; the last megabyte counts only when all bytes have arrived. */
+/** Shows the progress in megabytes, rounded down until all bytes have arrived. */
 function countMegabytes(meter: Meter, done: number, total: number | null): void {
   const all = total === null ? null : Math.ceil(total / 1e6);
   meter.count('downloading', done === total ? all! : Math.floor(done / 1e6), all, 'MB');

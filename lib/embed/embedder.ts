@@ -63,7 +63,7 @@ export async function loadEmbedder(
   const session = await Session.open(served.model, checked);
   if ((await served.isSame?.()) === false) {
     await session.close();
-    return await loadEmbedder(source, options); // an export has replaced the file: its metadata are of another network
+    return await loadEmbedder(source, options); // a new export replaced the file after its metadata were read
   }
   const embedder = new ImageEmbedder({ ...served, serving }, session, checked);
   if (warmUp === false) return embedder;
@@ -274,7 +274,7 @@ export class ImageEmbedder implements AsyncDisposable {
   }
 }
 
-/** Preprocessed images. */
+/** Preprocessed images, and the row of the result at which they begin. */
 interface Batch {
   from: number;
   count: number;

@@ -10,7 +10,7 @@ import type { Serving } from '../onnx/serving.ts';
 import type { ImageInput, RawImage, SharpPipeline } from './types.ts';
 import { pathOfUrl } from './url.ts';
 
-/** Layouts by number of channels. */
+/** The layouts of pixels with 1, 2, 3 and 4 channels. */
 const layouts = ['gray', 'grayAlpha', 'rgb', 'rgba'] as const;
 
 /** Converts images to the input of a network, with the evaluation transform of its run. */

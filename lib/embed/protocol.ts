@@ -1,6 +1,6 @@
 import type { Runtime } from './types.ts';
 
-/** The parameters with which the thread is started. */
+/** The parameters with which the worker thread (worker.ts) starts. */
 export interface WorkerSetup {
   readonly runtime: Runtime;
   /** URL of the runtime's module. */
@@ -26,7 +26,7 @@ export type ToWorker =
     }
   | { readonly type: 'close' };
 
-/** The request ID of loading the network, which precedes all other requests. */
+/** The request ID under which the thread reports that it has loaded the network, or that it failed to. */
 export const loading = 0;
 
 /**

@@ -1,4 +1,5 @@
-// This module is never bundled: file tracers follow `require` only if it is created as below (see ../binary-files.ts).
+// File tracers follow `require` only if it is created as below, so this module remains a separate file (see
+// ../binary-files.ts).
 import { createRequire } from 'node:module';
 import type { Runtime } from './types.ts';
 

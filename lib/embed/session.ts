@@ -15,7 +15,7 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** Errors of runtimes that are installed but cannot be loaded, such as a binary for another C library. */
+/** Errors of runtimes that are installed but cannot be loaded, for example because they need another C library. */
 const unusable = new WeakSet<Error>();
 
 /** A network on a separate thread. */

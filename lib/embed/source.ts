@@ -15,7 +15,7 @@ export interface Served {
   name: string;
   model: string | Uint8Array;
   serving: Serving;
-  /** Of a file: whether it was not replaced since its metadata was read. */
+  /** Whether the ONNX file is still the one whose metadata was read. Undefined if the model is in memory. */
   isSame?(): Promise<boolean>;
 }
 
@@ -45,7 +45,7 @@ export async function openServed(source: string | URL, storage: Storage | undefi
   const ofRun = await fromExport(join(path, 'export'), name, storage);
   if (ofRun !== undefined) return ofRun;
   if (!(await isFile(join(path, 'config.json')))) throw noNetwork(path, opening);
-  return await fromRun(path, storage); // says why the run is not complete
+  return await fromRun(path, storage); // throws an error that says what the run lacks
 }
 
 const opening: Opening = {

@@ -3,8 +3,8 @@
 //   npm install horoball onnxruntime-node sharp
 //   node lib/examples/similar.mjs MODEL IMAGES [port]
 // MODEL is a run folder of `npx horoball train` (or start), or a folder or file of `npx horoball export`; IMAGES is a folder
-// of images, with or without class folders. Listens on HOST (default 127.0.0.1) and accepts IP addresses and the host
-// names in ALLOWED_HOSTS. lib/guide/serving.md describes the HTTP API.
+// of images, with or without class folders. Listens on HOST (default 127.0.0.1), and accepts requests to an IP address or
+// to a host name in ALLOWED_HOSTS. lib/guide/serving.md describes the HTTP API.
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -102,7 +102,7 @@ figure{margin:0}img{width:100%;aspect-ratio:1;object-fit:cover;border-radius:6px
 <h1>Similar images</h1><label>An image: <input type="file" accept="image/*"></label><p role="status"></p><div id="found"></div>
 <script>${script}</script></html>`;
 
-/** An error with its HTTP status. */
+/** Returns an error with the HTTP status of the response. */
 const refusal = (status, message) => Object.assign(new Error(message), { status });
 
 async function body(request) {
@@ -118,7 +118,7 @@ async function body(request) {
   return Buffer.concat(parts);
 }
 
-/** The uploaded image: the body, or the first file of a form. */
+/** Returns the bytes of the uploaded image: the body of the request, or the first file if the body is a form. */
 async function upload(request) {
   const bytes = await body(request);
   const { 'content-type': type = '' } = request.headers;
@@ -151,7 +151,7 @@ const headers = {
 };
 const hosts = new Set(allowed.split(',').map((name) => name.trim().toLowerCase()));
 
-/** Whether another site's page sent a request: by DNS rebinding (checked in Host), or cross-origin (in Origin). */
+/** Whether a page of another site sent the request: Host reveals DNS rebinding, Origin a cross-origin request. */
 function isForeign({ host = '', origin }) {
   const name = host.toLowerCase().replace(/:\d+$/, '');
   // Health checks send an IP address, which DNS rebinding cannot use.

@@ -1,12 +1,13 @@
-// Exact searches for many queries in an index. If the points form clusters, the lists rule out most rows. Otherwise,
-// comparing every query with every row in tiles is faster. To decide, a sample of the queries is searched in the nearest
-// lists, with at most half of the rows. If this proves at least half of the results, the other queries are searched in
-// the same way; queries without a proven result are then searched in tiles. The decision does not depend on timing, so it
+// Exact searches of an index for many queries, by one of two methods. Searching only the lists (clusters of rows)
+// nearest to a query is faster if the points form clusters; otherwise, comparing every query with every row in tiles is
+// faster. To decide, a sample of the queries is searched in their nearest lists, with at most half of the rows. If at
+// least half of the results are proven, which means that no other row can be nearer, the other queries are searched in
+// the same way. Queries without a proven result are then searched in tiles. The decision does not depend on timing, so it
 // is reproducible.
 //
 // Both methods return the same bits. Tiles compute distances in the type of the rows, so they only propose candidates; a
 // small index of the candidates then ranks them. A result counts only if no other row can be as near, whatever the
-// rounding errors of the tiles. The remaining queries are searched by lists.
+// rounding errors of the tiles. The remaining queries are searched in all lists.
 import { pause, type Steps } from '../call/run.ts';
 import { gatherRows, inSlices, range, rowsPerSlice } from '../call/slices.ts';
 import { allocate, allocateArray, type Matrix, type Reals, zeros } from '../matrix.ts';
@@ -25,10 +26,10 @@ import {
 export const leastTiled = 128;
 /** Minimum number of rows per candidate for tiles: for fewer, ranking the candidates takes too much of the time. */
 export const rowsPerCandidate = 2048;
-/** Maximum number of queries for which one sample decides, and approximate size of the sample. */
+/** Maximum number of queries per decision, and the approximate number of them in the sample. */
 const mostQueries = 4096;
 const sampled = 8;
-/** Maximum number of lists that are sorted by distance for the decision. */
+/** Maximum number of lists that the decision sorts by their distance from a query. */
 const mostOrdered = 4096;
 /** Approximate number of candidates in one small index. */
 const groupCandidates = 1024;
@@ -96,7 +97,7 @@ function unproven({ result }: Search<Reals>, at: Int32Array): Int32Array {
   return at.filter((position) => result.proven[position] !== 1);
 }
 
-/** Returns the number of nearest lists that together have at most half of the rows: the median over the queries `at`. */
+/** Returns how many of a query's nearest lists together have at most half of the rows: the median over queries `at`. */
 function* listsOfHalf<T extends Reals>(search: Search<T>, at: Int32Array): Steps<number> {
   const { operation, metric, options, index } = search;
   const { queries } = yield* gathered(search, at);
@@ -150,8 +151,8 @@ function* tiled<T extends Reals>(search: Search<T>, at: Int32Array): Steps<void>
 }
 
 /**
- * Returns the number of candidates per query: more than k, so that the last is usually farther than the k-th by more
- * than the rounding error.
+ * Returns the number of candidates per query: k + 6, rounded up to a multiple of 16. The last candidate is then usually
+ * farther than the k-th by more than the rounding error.
  */
 function tiledCount(k: number): number {
   return 16 * Math.ceil((k + 6) / 16);

@@ -244,7 +244,7 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
     options: SearchOptions,
   ): Steps<ProvenNeighbors<Q>> {
     this.#checkOpen(operation);
-    const store = this.#store as Store<Q> | undefined; // both searches refuse queries of another type
+    const store = this.#store as Store<Q> | undefined; // `checkPair` below rejects queries of another type
     if (store === undefined || store.size === 0)
       throw shapeError(operation, 'gallery', 'at least one row', 'none');
     const { k, threads, device, labels, exclude, probes } = checkOptions(
@@ -322,7 +322,7 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
     this.dispose();
   }
 
-  /** Runs changes one after another. */
+  /** Runs `work` once all earlier changes of the gallery are complete. */
   async #exclusive<R>(operation: string, work: (operation: string) => Promise<R>): Promise<R> {
     this.#checkOpen(operation);
     const result = this.#queue.then(() => {

@@ -1,5 +1,6 @@
-// The index of a gallery: rows in lists around centers, and 8-bit codes that bound every distance. The core builds and
-// searches it (native/cpu/lists); this file runs the k-means iterations and allocates the memory.
+// The index of a gallery: the list of its nearest center for each row, and 8-bit codes of the rows, which bound every
+// distance. The core builds and searches it (native/cpu/lists); this file runs the k-means iterations and allocates the
+// memory.
 import { centers as coreCenters, encode as coreEncode, probe } from '../call/binding-calls.ts';
 import { type CallOptions, pause, type Steps } from '../call/run.ts';
 import { gatherRows, inSlices, range } from '../call/slices.ts';
@@ -30,7 +31,7 @@ export interface IndexSize {
   readonly bytes: number;
 }
 
-/** An index: rows in lists around centers. Never changed in place. */
+/** An index, which is never changed in place. Each center has the list of the rows that are nearest to it. */
 export interface GalleryIndex<T extends Reals> {
   readonly centers: Matrix<T>;
   /** The list of each row that the index covers; rows that cannot be found (NaN, outside the ball) have -1. */
@@ -174,7 +175,7 @@ export function* moveCenters(
   yield { start, finish: () => {} };
 }
 
-/** Completes an index: encodes rows whose lists are known. */
+/** Encodes rows, given the list of each, and returns the complete index. */
 export function* encodeIndex<T extends Reals>(
   operation: string,
   rows: Matrix<T>,

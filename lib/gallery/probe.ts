@@ -9,7 +9,7 @@ import { searchBatch } from './batch.ts';
 import type { GalleryIndex, ProbeOptions, ProvenNeighbors } from './lists.ts';
 
 /**
- * Maximum number of neighbors of a search by lists; for more, the index saves no time. The core accepts up to 4,096.
+ * Maximum k of a search with the index, which saves no time for more neighbors. The core accepts up to 4,096.
  */
 export const mostListed = 1024;
 

@@ -26,12 +26,12 @@ export interface Store<T extends Reals> {
 const slice = 1 << 16;
 
 /**
- * Number of rows that are moved per slice. Each row may need a separate copy, and starting a copy takes longer than
- * copying the elements.
+ * Maximum number of rows that are moved per slice, whatever their width: each may need a separate copy, and starting a
+ * copy takes longer than copying the elements.
  */
 const runsPerSlice = 1 << 8;
 
-/** Returns an empty store. */
+/** Returns an empty store for rows with the columns and the element type of `like`. */
 export function emptyStore<T extends Reals>(operation: string, like: Matrix<T>): Store<T> {
   const empty = new Int32Array(0);
   const data = allocate(operation, like.data, 0);

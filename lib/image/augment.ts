@@ -34,8 +34,8 @@ export type Step = readonly [operation: Operation, ...numbers: number[]];
 const stepLength = 8;
 
 /**
- * Half-widths x of the ranges, like torchvision's arguments: factors are from 1 - x (at least 0) to 1 + x, hues from -x
- * to x.
+ * Random changes of color. As in torchvision, x means a random factor from 1 - x (at least 0) to 1 + x, and for the hue a
+ * random shift from -x to x.
  */
 export interface ColorJitter {
   readonly brightness: number;
@@ -146,7 +146,7 @@ function jitter({ brightness, contrast, saturation, hue }: ColorJitter, next: Ra
   return order.map((i) => steps[i]!).filter((step) => step !== null);
 }
 
-/** @param turn - from -0.5 to 0.5, where 1 is the whole color circle */
+/** Returns the step that shifts the hue by `turn`, from -0.5 to 0.5, where 1 is the whole color circle. */
 export function hueStep(turn: number): Step {
   return ['hue', (Math.trunc(turn * 255) + 256) % 256];
 }
@@ -167,7 +167,7 @@ const enhanced = (operation: Operation): Choice => ({
   make: (magnitude) => [operation, 1 + magnitude],
 });
 const constant = (step: Step | null): Choice => ({ most: () => 0, signed: false, make: () => step });
-/** Maximum shift in pixels. */
+/** Maximum translation in pixels: the fraction 150/331 of the side, as in torchvision. */
 const maxShift = (size: number): number => (150 / 331) * size;
 
 /** The operations from which torchvision's RandAugment chooses, in its order. */
@@ -196,7 +196,7 @@ function randomOperations({ numOps, magnitude }: RandAugment, size: number, next
   return steps;
 }
 
-/** Rotates counterclockwise around the center, with the matrix of Pillow's `rotate`. */
+/** Returns the step that rotates counterclockwise around the center, with the matrix of Pillow's `rotate`. */
 export function rotation(degrees: number, size: number): Step {
   const angle = (-degrees * Math.PI) / 180;
   const round = (value: number): number => Number(value.toFixed(15));
@@ -207,7 +207,7 @@ export function rotation(degrees: number, size: number): Step {
   return ['affine', cos, sin, x, -sin, cos, y];
 }
 
-/** torchvision's defaults: areas as a fraction of the image, and height / width. */
+/** torchvision's default ranges for the erased rectangle: area as a fraction of the image, and height / width. */
 const [areas, ratios] = [
   [0.02, 0.33],
   [0.3, 3.3],

@@ -87,7 +87,7 @@ function readPalette(bytes: Buffer, begin: number, entry: number, named: number,
   return palette;
 }
 
-/** Index in the file of row y, counted from the top of the image. */
+/** Returns the position of an image row in the file, which may store rows bottom-up; y counts from the top. */
 function fileRow({ height, topDown }: Header, y: number): number {
   return topDown ? y : height - 1 - y;
 }

@@ -9,7 +9,7 @@ import { withoutHiddenWork } from './hidden-work.ts';
 import { decodePnm } from './pnm.ts';
 import type { Pixels } from './resample.ts';
 
-/** The largest valid image takes a few seconds; a longer time indicates a malicious file. */
+/** Time limit of decoding. The largest valid image takes a few seconds; a longer time indicates a malicious file. */
 const maxSeconds = 60;
 /**
  * Maximum number of scans of a JPEG file, as in libtiff; encoders write about ten. The time limit does not apply while
@@ -33,7 +33,7 @@ export async function decode(file: Buffer, maxPixels: number = defaultMaxPixels)
   const bytes = withoutHiddenWork(file, format);
   const sharp = await loadSharp();
   try {
-    // A second check, in case the decoder reads another header than readJpegHeader.
+    // A second limit, in case the decoder finds a larger size in the file than `readJpegHeader` does.
     const limitInputPixels = Math.max(1, Math.min(Math.floor(maxPixels), Number.MAX_SAFE_INTEGER));
     const options = { failOn: 'error', ignoreIcc: true } as const;
     const image = sharp(bytes, { ...options, limitInputPixels });

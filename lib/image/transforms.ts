@@ -33,7 +33,10 @@ export interface CropOptions {
   ratio: readonly [number, number];
 }
 
-/** RandomResizedCrop(size), then RandomHorizontalFlip(0.5); draws random numbers in torchvision's order. */
+/**
+ * Returns a random placement like RandomResizedCrop(size) followed by RandomHorizontalFlip(0.5). Draws random numbers in
+ * torchvision's order.
+ */
 export function trainPlacement(
   image: { width: number; height: number },
   size: number,
@@ -48,7 +51,8 @@ export function trainPlacement(
 const maxSide = 2 ** 28;
 
 /**
- * Resize(resize) of the shorter side, then CenterCrop(size); `resize` is at least `size`.
+ * Returns the placement of Resize(resize), which sets the shorter side, followed by CenterCrop(size). `resize` is at
+ * least `size`.
  *
  * @throws `ERR_HOROBALL_PICTURE` for an image of a million pixels by one, for example, whose longer side would be too long
  */
@@ -98,7 +102,7 @@ function centeredCrop(width: number, height: number, low: number, high: number):
   return { top: (height - h) >> 1, left: (width - w) >> 1, height: h, width: w };
 }
 
-/** Python's round(): halves round to even. */
+/** Rounds like Python's `round()`: halves to the even neighbor. */
 export function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   const rest = x - floor;

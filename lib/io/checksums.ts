@@ -62,7 +62,10 @@ export interface Checked {
 }
 
 /**
+ * Verifies the checksum of a header, and separates the checksums from the other metadata.
+ *
  * @param bytes - the header; not as text, which could take several times as much memory
+ * @param count - number of tensors
  * @returns null if the header was modified
  */
 export function checkHeader(

@@ -81,7 +81,10 @@ export function isSizes(value: unknown): value is number[] {
   return sizesIn(value) !== null;
 }
 
-/** Copies a shape; null if it is not a list of nonnegative integers. A proxy may have a different length at each read. */
+/**
+ * Copies a shape; null if it is not a list of nonnegative integers. Reads the length once, because a proxy may return
+ * another one at each read.
+ */
 export function sizesIn(value: unknown, most: number = mostSizes): number[] | null {
   if (!Array.isArray(value)) return null;
   const { length } = value;

@@ -90,7 +90,7 @@ export class EventWriter {
   readonly #handle: OpenFile;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
-  /** A time of `performance.now()`, because the system clock may be set back. */
+  /** When the last flush began. Uses `performance.now()`, because the system clock may be set back. */
   #flushedAt: number = performance.now();
   #written: Promise<void> = Promise.resolve();
   /** Null while the writer is open; fulfilled when the file is closed, also if the last write failed. */
@@ -271,7 +271,7 @@ const now = (): number => Date.now() / 1000;
 /** Maximum number of values of a histogram: an object may claim any length. */
 const maxValues = 1e8;
 
-/** Returns a copy, because a list may have a different length or different values at each read. */
+/** Checks and copies the values, because a list may have a different length or different values at each read. */
 function checkedValues(values: ArrayLike<number>): Float64Array {
   const [operation, expected] = ['EventWriter.histogram', `a list of at most ${maxValues} numbers`];
   const length = listLength(operation, 'values', values, expected);

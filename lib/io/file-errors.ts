@@ -40,7 +40,7 @@ const folderExplanations: Readonly<Record<string, Explanation>> = {
   EEXIST: { reason: 'it is a file, not a folder', advice: place },
 };
 
-/** Reason and advice for a system error about a file; undefined for other errors. */
+/** Returns the reason for a system error about a file, with advice; undefined for other errors. */
 export function explanationOf(error: unknown): Explanation | undefined {
   const { code = '', syscall } = (error ?? {}) as NodeJS.ErrnoException;
   const known = syscall === 'mkdir' ? { ...explanations, ...folderExplanations } : explanations;

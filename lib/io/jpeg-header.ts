@@ -13,8 +13,8 @@ const startOfScan = 0xda;
 const endOfImage = 0xd9;
 
 /**
- * Reads the frame header (ITU-T T.81, B.2.2); undefined if the file has no valid one. Markers are skipped as decoders do: a
- * decoder that finds another frame would decode an image of another size.
+ * Reads the frame header (ITU-T T.81, B.2.2); undefined if the file has no valid one. Skips other segments exactly as
+ * decoders do: if a decoder found another frame, it would decode an image of another size.
  */
 export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
   if (bytes.length < 4 || bytes[0] !== 0xff || bytes[1] !== startOfImage) return undefined;

@@ -51,8 +51,8 @@ function keysIn(value: unknown): number {
 }
 
 /**
- * Checks the depth and the number of values in one scan. A regular expression takes quadratic time on unterminated
- * strings, or overflows the stack.
+ * Checks the depth and the number of values in one scan. A regular expression would take quadratic time on unterminated
+ * strings, or overflow the stack.
  * @returns the number of keys
  */
 export function scan(bytes: Buffer, maxValues: number, fail: (why: string) => Coded): number {
@@ -79,8 +79,8 @@ export function scan(bytes: Buffer, maxValues: number, fail: (why: string) => Co
 }
 
 /**
- * Returns the number of lists and objects in JSON; null if they are nested more than {@link maxDepth} levels deep, in
- * which a recursive function, such as `JSON.stringify`, would overflow the stack.
+ * Returns the number of lists and objects in JSON; null if they are nested more than {@link maxDepth} levels deep. The
+ * limit exists because deep nesting overflows the stack of a recursive function, such as `JSON.stringify`.
  */
 export function containersIn(json: string): number | null {
   const [quote, backslash] = [0x22, 0x5c];

@@ -18,7 +18,7 @@ const holderSchema = z.object({
   host: z
     .string()
     .max(255)
-    .regex(/^\P{Cc}*$/u), // error messages show it
+    .regex(/^\P{Cc}*$/u), // no control characters, because error messages show the name
   /** The machine's ID, if it has one: several machines may have the same host name. */
   machine: z.string().optional(),
   /** The boot ID: pids and start times recur after a reboot, which no process survives. */
@@ -128,7 +128,7 @@ export class Lock implements AsyncDisposable {
     return holder === null ? null : describeHolder(holder, this.path)[0];
   }
 
-  /** @returns the other holder; null if this lock is now held */
+  /** Tries to acquire the lock. Returns its other holder; null if this lock is now held. */
   async #claim(): Promise<Holder | null> {
     const temporary = `${this.path}.${crypto.randomUUID()}`;
     let isMine = false;
@@ -376,7 +376,7 @@ function unlockFile(descriptor: number): void {
   }
 }
 
-/** Returns null for invalid text, such as a truncated file. Earlier versions wrote only the process ID. */
+/** Parses the text of a lock file; null if it is invalid or truncated. Earlier versions wrote only the process ID. */
 function parsed(text: string): Holder | null {
   if (text.length > mostText) return null;
   try {
@@ -397,8 +397,8 @@ function isActive(holder: Holder, { isLocked }: Found): boolean {
   if (holder.host !== here.host || differ(holder.machine, here.machine)) return true;
   const isElsewhere = differ(holder.space, here.space);
   if (differ(holder.boot, here.boot)) return isElsewhere;
-  // A restarted container has another pid namespace; only the kernel can tell that the previous holder has
-  // ended.
+  // A restarted container has another pid namespace, in which the pid of the previous holder means nothing. That the
+  // kernel no longer locks the file shows that this holder has ended.
   if (holder.locked === true && isLocked === false) return false;
   return isElsewhere || isRunning(holder);
 }

@@ -35,7 +35,7 @@ const headerLength = 128;
 const maxVariables = 2 ** 13;
 /** Approximate memory in JavaScript for an array, an element of a struct array, one of its fields, and a row of text. */
 const [arrayBytes, elementBytes, fieldBytes, rowBytes] = [256, 96, 32, 32];
-/** Memory charged for an empty array, which takes time rather than memory: 64 MiB of empty arrays deflate to 65 kB. */
+/** Memory charged for an empty array, to limit the time: 64 MiB of empty arrays deflate to a file of 65 kB. */
 const emptyBytes = 128;
 
 /** Options of {@link readMat}. */

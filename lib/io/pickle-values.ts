@@ -18,7 +18,7 @@ export abstract class PickleObject {}
 /** An object that consists of attributes, which are stored as entries. */
 export class PickleNamespace extends PickleDict {}
 
-/** Adds work that grows with the size of a value to the pickle's steps; throws above the maximum number of steps. */
+/** Counts work that depends on the size of a value as steps of the pickle; throws if the pickle has too many steps. */
 export type Charge = (work: number) => void;
 
 /** A class or function that a pickle may name. `call` is horoball's own function, never one from the file. */
