@@ -36,7 +36,7 @@ export class Locator {
     try {
       return binaryFiles();
     } catch {
-      // A program that bundles this module looks the package up by name.
+      // This module was bundled into a program, so the package is looked up by its name.
       return this.require(
         builtin('node:path').join(this.#package(), 'dist/lib/binary/index.js'),
       ) as BinaryFiles;

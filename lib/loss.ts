@@ -268,4 +268,4 @@ export const hybridContrastiveLoss: HybridContrastiveLoss = Object.assign(
     sync: <T extends Reals>(options: LossOptions<T>) =>
       runStepsSync(name, evaluate(options), options?.signal),
   },
-) as HybridContrastiveLoss; // the overloads declare which optional parts the result has
+) as HybridContrastiveLoss; // a cast, because the overloads of this type declare more result fields as present

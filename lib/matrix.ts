@@ -214,7 +214,7 @@ export function plain<T extends Reals>(data: T): T {
 
 /** Throws for a resizable buffer: a job on another thread must not lose its memory. */
 export function checkFixed(operation: string, argument: string, { buffer }: ArrayBufferView): void {
-  // ES2024; undefined in older versions.
+  // `resizable` is part of ES2024, and undefined in older engines.
   if ((buffer as { resizable?: boolean }).resizable === true) {
     throw typeError(operation, argument, 'a buffer of fixed length', 'a resizable one');
   }

@@ -47,8 +47,8 @@ export function* slopesAt(
 }
 
 /**
- * Returns the derivatives of the distance with respect to the angle between two points of norm r, for each cosine
- * distance; 0 for coincident points. They depend only on the norm and the angle, so the points are placed in a plane.
+ * Returns the absolute derivative of the distance with respect to the angle between two points of norm r, for each cosine
+ * distance; 0 for coincident points. It depends only on the norm and the angle, so the points are placed in a plane.
  */
 export function* slopesByAngle(
   operation: string,

@@ -216,13 +216,13 @@ class Terms {
     return this.#euclidean * product - far;
   }
 
-  /** Gradient norm of the inner product on the unit sphere: sin theta over the temperature. */
+  /** Returns the norm of the inner product's gradient on the unit sphere: sin theta, divided by the temperature. */
   euclidean({ cosine }: Anchor, j: number): number {
     const away = Math.min(cosine[j]!, 2);
     return this.#euclidean * Math.sqrt(away * (2 - away));
   }
 
-  /** Gradient norm of the distance term. */
+  /** Returns the norm of the distance term's gradient. */
   hyperbolic({ slope }: Anchor, j: number): number {
     return this.#hyperbolic === 0 ? 0 : this.#hyperbolic * slope![j]!;
   }

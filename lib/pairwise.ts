@@ -315,7 +315,7 @@ const vjp = Object.assign(
       return runStepsSync(vjpName, vjpSteps(x, y, cotangent, options), options?.signal);
     },
   },
-) as PairwiseVjp; // the overloads declare how many gradients are returned
+) as PairwiseVjp; // a cast, because the overloads of this type also declare how many gradients are returned
 
 /**
  * Returns all distances between the rows of x (n x d) and y (m x d; default x itself): n x m, without n x m x d memory.

@@ -170,7 +170,7 @@ function* maskedPairs(
   return { ...noPairs, positiveCount: length, starts, positives: list };
 }
 
-/** Checks that the positives of an anchor are ascending and, without references, symmetric. */
+/** Checks that the positives of an anchor are ascending and, if `isSymmetric`, that it is a positive of each of them. */
 function checkList(
   operation: string,
   list: Int32Array,

@@ -179,7 +179,7 @@ export class RiemannianSGD<T extends Reals> extends RiemannianOptimizer<T> {
 export class RiemannianAdam<T extends Reals> extends RiemannianOptimizer<T> {
   readonly #betas: readonly [number, number];
   readonly #eps: number;
-  /** One float64 number per point. */
+  /** The second moment of each point. */
   readonly #second: Float64Array;
   #steps = 0;
 

@@ -36,8 +36,8 @@ const maxIntegerBytes = 1024;
 /** Maximum length of the names of modules and classes. */
 const maxName = 1000;
 /**
- * V8 hashes numbers without a seed, so a file could choose keys with equal hashes, which every lookup would have to
- * scan. This is impossible with small integers; a pickle may use only this many other numbers as keys.
+ * Maximum number of keys that are numbers other than small integers. V8 hashes numbers without a seed, so a file could
+ * choose many large numbers with equal hashes, all of which each lookup would have to compare.
  */
 const maxLargeKeys = 2 ** 11;
 const smallKey = 2 ** 20;
@@ -128,8 +128,8 @@ class Machine {
   }
 
   /**
-   * Stores the top of the stack in the memo. Writers number their memo entries consecutively, so an index cannot exceed
-   * the number of steps.
+   * Stores the top of the stack in the memo. Writers number memo entries consecutively, so in a pickle of at most
+   * `maxSteps` steps each index is below `maxSteps`.
    */
   memoize(key = this.#memoized): void {
     if (key >= maxSteps) throw refused(`a memo index of ${key}`);
@@ -177,7 +177,7 @@ function call(machine: Machine): void {
   machine.push(resultOf(machine, callee, args));
 }
 
-/** Calls only horoball's own functions: an unknown name creates an opaque value. */
+/** Returns the result of a call: of one of horoball's own functions, or an opaque value if the name is unknown. */
 function resultOf(machine: Machine, callee: PickleValue, args: PickleValue): PickleValue {
   if (callee instanceof PickleOpaque) return new PickleOpaque(callee.name);
   if (!(callee instanceof PickleGlobal)) throw malformed('a call of something that is not a class');

@@ -79,7 +79,7 @@ export class PthTensor extends PickleObject {
 export const maxRepeats = 16;
 const maxRank = 64;
 
-/** Resolves `('storage', class, key, location, elements)`, the only persistent ID that torch writes. */
+/** Returns a function that resolves `('storage', class, key, location, elements)`, torch's only form of persistent ID. */
 export function torchStorages(sizeOf: (key: string) => number | undefined): (id: PickleValue) => PickleValue {
   const storages = new Map<string, PthStorage>();
   return (id) => {
@@ -104,7 +104,7 @@ export function torchStorages(sizeOf: (key: string) => number | undefined): (id:
 
 type Rebuild = PickleGlobal['call'];
 
-/** Returns the names that are reconstructed. Each function checks its arguments and does a bounded amount of work. */
+/** Returns the globals to reconstruct, by name. Their functions check their arguments and do a bounded amount of work. */
 export function torchGlobals(budget: { bytes: number }): ReadonlyMap<string, PickleGlobal> {
   const rebuild: Rebuild = (args, charge) => rebuildTensor(args, budget, charge);
   const rebuildUntyped: Rebuild = (args, charge) => rebuildUntypedTensor(args, budget, charge);
@@ -128,7 +128,7 @@ export function torchGlobals(budget: { bytes: number }): ReadonlyMap<string, Pic
   for (const name of Object.keys(storageClasses)) list.push([`torch.${name}`, notCalled]);
   const globals = new Map(list.map(([name, call]) => [name, new PickleGlobal(name, call)]));
   const inner = new Set(plainRebuilds.map(([name]) => globals.get(name)));
-  /** A tensor with attributes or of a subclass: `(rebuild function, class, arguments, attributes)`. */
+  /** Rebuilds a tensor that has attributes or a subclass, from `(rebuild function, class, arguments, attributes)`. */
   function fromType([make, , args]: PickleValue[], charge: Charge): PickleValue {
     if (make instanceof PickleOpaque) return new PickleOpaque(make.name);
     if (!(make instanceof PickleGlobal) || !inner.has(make) || !Array.isArray(args))
@@ -152,7 +152,7 @@ function withoutArguments(args: PickleValue[], made: PickleDict): PickleDict {
   return made;
 }
 
-/** Returns a dictionary: empty, copied from another, or from pairs. */
+/** Copies the entries of a dictionary or a list of pairs, if given, to `made`, and returns it. */
 function filled(made: PickleDict, from: PickleValue | undefined, charge: Charge): PickleDict {
   if (from === undefined || from === null) return made;
   if (from instanceof PickleDict) {
@@ -174,9 +174,9 @@ function textKey(key: PickleValue | undefined): PickleKey {
 }
 
 /**
- * `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks, metadata)`. Every element must be inside
- * the storage. A negated view (the imaginary part of a conjugate) is not reconstructed, because torch stores its values
- * without the negation.
+ * Rebuilds a tensor like torch's `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks, metadata)`.
+ * Every element must be inside the storage. A negated view (the imaginary part of a conjugate) is not reconstructed,
+ * because torch stores its values without the negation.
  */
 function rebuildTensor(args: PickleValue[], budget: { bytes: number }, charge: Charge): PickleValue {
   const [storage, offset, shapeValue, stridesValue, , , metadata] = args;
@@ -199,7 +199,8 @@ function rebuildTensor(args: PickleValue[], budget: { bytes: number }, charge: C
 }
 
 /**
- * `_rebuild_tensor_v3`: the storage consists of bytes, and the last argument before the metadata is the element type.
+ * Rebuilds a tensor like torch's `_rebuild_tensor_v3`, whose storage consists of bytes. The last argument before the
+ * metadata is the element type.
  */
 function rebuildUntypedTensor(args: PickleValue[], budget: { bytes: number }, charge: Charge): PickleValue {
   const [storage, offset, shape, strides, , , type] = args;

@@ -2,7 +2,8 @@ import type { z } from 'zod';
 import { damaged } from './json.ts';
 
 /**
- * An internal option of zod, which `z.validate` also sets; the version of zod is pinned, and a test checks the effect.
+ * Makes zod stop at the first problem. This is an internal option, which `z.validate` also sets; the version of zod is
+ * pinned, and a test checks the effect.
  */
 const firstOnly: object = { abortEarly: true };
 

@@ -141,7 +141,7 @@ export class SafetensorsFile {
     }
   }
 
-  /** @param name - one of {@link entries} */
+  /** Reads the tensor `name`, one of {@link entries}, and verifies its checksum if the file has checksums. */
   async read(name: string): Promise<SafeTensor> {
     const { dtype, shape, begin, end, crc } = this.entries.get(name)!;
     if (!isDtype(dtype)) {

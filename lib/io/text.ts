@@ -7,7 +7,7 @@ import { type FileToWrite, readAll, writeAll, writeAtomically, writeTogether } f
 import { naming } from './file-errors.ts';
 import { reading } from './regular.ts';
 
-/** Close to the maximum length of a string in V8. */
+/** Maximum number of bytes of a text file, close to the maximum length of a string in V8. */
 export const mostText: number = 2 ** 29 - 2 ** 20;
 
 /**

@@ -3,7 +3,7 @@ import { RandomAccessReader } from 'yauzl';
 import { readAll } from './atomic.ts';
 import type { OpenFile } from './thread-file.ts';
 
-/** Read-ahead for the central directory, whose records yauzl requests one by one. */
+/** Bytes per read: yauzl requests the records of the central directory one by one, and one read returns many of them. */
 const windowBytes = 2 ** 16;
 
 /**

@@ -83,7 +83,7 @@ export class LayerCore {
   }
 
   /**
-   * Returns zeros or, if `fanIn` is given, uniform random numbers in [-1, 1) / sqrt(fanIn), as in the
+   * Returns a matrix of zeros or, if `fanIn` is given, of uniform random numbers in [-1, 1) / sqrt(fanIn), as in the
    * published code.
    */
   rows(rows: number, cols: number, fanIn?: number, next: () => number = () => 0): DenseMatrix {
@@ -97,7 +97,7 @@ export class LayerCore {
     return matrix(data, rows, cols);
   }
 
-  /** Checks the inputs, runs `work` on a tape, and returns the pass. */
+  /** Checks the inputs, computes the output by `work` on a {@link Tape}, and returns it with its backward pass. */
   async pass<T extends Reals>(
     inputs: readonly (readonly [argument: string, rows: Rows<T>, cols: number | undefined])[],
     given: LayerCallOptions | undefined,

@@ -49,7 +49,7 @@ abstract class Layer {
   }
 }
 
-/** Throws for an object that only inherits from a layer and therefore has no core. */
+/** Returns the core of a layer. Throws for an object that only inherits from a layer and therefore has no core. */
 function requireCore(core: LayerCore | undefined): LayerCore {
   if (core === undefined) throw typeError('layer', 'this', 'a layer that horoball created', 'another object');
   return core;

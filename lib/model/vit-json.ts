@@ -1,4 +1,4 @@
-/** A vision transformer as timm describes it: constructor arguments, or the config.json of published weights. */
+/** Reads timm's descriptions of vision transformers: constructor arguments, or the config.json of published weights. */
 import { z } from 'zod';
 import { type Coded, coded } from '../errors.ts';
 import { boundedJson } from '../io/json.ts';

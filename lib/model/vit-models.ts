@@ -75,7 +75,7 @@ export const vitConfigs = {
   vit_so400m_patch14_siglip_224: { ...so400m, ...siglip },
 } satisfies Record<string, SquareViT> as Record<ModelName, SquareViT>;
 
-// Frozen, because callers get the objects that every model of that name reads.
+// Frozen, because all models of a name share one object, which callers can also get.
 for (const config of Object.values(vitConfigs)) {
   for (const value of Object.values(config)) Object.freeze(value);
   Object.freeze(config);
@@ -111,8 +111,8 @@ const aliases: Readonly<Record<string, ModelName>> = {
 };
 
 /**
- * timm's names of the DINOv3 models. By default, the feature is the mean of the patches in timm, and the class token in
- * the original code.
+ * timm's names of the DINOv3 models, which set `globalPool` to `avg`: the default feature is the mean of the patches in
+ * timm, but the class token in the original code.
  */
 const meanOfDinov3: Readonly<Record<string, ModelName>> = {
   vit_small_patch16_dinov3: 'dinov3_vits16',

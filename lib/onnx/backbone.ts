@@ -199,8 +199,9 @@ export class OnnxBackbone {
   }
 
   /**
-   * @param axis - index of the last axis of `x`: 1 for [batch, feature], 2 for [batch, token, feature], 3 for [batch,
-   * head, token, feature]
+   * Normalizes `x` along its last axis.
+   * @param axis - index of the last axis: 1 for [batch, feature], 2 for [batch, token, feature], 3 for [batch, head,
+   * token, feature]
    */
   #norm(x: Value, name: string, axis = 2): Value {
     const { normLayer, normEps } = this.#model;

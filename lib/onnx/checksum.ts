@@ -57,7 +57,7 @@ export async function checkOnnx(path: string): Promise<void> {
   });
 }
 
-/** Whether a file is what {@link writeOnnx} writes for a model, by its size and its checksum. */
+/** Whether a file has the size and the checksum of the file that {@link writeOnnx} writes for a model. */
 export async function isOnnxOf(path: string, model: Uint8Array): Promise<boolean> {
   const entry = entryOf(await crcOf(model));
   return await reading(path, 'export', async (file) => {

@@ -25,7 +25,7 @@ export class OnnxGraph {
     this.#storage = storage;
   }
 
-  /** @param shape - dimensions; a name denotes a dynamic size */
+  /** Declares a float32 input. A name in `shape` denotes a dynamic size. */
   input(name: string, shape: readonly (number | string)[]): Value {
     this.#inputs.push(messageField(11, ...valueInfo(name, shape)));
     return name;
@@ -37,14 +37,14 @@ export class OnnxGraph {
     this.#outputs.push(messageField(12, ...valueInfo(name, shape)));
   }
 
-  /** @param shape - dimensions; `[]` for one number */
+  /** Adds a float32 constant. Its shape is `[]` for one number. */
   floats(values: ArrayLike<number>, shape: readonly number[]): Value {
     return this.#constant('float32', Float32Array.from(values), shape);
   }
 
   /**
-   * Returns a matrix or kernel as float32. Smaller types are cast, and int8 is also multiplied by the channel's scale;
-   * runtimes evaluate this once, when they load the file.
+   * Adds a constant matrix or kernel, and returns it as float32. If it is stored in a smaller type, nodes cast it and
+   * multiply int8 by the scale of the channel; runtimes evaluate them once, when they load the file.
    *
    * @param axis - the dimension of the output channels
    */
@@ -130,7 +130,7 @@ function node(
   return messageField(1, ...fields);
 }
 
-/** Returns the field of the value, and its type in field 20. */
+/** Returns the fields of an attribute that contain its value and, in field 20, its type. */
 function attributeValue(value: Attribute): Uint8Array[] {
   if (typeof value === 'number') return [varintField(3, value), varintField(20, 2)];
   if ('float' in value) return [floatField(2, value.float), varintField(20, 1)];

@@ -81,7 +81,7 @@ function varint(bytes: Buffer, at: number): { value: number; end: number } | und
   return undefined;
 }
 
-/** Key (field 1) and value (field 2) of an entry. Further fields are ignored. */
+/** Returns the key (field 1) and the value (field 2) of an entry. Ignores other fields. */
 function entryOf(bytes: Buffer): [key: string | undefined, value: string | undefined] {
   const texts: (string | undefined)[] = [];
   for (let at = 0, count = 0; at < bytes.length && count < maxEntryFields; count++) {

@@ -73,7 +73,7 @@ function mixedAngles(model: WholeViT, freqs: ArrayLike<number>, block: number, p
   ).flat();
 }
 
-/** Rotates N x heads x tokens x width; the first `prefix` tokens are unchanged. */
+/** Rotates queries or keys (N x heads x tokens x width), except for the first `prefix` tokens. */
 export function rotate(
   graph: OnnxGraph,
   x: Value,

@@ -70,7 +70,10 @@ export function parseServing(text: string | undefined, file: string): Serving {
   return checkServing(value, file);
 }
 
-/** @throws Error `ERR_HOROBALL_FORMAT` naming the file and the field */
+/**
+ * Returns the record if all its fields are valid.
+ * @throws Error `ERR_HOROBALL_FORMAT` naming the file and the field
+ */
 export function checkServing(value: Readonly<Record<string, unknown>>, file: string): Serving {
   const wrong = Object.entries(checks).find(([key, check]) => !check(value[key]))?.[0];
   if (wrong !== undefined || (value['resize'] as number) < (value['size'] as number)) {

@@ -18,7 +18,7 @@ export function halfBits(value: number): number {
   return sign | ((magnitude - 0x38000000 + 0xfff + odd) >>> 13);
 }
 
-/** Rounds a value below 2^-14 to a multiple of 2^-24. */
+/** Returns a value below 2^-14 as a multiple of 2^-24, rounded to nearest, ties to even. */
 function subnormal(value: number): number {
   const scaled = value * 2 ** 24; // exact
   const floor = Math.floor(scaled);
