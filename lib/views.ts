@@ -75,7 +75,7 @@ function keyOf(label: number | bigint): number | bigint | string {
   return (label | 0) === label ? Math.imul(label ^ secret, odd) : `${label}`;
 }
 
-/** Numbers the classes of labels. */
+/** Assigns a number to each distinct label, and returns the number of each row. */
 export function* classesOf(labels: Labels): Steps<Classes> {
   const [texts, others] = [new Map<string, number>(), new Map<number | bigint | string, number>()];
   const numbers = new Int32Array(labels.length);

@@ -149,8 +149,8 @@ export const logitParameters = [${parameters()
 export const logitDefaults = { ${defaults()} } as const;
 
 /**
- * Constants of the head: the smallest norm by which a feature is divided to become a unit row, the fraction of the
- * ball's radius that the projection leaves free, and the published guards of the head's operations.
+ * Constants of the head. \`unitFloor\` is the smallest norm by which it divides a feature to get a unit row, \`margin\` the
+ * fraction of the ball's radius that the projection leaves free; the others are guards of the published code.
  */
 export const headConstants = {
 ${headConstants()}} as const;

@@ -79,9 +79,14 @@ async function leftovers(to: string): Promise<string[]> {
   return names.filter((name) => name.startsWith(`.${basename(to)}.`) && /\.(partial|old)$/.test(name));
 }
 
-/** @throws Error `ERR_HOROBALL_ARCHIVE` if a file has another SHA-256 (hexadecimal) */
+/**
+ * Verifies the SHA-256 of a file.
+ *
+ * @param expected - in hexadecimal
+ * @throws Error `ERR_HOROBALL_ARCHIVE` if the file has another hash
+ */
 export async function checkSha256(file: string, expected: string): Promise<void> {
-  await (await openRegular(file, 'setup')).close(); // a pipe would never end
+  await (await openRegular(file, 'setup')).close(); // rejects a pipe, which might never end
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
   const found = hash.digest('hex');

@@ -14,7 +14,7 @@ import type { Ui } from './ui.ts';
 
 /** Memory in bytes that one compiler process with libtorch's headers needs; limits the number of parallel jobs. */
 const bytesPerJob = 1.5e9;
-/** Node-API and node-addon-api, which lib/tasks/vendor.ts copies here. */
+/** Folder of the headers of Node-API and node-addon-api, to which lib/tasks/vendor.ts copies them. */
 const headers = join(packageRoot, 'dist/lib/headers');
 
 /** Folders with the declarations of Gloo that libtorch's headers include. */
@@ -62,7 +62,7 @@ export async function buildTrainAddon(libtorch: LibTorch, ui: Ui, lock?: Lock): 
   return built;
 }
 
-/** Builds the light core in a folder that lib/locate.ts searches. */
+/** Builds the core, which does not need libtorch, in a folder that lib/locate.ts searches. */
 export async function buildCore(ui: Ui, lock?: Lock): Promise<void> {
   const release = join(packageRoot, 'build', 'Release');
   const folder = await outputFolder([release, addonCache(packageVersion)]);
@@ -91,7 +91,7 @@ async function outputFolder(folders: readonly string[]): Promise<string> {
 async function publish(from: string, folder: string, record: AddonRecord): Promise<BuiltAddon> {
   const [file, recordFile] = [join(folder, addonName), join(folder, recordName)];
   await ensureFolder(folder);
-  await copyFile(from, `${file}.partial`); // before the earlier addon is invalidated: the disk may be full
+  await copyFile(from, `${file}.partial`); // first, so that the earlier addon stays valid if the disk is full
   await rm(recordFile, { force: true });
   await rename(`${file}.partial`, file);
   await writeFile(`${recordFile}.partial`, `${JSON.stringify(record, null, 2)}\n`);
@@ -183,7 +183,11 @@ export function compilerName(): string {
   return process.env['CXX'] || 'c++';
 }
 
-/** @throws Error `ERR_HOROBALL_BUILD` that names the missing tools and how to install them */
+/**
+ * Checks that CMake and a C++ compiler are installed.
+ * @param what - the component to build, for the error
+ * @throws Error `ERR_HOROBALL_BUILD` that names the missing tools and how to install them
+ */
 export async function requireTools(what: string): Promise<void> {
   const tools = { cmake: 'cmake', 'a C++ compiler': compilerName() };
   const missing: string[] = [];

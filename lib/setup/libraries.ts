@@ -4,7 +4,7 @@ import { join } from 'node:path';
 /** Extension of shared libraries on this platform. */
 export const librarySuffix: string = process.platform === 'darwin' ? '.dylib' : '.so';
 
-/** libtorch's own libraries in dependency order; CUDA libraries only if present. */
+/** Returns the paths of libtorch's own libraries in dependency order; those for CUDA only if they exist. */
 export function libraryFiles(lib: string): string[] {
   const path = (name: string): string => join(lib, `lib${name}${librarySuffix}`);
   const optional = ['c10_cuda', 'torch_cuda'].map(path).filter((file) => existsSync(file));

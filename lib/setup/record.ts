@@ -83,7 +83,7 @@ function readRecord<T>(schema: z.ZodType<T>, file: string): T | undefined {
   }
 }
 
-/** @throws Error if the file is missing, too large for a record, or not a regular file; reading a pipe would block */
+/** Reads a small file. Throws if it is missing, too large, or not a regular file: reading a pipe would block. */
 function readSmall(file: string): Buffer {
   const descriptor = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {

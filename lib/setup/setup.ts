@@ -42,7 +42,7 @@ export async function setup(options: SetupOptions, ui: Ui): Promise<SetupResult>
   const hasCore = !lacksCore();
   const ready = hasCore && !options.force && !options.libtorch ? await readyAsItIs() : undefined;
   if (ready !== undefined) return ready;
-  // A wrong path fails before anything is written. Without a core, libtorch cannot be loaded yet.
+  // Rejects a wrong path before anything is written. Without a core, libtorch cannot be loaded, so it is checked later.
   if (hasCore && options.libtorch !== undefined) await takeFolder(options.libtorch);
   try {
     await using lock = await setupLock();

@@ -9,8 +9,9 @@ import { transform } from 'esbuild';
 import { vendor } from './vendor.ts';
 
 /**
- * A backslash at the end of a line, with which esbuild's `lineLimit` divides string literals. Bundlers find `new URL('...',
- * import.meta.url)` and file tracers find paths only if the literal is on one line.
+ * Matches a backslash at the end of a line, with which esbuild's `lineLimit` divides string literals. A package must not
+ * contain any: bundlers find `new URL('...', import.meta.url)` and file tracers find paths only if the literal is on one
+ * line.
  */
 export const continuation: RegExp = /(?<!\\)(?:\\\\)*\\\r?\n/;
 

@@ -1,4 +1,4 @@
-// npm run prebuilds [-- PLATFORM]: builds the light core for publication, to prebuilds/<platform>/, and checks the
+// npm run prebuilds [-- PLATFORM]: builds the native core for publication, to prebuilds/<platform>/, and checks the
 // result. The default is this machine's platform; linux-arm64 and win32-x64 can also be cross-compiled on Linux.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -47,7 +47,7 @@ function main(): void {
   process.stderr.write(`${file}: ${(statSync(file).size / 1e6).toFixed(1)} MB\n`);
 }
 
-/** CMake's names of the system and the processor, and the compiler. */
+/** For each platform that can be cross-compiled: CMake's names of its system and processor, and the compiler. */
 const cross: Readonly<Record<string, readonly [system: string, processor: string, compiler: string]>> = {
   'linux-arm64': ['Linux', 'aarch64', 'aarch64-linux-gnu-g++'],
   'win32-x64': ['Windows', 'x86_64', 'x86_64-w64-mingw32-g++-posix'],

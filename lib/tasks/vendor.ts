@@ -43,11 +43,11 @@ const english: Plugin = {
 /** The packages of which only one exported object is used, with its name. Only the used members are bundled. */
 const namespaces: Readonly<Record<string, string>> = { zod: 'z' };
 
-/** Imports as tsc writes them, or as they are in a minified package. */
+/** Returns a pattern that matches imports from a package, as tsc writes them or minified. */
 const importsOf = (name: string): RegExp =>
   new RegExp(`(import ?(?:type )?\\{([^}]*)\\} ?from ?)['"]${name.replaceAll('.', '\\.')}['"]`, 'g');
 
-/** @param lib - dist/lib of a package */
+/** Bundles the packages to `vendor` in a folder `lib` (the dist/lib of a package), and changes the imports there. */
 export async function vendor(lib: string): Promise<void> {
   const files = (await readdir(lib, { recursive: true })).filter(
     (name) => /\.(js|d\.c?ts)$/.test(name) && !/^(vendor|tasks)\//.test(name),

@@ -1,4 +1,4 @@
-// npm run build:wasm: builds the light core for WebAssembly, to dist/lib/horoball.wasm.gz. Needs cmake and clang with
+// npm run build:wasm: builds the core for WebAssembly, to dist/lib/horoball.wasm.gz. Needs cmake and clang with
 // wasi-libc (native/cmake/wasm-toolchain.cmake names Debian's packages); CXX_WASM names another clang.
 //
 // npm run test:wasm (--test): builds it and runs the core's tests on it. Prints a message and skips the tests if a tool

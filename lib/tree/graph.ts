@@ -107,7 +107,7 @@ function* numbered(graph: Graph): Steps<Graph> {
   return ordered;
 }
 
-/** Returns a function that counts pairs as they are found, because they may not all fit in memory. */
+/** Returns a function that counts pairs, and throws before they exceed the memory. */
 function pairCounter(): (more: number) => void {
   let count = 0;
   return (more) => {

@@ -85,7 +85,10 @@ function isRelated({ starts, related }: TreeState, u: number, v: number): boolea
   return low < starts[u + 1]! && related[low] === v;
 }
 
-/** `arcosh(-<u, v>)` from squared differences: `2 arsinh(|u - v| / 2)` in the metric of the hyperboloid. */
+/**
+ * Returns the distance of the points that begin at elements `a` and `b`: `arcosh(-<u, v>)`, computed from the Minkowski
+ * norm of their difference as `2 arsinh(|u - v| / 2)`.
+ */
 function distance(points: Float64Array, a: number, b: number, width: number): number {
   const first = points[a]! - points[b]!;
   let sum = -first * first;

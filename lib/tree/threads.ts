@@ -2,7 +2,10 @@
 import { Locator } from '../locate.ts';
 import type { OnEpoch, TreeJob } from './epochs.ts';
 
-/** @param threads - 0 means all CPUs */
+/**
+ * Runs all epochs in worker threads.
+ * @param threads - 0 means all CPUs
+ */
 export async function runTree(
   work: Omit<TreeJob, 'part' | 'parts'>,
   threads: number,
