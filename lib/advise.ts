@@ -42,9 +42,9 @@ const cRange = [0.01, 3] as const;
 const thresholds = { delta: 0.3, spread: 0.2, radiusSpread: 0.25 } as const;
 
 /**
- * Results of `node dist/test/advise-trial.js`, in trees. A suggestion is right if its geometry has the higher MAP@R on
- * unseen classes; `rightThen` of the `saidHyperbolic` suggestions of `hyperbolic` were. Always suggesting `euclidean`
- * would be right for `alwaysEuclidean` trees.
+ * Results of `node dist/test/advise-trial.js`, as numbers of trees. For `right` trees, the suggested geometry had the
+ * higher MAP@R on unseen classes. `hyperbolic` was suggested for `saidHyperbolic` trees, and right for `rightThen` of
+ * them. Always suggesting `euclidean` would have been right for `alwaysEuclidean` trees.
  */
 export const trial = { trees: 24, right: 14, saidHyperbolic: 8, rightThen: 2, alwaysEuclidean: 18 } as const;
 

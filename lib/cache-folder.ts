@@ -1,6 +1,6 @@
 // Node's built-in modules are loaded lazily: importing one takes 0.3 to 2 ms.
 
-/** Cache folder of libtorch and, if the package's folder is read-only, of the addons. */
+/** Returns horoball's cache folder, which contains libtorch, built addons and downloaded weights. */
 export function cacheFolder(): string {
   const { join } = process.getBuiltinModule('node:path');
   const base = process.env['XDG_CACHE_HOME'];
@@ -20,7 +20,7 @@ function home(): string {
   }
 }
 
-/** Cache folder of addons that `setup` builds, per package version and platform. */
+/** Returns the cache folder of the addons that `setup` builds for a package version and this platform. */
 export function addonCache(version: string): string {
   const { join } = process.getBuiltinModule('node:path');
   return join(cacheFolder(), 'addons', `${version}-${process.platform}-${process.arch}`);

@@ -8,7 +8,7 @@ export interface Tolerance {
   readonly float64: number;
 }
 
-/** The largest errors that a card allows, as the tests enforce them. */
+/** The largest errors that a card allows; the tests enforce them. */
 export interface Tolerances {
   readonly value: Tolerance;
   /** Error of a whole gradient, relative to its norm. */
@@ -19,11 +19,11 @@ export interface Tolerances {
 
 /** Error bounds on the CPU, compared with float64 formulas. */
 export interface Accuracy extends Tolerances {
-  /** Error bounds on a CUDA device, compared with the CPU; so far tested on an emulated device. */
+  /** Error bounds on a CUDA device, compared with the CPU; so far tested only on an emulated device. */
   readonly device: Tolerances;
 }
 
-/** The matrices of a batch that a geometry reads. */
+/** Whether a geometry reads the Euclidean and the hyperbolic matrix of a batch. */
 export interface Reads {
   readonly euclidean: boolean;
   readonly hyperbolic: boolean;
@@ -70,7 +70,7 @@ export interface GeometryCard {
   /** The matrices that a call reads with two heads; `tiedReads`: with a tied head. */
   readonly reads: Reads;
   readonly tiedReads: Reads;
-  /** The parameters that enter the logit. A tied head depends on c through the radius of its points. */
+  /** The parameters that enter the logit with two heads; `tiedParameters`: with a tied head, whose radius depends on c. */
   readonly parameters: readonly LogitParameter[];
   readonly tiedParameters: readonly LogitParameter[];
   /** Error bounds of the loss and its gradients, in a batch whose losses are not small. */

@@ -192,8 +192,8 @@ export function checkCallback(operation: string, argument: string, value: unknow
 }
 
 /**
- * Whether a value is a Map, also of another realm. A proxy of a Map and an object that only inherits from Map are instances,
- * but its methods reject them.
+ * Whether a value is a Map, also of another realm. `instanceof` would also accept a proxy of a Map and an object that
+ * only inherits from Map, which the methods of Map reject.
  */
 export function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {
   try {

@@ -52,7 +52,7 @@ const known: ReadonlySet<string> = new Set([
  */
 const pairsPerSlice = 1 << 9;
 
-/** Normalized mutual information of two lists of numbers; 1 if both are constant. */
+/** Returns the normalized mutual information of two lists of numbers; 1 if both are constant. */
 export function* mutualInformation(a: Int32Array, b: Int32Array): Steps<number> {
   const counts = [new Map<string, number>(), new Map<string, number>(), new Map<string, number>()] as const;
   const count = (begin: number, end: number): void => {

@@ -243,8 +243,8 @@ export interface GromovDelta {
 /**
  * Computes the Gromov delta, which measures how tree-like a set of points or a distance matrix is, and the c that this
  * delta suggests. For distances M and base point p, `G_ij = (M_ip + M_jp - M_ij) / 2` and `delta = max_ij (max_k
- * min(G_ik, G_kj) - G_ij)`. Exact for up to `size` rows; for more, an average over random subsets, with its standard
- * error. O(n^3) time, O(n^2) memory.
+ * min(G_ik, G_kj) - G_ij)`. The result is exact for up to `size` rows; for more, it is an average over random subsets,
+ * with its standard error. O(n^3) time, O(n^2) memory.
  *
  * Points are compared by `|x - y|` unless `metric` is given. The computation by a (max, min) matrix product is from
  * Fournier, Ismail, Vigneron (2015), its use for embeddings from Khrulkov et al., "Hyperbolic Image Embeddings" (2020).

@@ -92,7 +92,7 @@ export type Coded<E extends Error = Error> = E & { code: ErrorCode };
  * Creates an error with a stable code.
  *
  * @param code - `ERR_HOROBALL_...`; callers may branch on it, so it never changes
- * @param message - one sentence; for arguments `[operation] argument: expected ..., got ...`
+ * @param message - one sentence; for an invalid argument `[operation] argument: expected ..., got ...`
  * @param Base - the error class, `Error` by default
  */
 export function coded<E extends Error = Error>(

@@ -57,7 +57,7 @@ export interface LogitOptions<T extends Reals = Reals> {
   clipR?: number | null | undefined;
 }
 
-/** How a loss is computed. */
+/** Options that both losses have in addition to those of the logits. */
 interface LossCallOptions extends CallOptions {
   /** Whether to compute gradients. Default true. */
   grad?: boolean | undefined;

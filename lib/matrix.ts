@@ -220,7 +220,7 @@ export function checkFixed(operation: string, argument: string, { buffer }: Arra
   }
 }
 
-/** Returns the array for the gradient with respect to c, validated. */
+/** Checks the option `gradC`, the array for the gradient with respect to c, and returns it. */
 export function checkGradC(operation: string, gradC: Float64Array | undefined): Float64Array | undefined {
   if (gradC === undefined) return undefined;
   if (!(isTyped(gradC, Float64Array) && gradC.length === 1)) {

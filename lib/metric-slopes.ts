@@ -19,8 +19,8 @@ const ones = (operation: string, count: number): Matrix<Float64Array> => ({
 
 /**
  * Returns an A x N matrix of gradient norms. Entry (i, j) is the norm of the gradient of the distance between anchor i
- * and row j of x (N x d) with respect to the anchor, in the space of the metric's points. Computed by the kernels, so
- * available for every metric; 0 for coincident points.
+ * and row j of x (N x d) with respect to the anchor, in the space of the metric's points; 0 for coincident points. The
+ * core computes the gradients, so this works for every metric.
  */
 export function* slopesAt(
   operation: string,

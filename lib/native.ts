@@ -141,8 +141,8 @@ const adviceOfBundle =
   "Keep horoball out of the bundle (in Next.js: serverExternalPackages: ['horoball']) and install it next to the bundle, or set HOROBALL_CORE to the path of its .node file.";
 
 /**
- * Returns how to get the native core. Its package is missing after `--omit=optional`, or if node_modules comes from another
- * platform.
+ * Returns advice on how to install the native core. Its package is missing after `npm install --omit=optional`, for
+ * example, or if node_modules comes from another platform.
  */
 function advice(): string {
   const build = '`npx horoball setup` builds it (requires cmake and a C++20 compiler)';

@@ -40,7 +40,7 @@ export interface RetrievalMetrics {
   recall: Record<number, number>;
   /** Fraction of the R nearest rows that have the query's class, where R is the number of gallery rows of that class. */
   rPrecision: number;
-  /** Precision at each rank up to R whose row has the query's class, summed and divided by R. */
+  /** Sum of the precisions at those ranks up to R whose row has the query's class, divided by R. */
   mapAtR: number;
   /** Number of queries. */
   queries: number;
@@ -209,7 +209,7 @@ class ResultArrays {
     this.arrays.averagePrecision[query] = averagePrecision;
   }
 
-  /** @param first - rank, from 0, of the first row of the query's class */
+  /** Stores the rank of the first row of the query's class; `first` counts from 0, the stored rank from 1 (0: none). */
   setFirst(query: number, first: number): void {
     this.arrays.rank[query] = first === Infinity ? 0 : first + 1;
   }
@@ -228,7 +228,7 @@ class Sums {
     this.#recall = ks.map(() => 0);
   }
 
-  /** @param relevant - number of gallery rows of the query's class */
+  /** Adds the result of a query whose class has `relevant` gallery rows. */
   add({ first, rPrecision, averagePrecision }: QueryResult, relevant: number): void {
     if (relevant === 0) {
       ++this.#unmatched;

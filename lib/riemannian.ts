@@ -88,7 +88,7 @@ abstract class RiemannianOptimizer<T extends Reals> {
     const given = asMatrix(operation, 'gradient', gradient);
     checkSameType(operation, 'gradient', points, given);
     checkShape(operation, 'gradient', given, points.rows, points.cols);
-    const checked = rate(operation, lr); // before the moments are updated
+    const checked = rate(operation, lr); // checked before the moments are updated
     const tangent = riemannianGradient.sync(points, given, { c: this.c });
     this.#move(this.direction(tangent), checked);
   }

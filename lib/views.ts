@@ -17,8 +17,8 @@ export interface Views {
 }
 
 /**
- * Returns the views, from `labels` (in any order, with equal counts) or, without them, from `views` (rows ordered by
- * class).
+ * Returns how the rows are divided into views, from `labels` (in any order, with equal counts) or, without them, from
+ * `views` (rows ordered by class).
  */
 export function* batchViews(
   operation: string,

@@ -148,7 +148,7 @@ export function checkSignal(operation: string, signal: AbortSignal | undefined):
   }
 }
 
-/** Whether a value is an AbortSignal. The getter `aborted` throws for a proxy and for an object that only inherits. */
+/** Whether a value is an AbortSignal. `aborted` throws for a proxy and for an object that only inherits the prototype. */
 function isSignal(signal: unknown): boolean {
   try {
     return signal instanceof AbortSignal && typeof signal.aborted === 'boolean';

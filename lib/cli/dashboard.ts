@@ -17,7 +17,7 @@ const notes: Notes = {
   ],
 };
 
-/** `horoball dashboard`: a live page of a folder of runs. */
+/** `horoball dashboard`: serves a live page of a folder of runs. */
 export function dashboardCommand(): Command {
   const command = new Command('dashboard')
     .description('serve a live page that compares the runs of a folder')

@@ -62,7 +62,7 @@ export class Meter implements Disposable {
     this.#update(done, total, () => fields, more);
   }
 
-  /** Excludes time from the rate, such as an evaluation between two steps. */
+  /** Excludes milliseconds from the rate, such as those of an evaluation between two steps. */
   pause(ms: number): void {
     this.#pace.pause(ms);
   }
@@ -104,7 +104,7 @@ export class Meter implements Disposable {
     this.#show(done, total, fields(), secondsLeft === null ? null : `eta ${clock(secondsLeft + more)}`);
   }
 
-  /** Whether an update is shown: the last one always, the others at intervals. */
+  /** Whether to show an update now: the last one always, the others at intervals. If so, records the time. */
   #due(done: number, total: number | null): boolean {
     const now = this.#now();
     const last = total !== null && done >= total;

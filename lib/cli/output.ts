@@ -64,8 +64,8 @@ export async function checkOutputFolder(option: string, folder: string): Promise
 }
 
 /**
- * Creates and removes a file. Checking permissions is not enough: the file system may be read-only, or the folder may
- * reject new files.
+ * Checks that files can be created in a folder, by creating and removing one. Checking permissions is not enough: the
+ * file system may be read-only, or the folder may reject new files.
  */
 async function tryFolder(folder: string): Promise<void> {
   await removeAbandoned(join(folder, 'horoball'));

@@ -5,7 +5,7 @@ import { addNotes } from './help.ts';
 import { jsonLine } from './json.ts';
 import { folded, textTable } from './table.ts';
 
-/** `horoball recipes`: the published commands and other presets, the options they resolve to, and the published results. */
+/** `horoball recipes`: lists the published commands and other presets, with their options and the published results. */
 export function recipesCommand(): Command {
   const command = new Command('recipes')
     .description(

@@ -17,7 +17,7 @@ const notes: Notes = {
   ],
 };
 
-/** `horoball start`: setup, data generation, training, evaluation and report in one command. */
+/** `horoball start`: runs setup, generates data, trains, evaluates and writes a report. */
 export function startCommand(): Command {
   const command = new Command('start')
     .description('set up missing components, generate the built-in data set, train on it and write a report')

@@ -23,8 +23,8 @@ if (folder === undefined || !(Number.isInteger(Number(port)) && port >= 0 && por
   process.exit(2);
 }
 const { HOST: host = '127.0.0.1', ALLOWED_HOSTS: allowed = '127.0.0.1,localhost' } = process.env;
-const largest = 20e6; // bytes of an upload
-const maxPixels = 4e7; // half a second of decoding
+const largest = 20e6; // maximum size of an upload in bytes
+const maxPixels = 4e7; // maximum number of pixels, which take half a second to decode
 const seconds = 10; // time limit of an upload and of an answer
 const waiting = 32; // maximum number of concurrent searches; further requests get status 503
 

@@ -31,7 +31,7 @@ export interface IndexSize {
   readonly bytes: number;
 }
 
-/** An index, which is never changed in place. Each center has the list of the rows that are nearest to it. */
+/** An index, never changed in place: each row is in the list of its nearest center. native/core.h documents the arrays. */
 export interface GalleryIndex<T extends Reals> {
   readonly centers: Matrix<T>;
   /** The list of each row that the index covers; rows that cannot be found (NaN, outside the ball) have -1. */

@@ -137,7 +137,7 @@ export function* movedIndex<T extends Reals>(
   return yield* encodeIndex(operation, rows, old.index.centers, lists, metric);
 }
 
-/** The rows of a store, including removed ones. */
+/** Returns the rows of a store, including removed ones. */
 export function rowsOfStore<T extends Reals>({ data, used, cols }: Store<T>): Matrix<T> {
   return { data: data.subarray(0, used * cols) as T, rows: used, cols };
 }

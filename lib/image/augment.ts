@@ -47,9 +47,9 @@ export interface ColorJitter {
 
 /** Several random operations in sequence. */
 export interface RandAugment {
-  /** Number of operations per image; 2 in torchvision. */
+  /** Number of operations per image; torchvision's default is 2. */
   readonly numOps: number;
-  /** Strength from 0 to 30; 9 in torchvision. */
+  /** Strength from 0 to 30; torchvision's default is 9. */
   readonly magnitude: number;
 }
 

@@ -21,7 +21,7 @@ interface Header {
   begin: number;
 }
 
-/** @throws `ERR_HOROBALL_PICTURE` */
+/** Decodes a BMP file. Throws `ERR_HOROBALL_PICTURE` if it is damaged, too large or not supported. */
 export async function decodeBmp(bytes: Buffer, maxPixels: number): Promise<Pixels> {
   const header = readHeader(bytes, maxPixels);
   const { width, height, bits } = header;
@@ -130,7 +130,7 @@ async function directColors(bytes: Buffer, header: Header, pitch: number): Promi
   return { data, width, height, layout: channels === 4 ? 'rgba' : 'rgb' };
 }
 
-/** Byte offsets of red, green, blue and optional alpha in a pixel; without masks, the fourth byte is unused. */
+/** Returns the byte offsets of red, green, blue and, if any, alpha in a pixel. Without masks, there is no alpha. */
 function offsetsOf({ bits, masks }: Header): number[] {
   if (masks.length === 0) return [2, 1, 0];
   if (bits === 32 && masks.every((mask) => mask === 0)) return masks.length === 4 ? [2, 1, 0, 3] : [2, 1, 0];

@@ -62,7 +62,7 @@ interface Header {
   maxval: number;
 }
 
-/** @throws `ERR_HOROBALL_PICTURE` */
+/** Decodes a PBM, PGM or PPM file. Throws `ERR_HOROBALL_PICTURE` if it is damaged or too large. */
 export async function decodePnm(bytes: Buffer, maxPixels: number): Promise<Pixels> {
   const digit = bytes[1]! - 48;
   const tokens = new Tokens(bytes, 3);

@@ -20,7 +20,7 @@ export interface Pixels {
   layout: (typeof layouts)[number];
 }
 
-/** Whether a layout has alpha, opaque or not. */
+/** Whether a layout has an alpha channel, even if every pixel is opaque. */
 export function hasAlpha({ layout }: Pick<Pixels, 'layout'>): boolean {
   return layout === 'grayAlpha' || layout === 'rgba';
 }

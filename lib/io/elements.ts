@@ -148,7 +148,7 @@ async function asBits(data: Uint8Array): Promise<Uint8Array> {
   return data;
 }
 
-/** IEEE 754 binary16: sign, 5 bits of exponent (bias 15), 10 of fraction. */
+/** Converts IEEE 754 binary16 bits: the sign, 5 bits of exponent (bias 15), 10 of fraction. */
 function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
@@ -161,7 +161,7 @@ function halfToNumber(bits: number): number {
 const float = new Float32Array(1);
 const word = new Uint32Array(float.buffer);
 
-/** bfloat16 is the upper half of a float32. */
+/** Converts bfloat16 bits, which are the upper half of a float32. */
 function bfloatToNumber(bits: number): number {
   word[0] = bits << 16;
   return float[0]!;

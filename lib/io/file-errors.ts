@@ -75,8 +75,8 @@ export async function naming<T>(path: string, work: Promise<T>): Promise<T> {
 }
 
 /**
- * Like {@link naming}, for a file that is created before the folder next to it: if the file cannot be created, neither
- * can the folder.
+ * Like {@link naming}, for the lock file of a folder that does not exist yet: if the file cannot be created, its error is
+ * described as one of creating the folder.
  */
 export async function namingFolder<T>(path: string, work: Promise<T>): Promise<T> {
   return await naming(path, work).catch((error: NodeJS.ErrnoException) => {

@@ -41,7 +41,7 @@ type Holder = z.infer<typeof holderSchema>;
 /** The contents and state of a lock file. */
 interface Found {
   text: string;
-  /** Null if the text is truncated. */
+  /** Null if the text is invalid, for example truncated. */
   holder: Holder | null;
   /** Whether an open descriptor locks the file; null if unknown. */
   isLocked: boolean | null;

@@ -42,7 +42,7 @@ export class MatBudget {
     }
   }
 
-  /** Charges memory before it is allocated. */
+  /** Deducts memory before it is allocated; throws if too little remains. */
   readonly take = (bytes: number): void => {
     this.#memory -= bytes;
     if (!(this.#memory >= 0)) throw this.#exceeded('take');

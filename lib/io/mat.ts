@@ -241,8 +241,8 @@ function readRows(reader: ElementReader, { shape, count, take }: Head): string[]
   const rows = shape[0]!;
   const element = reader.remaining > 0 ? reader.next() : null;
   const length = element?.bytes.length ?? 0;
-  // Without columns, the number of rows is not bounded by the data. With one wide character, V8 stores all characters
-  // of a string in two bytes each.
+  // Deducts the memory of the rows, whose number the data do not bound if there are no columns; of the text, with two
+  // bytes per character, as V8 stores it if one is wide; and of the arrays with the characters of several rows.
   take(rowBytes * rows + 2 * length + (rows === 1 ? 0 : 8 * length));
   const text = element === null ? '' : reader.text(element);
   if (rows === 1) return [text];

@@ -185,7 +185,7 @@ function resultOf(machine: Machine, callee: PickleValue, args: PickleValue): Pic
   return callee.call(args, machine.charge);
 }
 
-/** NEWOBJ_EX: calls a class with positional and keyword arguments. */
+/** NEWOBJ_EX: calls a class with positional arguments. Keyword arguments are rejected, unless the class is unknown. */
 function callWithKeywords(machine: Machine): void {
   const keywords = machine.pop();
   const args = machine.pop();

@@ -13,7 +13,7 @@ import {
 } from './pickle-values.ts';
 import { rowMajorStrides } from './strided.ts';
 
-/** torch's storage classes. */
+/** The element type of each storage class of torch. */
 const storageClasses: Readonly<Record<string, Dtype>> = {
   DoubleStorage: 'F64',
   FloatStorage: 'F32',
@@ -128,7 +128,7 @@ export function torchGlobals(budget: { bytes: number }): ReadonlyMap<string, Pic
   for (const name of Object.keys(storageClasses)) list.push([`torch.${name}`, notCalled]);
   const globals = new Map(list.map(([name, call]) => [name, new PickleGlobal(name, call)]));
   const inner = new Set(plainRebuilds.map(([name]) => globals.get(name)));
-  /** Rebuilds a tensor that has attributes or a subclass, from `(rebuild function, class, arguments, attributes)`. */
+  /** Rebuilds a tensor with attributes or of a subclass, given `(rebuild function, class, arguments, attributes)`. */
   function fromType([make, , args]: PickleValue[], charge: Charge): PickleValue {
     if (make instanceof PickleOpaque) return new PickleOpaque(make.name);
     if (!(make instanceof PickleGlobal) || !inner.has(make) || !Array.isArray(args))

@@ -5,14 +5,14 @@ import { bytesField, doubleField, doublesField, floatField, messageField, varint
 /** Type of a hyperparameter. */
 export type HyperParameter = string | number | boolean;
 
-// The `Summary.Value` messages of TensorBoard's event files, one function each. The field numbers are those of
+// Functions that encode the `Summary.Value` messages of TensorBoard's event files. The field numbers are those of
 // tensorboard/compat/proto/summary.proto and, for hyperparameters, plugins/hparams/plugin_data.proto.
 
 export function scalarValue(tag: string, value: number): Uint8Array {
   return Buffer.concat([bytesField(1, tag), floatField(2, value)]);
 }
 
-/** @param bytes - contents of a PNG or JPEG file */
+/** Encodes an image, given the contents of a PNG or JPEG file. */
 export function imageValue(tag: string, bytes: Uint8Array): Uint8Array {
   const { width, height, channels } = imageSize('EventWriter.image', bytes);
   const image = [
@@ -61,6 +61,7 @@ export function textValue(tag: string, text: string): Uint8Array {
 }
 
 /**
+ * Encodes the start of a session, which is a run on the hparams page, with its hyperparameters.
  * @param group - sessions of one group are repetitions of one configuration
  * @param start - seconds since 1970
  */
@@ -76,7 +77,7 @@ export function sessionStartValue(
   return hparamsValue('_hparams_/session_start_info', info);
 }
 
-/** @param end - seconds since 1970 */
+/** Encodes the end of a session, at `end` seconds since 1970. */
 export function sessionEndValue(status: 'success' | 'failure', end: number): Uint8Array {
   const info = messageField(4, varintField(1, status === 'success' ? 1 : 2), doubleField(2, end));
   return hparamsValue('_hparams_/session_end_info', info);

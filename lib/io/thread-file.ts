@@ -21,7 +21,7 @@ const openAsync = promisify(open);
 const readAsync = promisify(read);
 
 /**
- * Opens a file for reading while `work` runs. In a worker it is opened synchronously: Node closes the open
+ * Opens a file, runs `work` on its descriptor and closes it. In a worker it is opened synchronously: Node closes the open
  * files of a terminated worker, but not the descriptor of an asynchronous open that is still in progress.
  */
 export async function withDescriptor<T>(

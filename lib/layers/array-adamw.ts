@@ -138,7 +138,7 @@ export class ArrayAdamW {
   }
 
   /**
-   * Restores a state, all or nothing.
+   * Restores a state. If it is invalid, nothing changes.
    *
    * @throws RangeError `ERR_HOROBALL_SHAPE`, TypeError `ERR_HOROBALL_TYPE`
    */

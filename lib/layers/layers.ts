@@ -30,7 +30,7 @@ export interface SeededLayerOptions extends LayerOptions {
   seed?: number | undefined;
 }
 
-/** The members that all layers have. */
+/** Base class of all layers. */
 abstract class Layer {
   protected readonly core: LayerCore;
 
@@ -101,7 +101,7 @@ export class HyperbolicMLR extends Layer {
     else core.parameter('points', project.sync(expmap0.sync(made, { c: this.c }), { c: this.c }), 'ball');
   }
 
-  /** @param x - n x dim points of the ball */
+  /** Computes the logits (n x classes) of n x dim points of the ball. */
   async forward<T extends Reals>(x: Rows<T>, options?: LayerCallOptions): Promise<LayerPass<T>> {
     const { cols } = this.core.valueOf('normals');
     return await this.core.pass([['x', x, cols]], options, async (tape, [points], of) => {
@@ -171,7 +171,7 @@ export class HypLinear extends Layer {
     if (this.#hasBias) core.parameter('bias', core.rows(1, outputs, inputs, next));
   }
 
-  /** @param x - n x inputs points of the ball */
+  /** Maps n x inputs points of the ball to n x outputs points of the ball. */
   async forward<T extends Reals>(x: Rows<T>, options?: LayerCallOptions): Promise<LayerPass<T>> {
     return await this.core.pass(
       [['x', x, this.core.valueOf('weight').cols]],

@@ -128,7 +128,7 @@ export function parseViT(text: string, known: (name: string) => ViTConfig): ViTC
 
 const half = [0.5, 0.5, 0.5] as const;
 
-/** Arguments that are only renamed. */
+/** The option of `ViTConfig` for each argument whose value is used unchanged. */
 const names = {
   img_size: 'imgSize',
   patch_size: 'patchSize',

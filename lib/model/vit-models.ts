@@ -1,4 +1,3 @@
-/** The backbones that are known by name. */
 import type { Channels, ViTConfig } from './types.ts';
 
 /** A configuration for square images. */

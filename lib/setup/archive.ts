@@ -220,7 +220,7 @@ async function writeEntry(
 /** Codes of system errors caused by names of entries, such as a file and a folder with the same name. */
 const nameErrors = new Set(['EEXIST', 'EISDIR', 'ENAMETOOLONG', 'ENOTDIR']);
 
-/** Returns disk errors unchanged; converts all others to `ERR_HOROBALL_ARCHIVE`. */
+/** Converts errors of the archive to `ERR_HOROBALL_ARCHIVE`; returns other system errors, such as a full disk, unchanged. */
 function asDamaged(file: string, error: unknown): unknown {
   const { syscall, code = '' } = error as NodeJS.ErrnoException;
   if (nameErrors.has(code)) return damaged(file, 'the archive contains invalid entry names');

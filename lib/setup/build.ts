@@ -166,7 +166,7 @@ async function step(
  * up to `jobs` of the printed commands are still running.
  */
 export function buildProgress(jobs: number): (line: string) => [done: number, total: number] | undefined {
-  let command: number | undefined; // percent of one command
+  let command: number | undefined; // percentage that one command adds
   return (line) => {
     const [, percent, done, all] = /^\[ *(?:(\d+)%|(\d+)\/(\d+))\]/.exec(line) ?? [];
     if (done !== undefined) return [Number(done), Number(all)];

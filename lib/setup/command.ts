@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 export interface CommandResult {
   /** Null if the program does not exist or was ended by a signal. */
   code: number | null;
-  /** The last `maxKept` characters, like `stderr`. */
+  /** The last `maxKept` characters that the program wrote; likewise `stderr`. */
   stdout: string;
   stderr: string;
 }

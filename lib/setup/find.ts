@@ -28,7 +28,7 @@ export interface SearchInputs {
   loads: (libtorch: LibTorch) => Promise<true | string>;
 }
 
-/** The chosen location, if any, and every location that was checked. */
+/** The selected libtorch, if any, and every location that was checked. */
 export interface Search {
   libtorch: LibTorch | undefined;
   looked: CheckedPlace[];

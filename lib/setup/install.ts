@@ -180,7 +180,7 @@ async function download(url: string, file: string, ui: Ui): Promise<void> {
 /** The folder into which setup unpacks libtorch. */
 const installedFolder = (): string => join(cacheFolder(), 'libtorch', 'current');
 
-/** Restores the installed libtorch if a setup was killed while replacing it, and removes what killed setups left. */
+/** Restores the installed libtorch if a setup was killed while replacing it, and removes the downloads of killed setups. */
 export async function recoverLibTorch(): Promise<void> {
   await recoverFolder(installedFolder());
   for (const name of await readdir(cacheFolder()))

@@ -40,7 +40,7 @@ function guide(): Page[] {
   return names.map((name) => read(`lib/guide/${name}`, 'Guide'));
 }
 
-/** Returns the `--help` text of every command. */
+/** Returns the page with the `--help` text of every command. */
 function options(): Page {
   const main = join(root, 'dist/lib/cli/main.js');
   const help = (...command: string[]): string =>
@@ -115,7 +115,7 @@ const entries = {
   'horoball/train': 'train/index',
 };
 
-/** Returns one module per entry point of the package, under the name that programs import. */
+/** Writes one module per entry point of the package, named as programs import it, and returns the paths. */
 function entryPoints(): string[] {
   return Object.entries(entries).map(([name, module]) => {
     const file = join(work, `${name.replace('/', '-')}.ts`);

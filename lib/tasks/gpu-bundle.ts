@@ -13,7 +13,7 @@ const maxBytes = 60e6;
 
 /** Packages for running tests and decoding images, in addition to the dependencies of this package. */
 const alsoNeeded = ['ava', 'sharp'];
-/** Excludes binaries for other platforms. */
+/** Options of tar that exclude binaries for other platforms. */
 const foreign = ['darwin', 'win32', 'linux-arm', 'musl'].map((name) => `--exclude=*/prebuilds/*${name}*`);
 
 interface Manifest {

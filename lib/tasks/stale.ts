@@ -4,7 +4,10 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Removes the files in `dist` that tsc wrote for sources that no longer exist. Only tsc writes source maps there. */
+/**
+ * Removes the files in `dist` that tsc wrote for sources that no longer exist, and returns their paths in `dist` without
+ * extensions. Only tsc writes source maps there.
+ */
 export async function removeStale(root: string): Promise<string[]> {
   const dist = join(root, 'dist');
   const maps = (await readdir(dist, { recursive: true })).filter((file) => file.endsWith('.js.map'));

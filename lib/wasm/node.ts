@@ -1,7 +1,7 @@
 import type { Host } from './core.ts';
 import type { Answer, ToWorker, WorkerPort } from './jobs.ts';
 
-/** Limits the number of workers: each has its own memory, and concurrent calls compete for the processor. */
+/** Maximum number of workers: each has its own memory, and concurrent calls compete for the processor. */
 const maxWorkers = 4;
 
 /**
