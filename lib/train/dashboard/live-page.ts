@@ -18,7 +18,7 @@ ${others.map((topic) => html`<section id="${topic}">${section(topic, run)}</sect
   );
 }
 
-/** Replaces each part of the page that arrives as a server-sent event. The browser reconnects until the run ends. */
+/** The page's script. Each server-sent event replaces one part of the page; the browser reconnects until the run ends. */
 export const script: string = `
 const source = new EventSource('events');
 for (const topic of ${JSON.stringify(topics)}) source.addEventListener(topic, (event) => {

@@ -6,7 +6,7 @@ import { scriptText } from '../report/run/page.ts';
 
 export const defaultPort = 8265;
 
-/** Maximum number of open connections. Each uses a file descriptor of the process, which may be training. */
+/** Maximum number of open connections. Each takes a file descriptor that the process may need for training. */
 const maxConnections = 64;
 
 /** Responds to a GET request; returns false if nothing exists at this path. */
@@ -24,6 +24,8 @@ export class LocalServer implements AsyncDisposable {
   }
 
   /**
+   * Starts serving.
+   *
    * @param port - 0 picks a free port
    * @throws `ERR_HOROBALL_PORT` if the port is in use or not permitted
    */
@@ -68,7 +70,10 @@ export class LocalServer implements AsyncDisposable {
   }
 }
 
-/** Sends a page. `more`: the additional script of the page, which the content security policy must allow. */
+/**
+ * Sends a page. Its content security policy allows only the script of reports and `more`.
+ * @param more - additional script of the page
+ */
 export function sendPage(response: ServerResponse, text: string, more: string = ''): void {
   response.writeHead(200, { ...headers(scriptText(more)), 'content-type': 'text/html; charset=utf-8' });
   response.end(text);

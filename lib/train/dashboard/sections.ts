@@ -73,7 +73,7 @@ function statusSection({ rows, steps, status, folder, notes }: LiveRun): Html {
 ${notes.map((note) => html`<p class="note">Note: ${note}.</p>`)}`;
 }
 
-/** Mean throughput of the last 20 steps, because the throughput of single steps varies. */
+/** Returns the mean throughput of the last 20 steps in images/s; single steps vary too much to be shown. */
 function recent(steps: readonly StepRow[]): number {
   const few = steps.slice(-20).filter(({ imagesPerSecond }) => Number.isFinite(imagesPerSecond));
   return few.reduce((sum, { imagesPerSecond }) => sum + imagesPerSecond, 0) / few.length;

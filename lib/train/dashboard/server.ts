@@ -4,7 +4,7 @@ import { defaultPort, headers, LocalServer, sendPage } from './local-server.ts';
 import { section, topics } from './sections.ts';
 import type { LiveState, Topic } from './state.ts';
 
-/** Pause between two updates of a page; shorter pauses would slow down training without a visible benefit. */
+/** Time between two updates of a page. More frequent updates would slow down training without a visible benefit. */
 const pauseMs = 500;
 
 /** Serves the live page of a run on 127.0.0.1: the page at `/`, and its updates at `/events`. */
@@ -22,6 +22,8 @@ export class Dashboard implements AsyncDisposable {
   }
 
   /**
+   * Starts serving the page.
+   *
    * @param port - 0 picks a free port
    * @throws `ERR_HOROBALL_PORT` if the port is in use or not permitted
    */
