@@ -2,7 +2,7 @@ import { isImageFault } from '../../image/fault.ts';
 import { readImageHead, requireImage } from '../../image/file.ts';
 import type { Sample } from './types.ts';
 
-/** Number of bytes to read; in real PNG files, the chunks before the transparency chunk (tRNS) are far smaller. */
+/** Number of bytes to read from each image: in practice, more than a PNG has before its transparency chunk (tRNS). */
 const headBytes = 1 << 16;
 
 /**
@@ -18,7 +18,7 @@ export async function hasAlphaChannel(path: string): Promise<boolean> {
   return format === 'webp' && webpAlpha(head);
 }
 
-/** Color types 4 and 6 have alpha; a tRNS chunk before the pixels makes a color or palette entries transparent. */
+/** Whether a PNG has an alpha channel (color types 4 and 6), or a transparency chunk (tRNS) before its pixels (IDAT). */
 function pngAlpha(bytes: Buffer): boolean {
   const type = bytes[25];
   if (type === 4 || type === 6) return true;

@@ -1,6 +1,6 @@
 import { coded } from '../../errors.ts';
 
-/** Far more columns than a list of images needs. */
+/** Limit for damaged files; a list of images has only a few columns. */
 const maxColumns = 1000;
 
 /**

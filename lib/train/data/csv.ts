@@ -23,7 +23,7 @@ interface Row {
   split: RowSplit | undefined;
   /** The names of the label's ancestors from the top, joined by slashes. */
   tree: string;
-  /** The ancestors, nearest first; one list for all rows with the same tree. */
+  /** The same ancestors, nearest first. Rows with the same tree share one list. */
   parents: string[];
 }
 
@@ -89,8 +89,8 @@ interface Columns {
 }
 
 /**
- * Maximum number of rows: a million, plus one per 32 characters of text. A row takes about 100 bytes of memory, so a
- * damaged list of very short rows would take far more memory than its text.
+ * A list may have `freeRows` rows, plus one per `minLength` characters of its text. Without a limit, a damaged list of very
+ * short rows would take far more memory than its text, because each row takes about 100 bytes.
  */
 const freeRows = 1_000_000;
 const minLength = 32;
@@ -98,10 +98,10 @@ const minLength = 32;
 /** The ancestors of labels without a tree. */
 const none: string[] = [];
 
-/** Maximum total length of a list's ancestors in characters, in addition to four times the length of the list. */
+/** The names of ancestors may have this many characters in total, plus four times the length of the list. */
 const freeCharacters = 2 ** 25;
 
-/** The ancestors in a list, by tree. Their total length is limited, because each repeats the names above it. */
+/** Converts trees to ancestors. Limits the total length of their names, because `a/b/c` repeats its ancestor `a/b`. */
 class Ancestors {
   readonly #file: string;
   readonly #byTree = new Map([['', none]]);
@@ -179,7 +179,7 @@ function columnsOf(heading: string[], file: string): Columns {
 
 /** @param number - row number, from 1 */
 function rowOf(line: string[], columns: Columns, file: string, number: number): Row {
-  // An unquoted comma in a path would otherwise shift the label.
+  // Extra fields come from an unquoted comma in a path, which shifts the label to another column.
   if (line.length > columns.count && line.some((field, i) => i >= columns.count && field.trim() !== ''))
     throw layout(
       file,
@@ -218,7 +218,7 @@ interface ColumnSplits extends Pick<Dataset, 'train' | 'test' | 'gallery'> {
   warnings: string[];
 }
 
-/** As with folders, validation rows are the test split if the list has no test rows; otherwise they are not used. */
+/** Splits the rows by their column `split`. Uses validation rows only if the list has no test rows: as the test split. */
 function* splitByColumn(rows: Row[], file: string): Steps<ColumnSplits> {
   const among = (wanted: RowSplit): Row[] => rows.filter(({ split }) => split === wanted);
   const [train, listed, validation, gallery] = [

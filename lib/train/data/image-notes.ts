@@ -3,7 +3,7 @@ import { manyPixels } from '../../image/fault.ts';
 import type { Background } from '../../image/resample.ts';
 import type { ImageLoader } from './loader.ts';
 
-/** Descriptions of how alpha is treated, for the end of a sentence. */
+/** What each value of the option `background` does to alpha, as the end of a sentence. */
 export const alphaTreatment: Readonly<Record<Background, string>> = {
   white: 'blended with white (background white)',
   black: 'blended with black (background black)',

@@ -44,8 +44,8 @@ export interface ImageLoaderOptions {
   /** Random seed, any integer. The same seed gives the same crops for any `concurrency`. */
   seed: number;
   /**
-   * Maximum number of images in progress; default twice the number of cores, because an image waits for the JavaScript
-   * thread between reading, decoding and resizing. These run in the UV_THREADPOOL_SIZE threads of libuv (default 4).
+   * Maximum number of images in progress; default twice the number of cores. Reading, decoding and resizing run in the
+   * UV_THREADPOOL_SIZE threads of libuv (default 4); between these steps, an image waits for the JavaScript thread.
    */
   concurrency?: number | undefined;
   /** Throw if an image cannot be read, instead of skipping it; default false. */

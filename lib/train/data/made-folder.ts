@@ -65,7 +65,7 @@ export async function makeFolder(
   return true;
 }
 
-/** The UUID in the name of a partial folder or of its locks. */
+/** Matches the end of a partial folder's name, a UUID. The group captures the suffix of its lock files. */
 const ownName = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}(|\.lock.*)$/;
 
 /** Removes partial folders and locks that killed processes left behind. */
@@ -150,7 +150,7 @@ async function refuseForeignFolder(
   if (!names.every(isAllowed)) throw foreign(root, what);
 }
 
-/** Rejects the root of another file system: it can be emptied, but not be replaced by a folder. */
+/** Rejects a mount point, because another folder cannot be renamed to replace it. */
 async function refuseMountPoint(root: string, what: string): Promise<void> {
   const [own, parent] = await Promise.all(
     [root, path.dirname(root)].map((each) => stat(each).catch(() => null)),

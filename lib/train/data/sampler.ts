@@ -17,9 +17,9 @@ export interface SamplerOptions {
 const maxBatch = 2 ** 24;
 
 /**
- * The sampler of the published code: an epoch contains every class once, in random order, with `samplesPerClass` different
- * images each (with repetition if the class has fewer). An incomplete last batch is dropped. The batches of an epoch are a
- * pure function of the seed and the epoch number, so a run can resume at any step.
+ * Samples the same number of images per class. An epoch contains every class once, in random order, with `samplesPerClass`
+ * different images each (with repetition if the class has fewer). An incomplete last batch is dropped. The batches of an
+ * epoch are a pure function of the seed and the epoch number, so a run can resume at any step.
  */
 export class ClassBalancedSampler {
   /** Batches per epoch. */

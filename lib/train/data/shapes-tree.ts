@@ -42,7 +42,7 @@ export function classTree(seed: number, families: number): Species[] {
   return species;
 }
 
-/** Samples the main lobes of the outline, the kind of parts and the base colors. */
+/** Samples a family: the main lobes of the outline, the kind of parts and the base colors. */
 function drawFamily(next: Random, index: number): Species {
   const id = String(index + 1).padStart(2, '0');
   const hue = uniform(next, 0, 360);
@@ -73,7 +73,7 @@ function drawFamily(next: Random, index: number): Species {
   };
 }
 
-/** Adds finer lobes, the texture, and the number and angles of the parts. */
+/** Samples a genus of a family: adds finer lobes, the texture, and the number and angles of the parts. */
 function drawGenus(next: Random, family: Species, index: number): Species {
   const main = family.outline[0]!;
   const count = 2 + integer(next, 5);
@@ -111,8 +111,8 @@ function drawGenus(next: Random, family: Species, index: number): Species {
 }
 
 /**
- * Adds the mark and the final colors. Within a genus, the marks of the species have angles and hues in different quarters of
- * the circle.
+ * Samples a species of a genus: adds the mark and the final colors. Within a genus, the marks of the species have angles and
+ * hues in different quarters of the circle.
  */
 function drawSpecies(next: Random, genus: Species, index: number): Species {
   const quarter = (offset: number): number => ((index + offset) % speciesPerGenus) / speciesPerGenus;

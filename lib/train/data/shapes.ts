@@ -16,13 +16,13 @@ import type { Dataset, DatasetRecord } from './types.ts';
 
 /** Seed of the images, independent of the seed of a run. */
 const defaultSeed = 42;
-/** Incremented when the same seed produces different images. */
+/** Version of the generator, incremented when it produces different images from the same seed. */
 const version = 1;
 const manifestName = 'shapes.json';
 const jpegQuality = 90;
 /** Number of images drawn concurrently; librsvg uses one thread per image. */
 const concurrency = 4;
-/** Far more classes than anyone needs; a larger number is a mistake. */
+/** Maximum number of classes; a larger number is most likely a mistake. */
 const maxClasses = 2 ** 16;
 const maxImages = 10_000;
 const classesPerFamily = generaPerFamily * speciesPerGenus;

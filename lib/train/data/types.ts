@@ -42,7 +42,7 @@ export interface Count {
 
 export type Counts = Partial<Record<'train' | 'test' | 'gallery', Count>>;
 
-/** One record per data set, listed in registry.ts. */
+/** The description of a data set, and functions that generate and open it. registry.ts lists all records. */
 export interface DatasetRecord {
   /** The name in `--ds`. */
   readonly name: string;

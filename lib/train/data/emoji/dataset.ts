@@ -1,4 +1,4 @@
-/** Opens the `emoji` data set. */
+/** The `emoji` data set, with a random half of the emoji for testing. */
 import path from 'node:path';
 import { runSteps, type Steps } from '../../../call/run.ts';
 import { forEach } from '../../../call/slices.ts';
@@ -19,7 +19,7 @@ export const emoji: DatasetRecord = {
   open: (root) => opened('emoji', root, listNames.emoji),
 };
 
-/** Splits by subgroup: no emoji of a test subgroup is in the training split. */
+/** The same images, split by subgroup: no emoji of a test subgroup is in the training split. */
 export const emojiSubgroups: DatasetRecord = {
   name: 'emoji-subgroups',
   description: "the same images as emoji; half of Unicode's subgroups for testing",
@@ -63,7 +63,7 @@ function* imagesIn(text: string, file: string): Steps<Listed[]> {
   return images;
 }
 
-/** Adds the ancestors of each class: `group/subgroup` and `group` for `group/subgroup/emoji`. */
+/** Adds the ancestors of each class; those of `group/subgroup/emoji` are `group/subgroup` and `group`. */
 function withParents(split: Split): Split {
   const parents = split.classes.map((label) => {
     const [group = '', subgroup = ''] = label.split('/');

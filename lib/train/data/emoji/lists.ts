@@ -11,7 +11,7 @@ export interface Image {
   path: string;
   /** `group/subgroup/emoji`. */
   label: string;
-  /** The id of its set. */
+  /** Id of the set of drawings, such as `noto`. */
   set: string;
   codepoints: string;
 }

@@ -19,7 +19,7 @@ import { type Drawings, readDrawings, readUnicode } from './read.ts';
 import { Renderer } from './renderer.ts';
 import type { Drawing } from './svg.ts';
 
-/** Incremented when the same packages produce different images or splits. */
+/** Version of the generator, incremented when it produces different images or splits from the same packages. */
 const version = 1;
 export const manifestName = 'emoji.json';
 const what = 'the emoji data set';

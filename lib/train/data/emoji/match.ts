@@ -17,7 +17,7 @@ export interface EmojiClass {
 /** Result of matching Unicode's emoji. */
 export interface Matched {
   classes: EmojiClass[];
-  /** Number of emoji omitted because a set draws them like an earlier emoji, for example man student like student. */
+  /** Number of emoji omitted because a set reuses an earlier drawing, for example that of student for man student. */
   duplicates: number;
   /** Number of emoji that not every set contains, mostly flags. */
   incomplete: number;
@@ -48,7 +48,7 @@ export function matchClasses(
 }
 
 /**
- * Returns the drawings of another set for existing classes.
+ * Finds the drawings of an additional set for classes that already exist; a class may have none.
  * @param related - the drawings of the set that provides the code points, if `set` does not include them
  */
 export function matchExtra(

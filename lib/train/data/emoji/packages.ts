@@ -16,7 +16,7 @@ export interface EmojiSet extends Pinned {
   codepoints: 'chars' | 'names' | { of: string };
 }
 
-/** Names, groups, subgroups and code points of all emoji. */
+/** The package with the names, groups, subgroups and code points of all emoji. */
 export const unicodeData: Pinned = {
   name: 'emojibase-data',
   version: '17.0.0',

@@ -96,7 +96,7 @@ const iconsSchema = z.looseObject({
   ...extent,
 });
 
-/** Reads icons.json and chars.json. Aliases without a drawing are omitted. */
+/** Reads the drawings of a set from icons.json, and their code points from chars.json. Omits aliases of unknown icons. */
 export async function readDrawings(folder: string): Promise<Drawings> {
   const set = await readChecked(path.join(folder, 'icons.json'), iconsSchema);
   const chars = await readChecked(path.join(folder, 'chars.json'), z.record(z.string(), z.string()));

@@ -19,5 +19,5 @@ process.on('message', ({ drawing, size }: RenderRequest) => {
     ({ code, message }) => process.send!({ code, message }),
   );
 });
-// The parent has exited. Kill this process, because rendering in progress would keep it alive.
+// Kill this process when its parent exits, because rendering in progress would keep it alive.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));

@@ -5,7 +5,7 @@ import { coded } from '../../../errors.ts';
 import type { RenderAnswer, RenderRequest } from './render-child.ts';
 import type { Drawing } from './svg.ts';
 
-/** Time limit; the slowest drawing of the pinned sets takes about 0.3 s. */
+/** Time limit per drawing; the slowest drawing of the pinned sets takes about 0.3 s. */
 const maxSeconds = 20;
 
 const empty: Drawing = {
