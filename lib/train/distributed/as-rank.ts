@@ -20,7 +20,7 @@ export async function asRank<T>(
   } catch (error) {
     const { code, message } = Object(error) as { code?: unknown; message?: unknown };
     if (code !== 'ERR_HOROBALL_RANK') group.fail(typeof message === 'string' ? message : describe(error));
-    if (!isCallers) await group.close().catch(() => {}); // `error` is reported
+    if (!isCallers) await group.close().catch(() => {}); // `error` is thrown instead
     throw error;
   }
 }

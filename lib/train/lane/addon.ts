@@ -14,8 +14,8 @@ import type {
 import type { LossValues, NativeAdamWOptions, Parameter, TorchMemory } from './types.ts';
 
 /**
- * The native addon, train.node. Calls that return no promise are queued; if one fails, the next promise of the training
- * thread rejects with its error.
+ * The native addon, train.node. Calls with a `cancel` argument are queued for the training thread. If one that returns no
+ * promise fails, the next promise of the thread rejects with its error.
  */
 export interface TrainAddon {
   readonly builtVersion: string;

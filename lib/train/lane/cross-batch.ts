@@ -127,7 +127,7 @@ export class CrossBatchMemory {
   }
 
   /**
-   * Restores a state.
+   * Replaces the stored rows with those of an earlier {@link CrossBatchMemory.state}.
    * @throws RangeError `ERR_HOROBALL_SHAPE` if its shape differs; `ERR_HOROBALL_RANGE` if it has more
    * than `classes` labels or repeats one
    */

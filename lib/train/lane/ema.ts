@@ -41,7 +41,7 @@ export class Ema extends Resource<'Ema'> {
   }
 
   /**
-   * Restores a state.
+   * Replaces the averages with those of an earlier {@link Ema.state}.
    *
    * @throws RangeError `ERR_HOROBALL_SHAPE` if an entry is missing or has the wrong shape
    */

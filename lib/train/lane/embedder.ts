@@ -52,7 +52,7 @@ export interface LoadReport {
 
 /** The outputs of one forward pass, one row per image. */
 export class Embeddings implements Disposable {
-  /** The backbone's unnormalized feature: count x embedDim. */
+  /** Unnormalized features of the backbone: count x embedDim. */
   readonly body: Tensor;
   /** Unit vectors: count x dim. */
   readonly euclidean: Tensor;
@@ -94,7 +94,7 @@ export interface LoadRunOptions {
 type RunLoader = (run: string, options: LoadRunOptions) => Promise<Embedder>;
 let runLoader: RunLoader | undefined;
 
-/** @internal Run folders are read by a higher layer, which registers its reader here. */
+/** @internal Registers the function that loads run folders, which belongs to a higher layer. */
 export function setRunLoader(loader: RunLoader): void {
   runLoader = loader;
 }
@@ -162,7 +162,7 @@ export class Embedder extends Resource<'Embedder'> {
     return Embedder.#checked(this).#c;
   }
 
-  /** Returns `embedder`; throws a coded error if it has no private fields because it only inherits from the prototype. */
+  /** Returns `embedder`. Throws a coded error for an object without private fields that only inherits from the prototype. */
   static #checked(embedder: Embedder): Embedder {
     if (#c in embedder) return embedder;
     throw typeError('embedder', 'this', 'an Embedder that horoball created', embedder);

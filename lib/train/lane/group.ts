@@ -67,7 +67,7 @@ export interface RankGroup {
   share(text: string): Promise<string>;
   /** Copies the weights of rank 0 to every rank. */
   broadcast(model: Trainable): Promise<void>;
-  /** Sums the gradients of a network over the ranks. */
+  /** Returns an object that sums the gradients of a network over the ranks. */
   gradientSum(model: Trainable): Pick<GradientSum, 'arm' | 'finish' | 'dispose'>;
   /** Records what this rank is doing, for the error messages of other ranks. */
   at(where: string): void;
@@ -238,7 +238,7 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
     return native().broadcastModel(this.handle, model.handle);
   }
 
-  /** Sums the gradients of a network over the ranks: see {@link GradientSum}. */
+  /** Returns a {@link GradientSum}, which sums the gradients of a network over the ranks. */
   gradientSum(model: Trainable): GradientSum {
     return new GradientSum(model, this);
   }

@@ -30,7 +30,7 @@ export interface TorchInfo {
  */
 let loaded: { addon: TrainAddon; lib: string; threads?: number } | undefined;
 
-/** @internal The training addon, loaded on the first call. */
+/** @internal Returns the training addon; loads it on the first call. */
 export function native(): TrainAddon {
   if (loaded === undefined) checkWorkingFolder();
   loaded ??= load();
@@ -63,7 +63,7 @@ export function torchAvailable(): boolean {
 }
 
 /**
- * Information about the loaded libtorch.
+ * Returns information about the loaded libtorch.
  * @throws Error `ERR_HOROBALL_NO_TRAIN` and related codes if the training layer is unavailable
  */
 export function torchInfo(): TorchInfo {

@@ -52,7 +52,7 @@ export function groupsOf(options: GroupOptions): (parameter: Parameter) => Requi
   });
 }
 
-/** Layer index: 0 before the blocks (tokens and embeddings), i + 1 for block i, `depth` + 1 after the blocks. */
+/** Returns the layer of a parameter: 0 before the blocks (tokens and embeddings), i + 1 for block i, `depth` + 1 after. */
 function layerOf(name: string, depth: number): number {
   const block = /^blocks\.(\d+)\./.exec(name)?.[1];
   if (block !== undefined) return Number(block) + 1;

@@ -55,7 +55,7 @@ export class Proxies extends Resource<'Proxies'> {
   }
 
   /**
-   * @internal The index of each label's proxy.
+   * @internal Returns the row of each label's proxy.
    * @throws `ERR_HOROBALL_LABELS` for a label without a proxy
    */
   rowsOf(labels: Int32Array): Int32Array {

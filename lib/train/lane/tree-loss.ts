@@ -91,7 +91,7 @@ export class TreeLoss {
     };
   }
 
-  /** Queues the terms of a batch, and adds them, times `scale` and their weights, to the objective of `backward`. */
+  /** Queues the terms of a batch, and adds them to `objective`, each multiplied by `scale` and its weight. */
   addTo(objective: LossHandle, inputs: LossInputs, tree: BatchTree, scale: number): TreeTerms {
     const { levels, cones, radius } = this.#weights;
     const perLevel = levels === undefined ? null : tree.levels.map((level) => this.#level(inputs, level));

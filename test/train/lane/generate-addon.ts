@@ -33,8 +33,8 @@ export function addonSource(): string {
   return `// Generated from the rows of native/torch (exports.h) by \`npm run ops:train\`: edit those instead.
 ${imports(signatures, 'addon-types', own)}${imports(signatures, 'types', published)}
 /**
- * The native addon, train.node. Calls that return no promise are queued; if one fails, the next promise of the training
- * thread rejects with its error.
+ * The native addon, train.node. Calls with a \`cancel\` argument are queued for the training thread. If one that returns no
+ * promise fails, the next promise of the thread rejects with its error.
  */
 export interface TrainAddon {
   readonly builtVersion: string;
