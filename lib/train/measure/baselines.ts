@@ -6,7 +6,7 @@ import { gradientLength, normalize, orientedGradients } from './gradients.ts';
 
 /** Maximum side length in pixels at which images are compared; larger images take longer without any benefit. */
 const maxSide = 64;
-/** Images per turn of the event loop; a turn takes a few milliseconds. */
+/** Images per batch; computing the features of a batch blocks the event loop for a few milliseconds. */
 const batchSize = 16;
 /** Bins per channel of the color histogram. */
 const levels = 4;

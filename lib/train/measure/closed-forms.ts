@@ -46,8 +46,8 @@ export interface Curve {
 }
 
 /**
- * Radius of a tied head's ball points: `min(tanh(sqrt(c) R), 1 - margin) / sqrt(c)`, `R = min(1, clip)`. The core
- * computes it with the row-wise operations of the head (`tiedRadius` of lib/row/head.ts), which an HTML page cannot
+ * Returns the radius of a tied head's ball points: `min(tanh(sqrt(c) R), 1 - margin) / sqrt(c)`, `R = min(1, clip)`. The
+ * core computes it with the row-wise operations of the head (`tiedRadius` of lib/row/head.ts), which an HTML page cannot
  * call; a test compares the two.
  */
 export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
@@ -56,8 +56,9 @@ export function radiusOfTied({ c, clip }: Pick<Setting, 'c' | 'clip'>): number {
 }
 
 /**
- * The logit of a pair: `cos / tauE - lambda d / tauH`, with `d = 2/sqrt c arsinh sqrt u`, `u = 2 c r^2 (1 - cos) /
- * a^2`, `a = 1 - c r^2`, where r is the norm of all ball points; without curvature `d = slope r sqrt(2 (1 - cos))`.
+ * Returns the logit of a pair and its derivatives: `cos / tauE - lambda d / tauH`, with `d = 2/sqrt c arsinh sqrt u`,
+ * `u = 2 c r^2 (1 - cos) / a^2`, `a = 1 - c r^2`, where r is the norm of all ball points; without curvature
+ * `d = slope r sqrt(2 (1 - cos))`.
  *
  * Derivatives: `dd/dcos = -(2/sqrt c) (c r^2/a^2) / sqrt(u (1 + u))` and, finite even at cos 1,
  * `dd/dtheta = 2 r cos(theta/2) / (a sqrt(1 + u))`. The page with sliders embeds the source of this function, of
@@ -91,8 +92,8 @@ export function pairCurve({ terms, tauE, tauH, lambda, c, clip }: Setting, cos: 
 
 /**
  * Fits a tied head's distance by a linear function of the chord: returns the line `slope chord + offset` with the smallest
- * maximum error over all cosines, and that error. d_c is concave in the chord and 0 at 0, so the best line is parallel to
- * the secant and above it by half of the largest gap.
+ * maximum error over all cosines, and that error. The distance is concave in the chord and 0 at 0, so the best line is
+ * parallel to the secant, and half of the largest gap above it.
  */
 export function chordFit(setting: Pick<Setting, 'c' | 'clip'>): {
   slope: number;

@@ -43,7 +43,7 @@ export { chosen, type Distance, recallOf } from './recall.ts';
 
 /** The outputs of a network for a split, one row per image. */
 export interface Embedded {
-  /** The backbone's unnormalized feature: rows x bodyWidth. */
+  /** Unnormalized features of the backbone: rows x bodyWidth. */
   body: Float32Array;
   /** Unit vectors: rows x width. */
   euclidean: Float32Array;
@@ -163,8 +163,8 @@ export async function embedPart(
 }
 
 /**
- * Gathers the rows of all ranks, in the order of the images. Labels and indices are sent as float32 values with the same
- * bits, which `gatherValues` copies; converted to float32, they would be rounded above 2^24.
+ * Gathers the rows of all ranks, in the order of the images. Labels and indices are reinterpreted as float32 with the same
+ * bits, because a conversion would round values above 2^24.
  */
 export async function gathered(
   embedded: Embedded,

@@ -97,7 +97,7 @@ function* fusedDistances(
   const weight = lambda / tauH;
   const away = new Float64Array(cosine.length);
   for (let at = 0; at < away.length; ++at) {
-    // With weight 0, distances are ignored, including infinite ones.
+    // With weight 0, an infinite distance would give NaN.
     away[at] = cosine[at]! / tauE + (weight === 0 ? 0 : weight * geodesic[at]!);
   }
   return away;

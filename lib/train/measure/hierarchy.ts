@@ -11,7 +11,7 @@ import type { Hierarchy, HierarchyFit } from './types.ts';
 /** The values of K in Recall@K per level, and the maximum number of queries. */
 const ks = [1, 10] as const;
 const maxQueries = 4096;
-/** Queries per turn of the event loop; a turn takes less than 2 ms. */
+/** Number of queries to process before yielding to the event loop; they take less than 2 ms. */
 const queriesPerTurn = 512;
 
 /**
@@ -157,8 +157,9 @@ class Mean {
 }
 
 /**
- * Normalized discounted cumulative gain of a ranking (Järvelin and Kekäläinen 2002): the gain of an image is the number
- * of ancestors below the root that it shares with the anchor, including the class; the discount of rank r is log2(1 + r).
+ * Returns the normalized discounted cumulative gain of a ranking (Järvelin and Kekäläinen 2002): the gain of an image is
+ * the number of ancestors below the root that it shares with the anchor, including the class; the discount of rank r is
+ * log2(1 + r).
  * @returns from 0 to 1; NaN if no image has a gain
  */
 export function normalizedGain(ranked: readonly number[], root: number): number {
@@ -181,7 +182,7 @@ export function midranks(values: readonly number[]): number[] {
   return ranks;
 }
 
-/** Pearson correlation; NaN if one input is constant. For ranks, it is Spearman's correlation. */
+/** Returns the Pearson correlation, which is Spearman's correlation if the inputs are ranks; NaN if one is constant. */
 export function correlation(a: readonly number[], b: readonly number[]): number {
   const [meanA, meanB] = [a, b].map((values) => values.reduce((sum, x) => sum + x, 0) / values.length) as [
     number,
@@ -200,7 +201,7 @@ export function correlation(a: readonly number[], b: readonly number[]): number 
 /** Maximum number of groups per level in {@link depthRadius}; more would block the event loop. */
 const maxGroups = 1024;
 
-/** Spearman correlation between the depth of a group in the tree and the distance of its midpoint from the origin. */
+/** Returns Spearman's correlation between the depth of a group in the tree and its midpoint's distance from the origin. */
 function depthRadius(levels: readonly LevelRadii[]): number {
   const sampled = levels.map(({ radii }) => evenly(radii.length, maxGroups).map((at) => radii[at]!));
   const depths = sampled.flatMap((radii, up) => radii.map(() => -up));

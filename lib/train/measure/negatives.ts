@@ -107,7 +107,7 @@ function batchOf(labels: Int32Array, views: number): number[] {
   return even.flatMap((rows) => rows.slice(0, views));
 }
 
-/** Averages over the anchors. Rows are ordered by class, so the view of row i is i % views. */
+/** Averages the weights of the negatives over the anchors. Rows are ordered by class, so the view of row i is i % views. */
 function summarize(
   weights: NegativeWeights,
   away: ArrayLike<number>,
@@ -160,7 +160,7 @@ function binOf(cosine: number): number {
   return Math.max(0, Math.min(cosineBins - 1, Math.floor(((cosine + 1) / 2) * cosineBins)));
 }
 
-/** Accumulates weights over the hardest 1, 2, 3, 4, 5, 7, 9, ... negatives. */
+/** Accumulates weights over the hardest 1, 2, 3, 4, 5, 7, 9, ... negatives; the counts grow by a factor of about 1.35. */
 function atRanks(byRank: readonly [number, number][]): NegativeProfile['byRank'] {
   const sums: NegativeProfile['byRank'] = { hardest: [], sameView: [], crossView: [] };
   let [same, cross, next] = [0, 0, 1];

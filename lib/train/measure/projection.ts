@@ -39,7 +39,7 @@ export async function projectToDisk(
   return { points, explained };
 }
 
-/** sqrt c times logmap0: artanh(sqrt c |x|) x / |x|. */
+/** Returns sqrt c times logmap0 of each row x: artanh(sqrt c |x|) x / |x|. */
 function tangentVectors(ball: ArrayLike<number>, rows: number, cols: number, c: number): Float64Array {
   const tangent = new Float64Array(rows * cols);
   const root = Math.sqrt(c);

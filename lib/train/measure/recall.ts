@@ -88,8 +88,8 @@ export function emptyRecall(ks: readonly number[], levels: number = 0): Recall {
 }
 
 /**
- * Converts the metrics of a search to a `Recall`. The search used `limited`, which has each k of `ks` limited to the size of
- * the gallery.
+ * Converts the metrics of a search to a `Recall`.
+ * @param limited - the values of k of the search: each k of `ks`, limited to the size of the gallery
  */
 export function recallFrom(
   { recall, rPrecision, mapAtR }: RetrievalMetrics,

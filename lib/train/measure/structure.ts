@@ -14,21 +14,21 @@ const maxRows = 768;
 /** Maximum number of anchors whose rankings are compared, and number of nearest rows for the overlap. */
 const maxAnchors = 64;
 const nearest = 10;
-/** Rows per turn of the event loop; a turn takes less than 2 ms. */
+/** Number of rows to process before yielding to the event loop; they take less than 2 ms. */
 const rowsPerTurn = 64;
 
 /**
- * Alignment and uniformity of the unit vectors (Wang and Isola 2020, arXiv 2005.10242): the mean squared distance within a
- * class, and the logarithm of the mean of exp(-2 |x - y|^2) over all pairs. Lower is better for both; NaN if there are no
- * pairs.
+ * Measures alignment and uniformity of the unit vectors (Wang and Isola 2020, arXiv 2005.10242): the mean squared distance
+ * within a class, and the logarithm of the mean of exp(-2 |x - y|^2) over all pairs. Lower is better for both; NaN if there
+ * are no pairs.
  */
 export async function spreadOf(embedded: Embedded): Promise<Spread> {
   return { alignment: await alignmentOf(embedded), uniformity: await uniformityOf(embedded) };
 }
 
 /**
- * Averages the squared distances of all pairs within classes; a sample of rows could contain no such pairs.
- * This is cheap: the squared distances between n rows sum to n times the sum of squared distances from their mean.
+ * Averages the squared distances of all pairs within classes; a sample of rows could contain no such pairs. The time is
+ * linear: the squared distances between n rows sum to n times the sum of squared distances from their mean.
  */
 export async function alignmentOf({ euclidean, labels, width }: Embedded): Promise<number> {
   let [within, pairs, done] = [0, 0, 0];
@@ -106,7 +106,7 @@ export function rankedSample(count: number): { rows: number[]; anchors: number[]
   return { rows, anchors: [...rows.keys()].filter((at) => at % apart === 0) };
 }
 
-/** Spearman correlation from the sum of squared rank differences of `n` items. */
+/** Returns Spearman's correlation, given the sum of the squared rank differences of `n` items. */
 function spearman(squares: number, n: number): number {
   return 1 - (6 * squares) / (n * (n * n - 1));
 }
@@ -161,11 +161,12 @@ export function depthRows(levels: readonly LevelRadii[]): DepthRow[] {
   });
 }
 
-/** Number of elements that take one or two milliseconds on this thread; larger groups run asynchronously. */
+/** Maximum number of elements to process on this thread without a pause, in one or two milliseconds. */
 const shortCall = 2 ** 16;
 
 /**
- * Computes the midpoint of each group. Small groups run on this thread, because 20,000 asynchronous calls would be slow.
+ * Computes the midpoint of each group: of large ones asynchronously, but of small ones on this thread, because 20,000
+ * asynchronous calls would be slow.
  */
 async function midpoints(
   all: Matrix<Float32Array>,
