@@ -47,7 +47,7 @@ export interface Facts<T> {
   /** Names of the option in other tools; the command line accepts them and prints a note. */
   readonly aliases?: readonly string[];
   readonly unit?: 'pixels' | 'seconds';
-  /** Default of the published code; horoball's own if the published code has no such option or `compat` has a default. */
+  /** Default of the published code; horoball's own if that has no such option, or if `compat` has the published default. */
   readonly default: T;
   /** Defaults by data set, for data sets that horoball generates. */
   readonly datasets?: Readonly<Record<string, T>>;
@@ -168,7 +168,7 @@ export function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string):
 export const alternatives = (names: readonly string[]): string =>
   `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 
-/** A comma-separated list of distinct names. */
+/** Returns the kind of comma-separated lists of distinct names. */
 export const listOf = (names: readonly string[]): Kind<string> =>
   shaped(
     (value) => {
@@ -208,7 +208,7 @@ export function parseNumbers(text: string): number[] {
   return inside.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
 }
 
-/** One number per range, separated by commas; an integer unless the range is `real`. */
+/** Returns the kind of comma-separated lists with one number per range; it is an integer unless the range is `real`. */
 export const numberList = (
   ...ranges: readonly (readonly [low: number, high: number, 'real'?])[]
 ): Kind<string> =>
@@ -223,7 +223,7 @@ export const numberList = (
   );
 
 /**
- * The name of a file or folder.
+ * Returns the kind of names of files or folders.
  *
  * @param most - the maximum length
  */

@@ -12,7 +12,7 @@ export function evenEpochs(last: number): string {
   return `[${epochs.join(',')}]`;
 }
 
-/** Returns a list of only the last epoch, because the published code evaluates only then. */
+/** Returns a list of only the last epoch, after which the published code evaluates. */
 export function lastEpoch(last: number | string): string {
   return `[${last}]`;
 }

@@ -14,10 +14,8 @@ import {
 } from './define.ts';
 
 const model = inGroup('Model');
-/** Metadata of options that describe an untrained network. */
-const untrained = { network: true, commands: ['embed'] } as const;
-/** Metadata of options that describe a backbone without a head. */
-const pretrained = { network: true, commands: ['eval', 'embed', 'search', 'export'] } as const;
+const ofHead = { network: true, commands: ['embed'] } as const;
+const ofBackbone = { network: true, commands: ['eval', 'embed', 'search', 'export'] } as const;
 
 const automatic =
   'auto is the published weights of the model if they have been downloaded, otherwise random weights; None is random weights';
@@ -30,7 +28,7 @@ export class ModelOptions {
     default: 'dino_vits16',
     datasets: { shapes: 'vit_nano' },
     published: 'option',
-    ...pretrained,
+    ...ofBackbone,
   });
   /**
    * Initial weights: a file, the folder of a run with the same backbone, or the name of weights from
@@ -42,28 +40,28 @@ export class ModelOptions {
       help: `initial weights; ${automatic}`,
       helpWithoutTraining: `weights of the backbone; ${automatic}`,
       default: 'auto',
-      ...pretrained,
+      ...ofBackbone,
     },
   );
   /** Load weights even if they match only part of the backbone. */
   readonly partial: RunOption<boolean> = model(flag, {
     help: 'load weights even if they match only part of the backbone',
     default: false,
-    ...pretrained,
+    ...ofBackbone,
   });
   /** `hypmix`: normalize, clip, expmap0. `hyp-vit`: no normalization, so the radius is free. */
   readonly head: RunOption<Head> = model(oneOf(heads), {
     help: 'head after the backbone; its output has unit norm (hypmix) or any norm (hyp-vit) before clipping',
     default: 'hypmix',
     published: 'behavior',
-    ...untrained,
+    ...ofHead,
   });
   /** Dimension of the embedding. */
   readonly emb: RunOption<number> = model(count(2), {
     help: 'embedding dimension',
     default: 128,
     published: 'option',
-    ...untrained,
+    ...ofHead,
   });
   /** Norm to which features are clipped before expmap0; `null`: not clipped. */
   readonly clip_r: RunOption<number | null> = model(orNone(positive), {
@@ -71,7 +69,7 @@ export class ModelOptions {
     default: logitDefaults.clipR,
     published: 'option',
     geometries: geometriesWith('distance'),
-    ...untrained,
+    ...ofHead,
   });
   /** Number of frozen blocks, 0 or more, in addition to the patch embedding; `null`: nothing is frozen. */
   readonly freeze: RunOption<number | null> = model(orNone(count(0)), {

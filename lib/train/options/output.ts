@@ -6,8 +6,7 @@ const output = inGroup('Evaluation and output');
 const maxName = 255;
 /** Maximum length of `emb_name`: leaves space for the suffixes of the files and of temporary files. */
 const maxEmbName = 190;
-/** Metadata of options that do not affect the results of a run. */
-const location = { resume: 'free', affectsResult: false } as const;
+const outputOnly = { resume: 'free', affectsResult: false } as const;
 
 /** Options for evaluation and output. */
 export class OutputOptions {
@@ -47,7 +46,7 @@ export class OutputOptions {
     default: false,
     published: 'option',
     commands: ['eval'],
-    ...location,
+    ...outputOnly,
   });
   /** Base name of the files that `save_emb` writes: `<name>_eval.safetensors` and `<name>_train.safetensors`. */
   readonly emb_name: RunOption<string> = output(fileName(maxEmbName), {
@@ -55,27 +54,27 @@ export class OutputOptions {
     default: 'emb',
     published: 'option',
     commands: ['eval'],
-    ...location,
+    ...outputOnly,
   });
   /** Seconds between checkpoints; 0: every step; `null`: no checkpoints, so the run cannot be resumed. */
   readonly save_every: RunOption<number | null> = output(orNone(atLeast0), {
     help: 'time between checkpoints; 0 writes one after every step, None writes none',
     unit: 'seconds',
     default: 60,
-    ...location,
+    ...outputOnly,
   });
   /** Folder in which run folders are created; `null`: nothing is written. */
   readonly runs: RunOption<string | null> = output(orNone(text('a path')), {
     help: 'folder in which run folders are created; None writes nothing',
     default: 'runs',
     sweepable: false,
-    ...location,
+    ...outputOnly,
   });
   /** Name of the run folder; `null`: data set, geometry and a number. */
   readonly name: RunOption<string | null> = output(orNone(fileName(maxName)), {
     help: 'name of the run folder; None is the data set, the geometry and a number',
     default: null,
     sweepable: false,
-    ...location,
+    ...outputOnly,
   });
 }

@@ -77,8 +77,8 @@ export const recipes: readonly Recipe[] = [
     }),
   ),
   {
-    // Only the applicable options of proxy_anchor/train.py, because it trains convolutional networks, samples images at
-    // random, and halves the learning rate every 10 epochs.
+    // Adapted from proxy_anchor/train.py, which trains convolutional networks, samples images at random, and halves the
+    // learning rate every 10 epochs; none of these is possible here.
     name: 'proxy-anchor-cub-vit',
     paper: null,
     note: 'These settings are adapted from the published code of Proxy-Anchor, which trains other backbones; no Recall@1 was published for this one.',

@@ -125,7 +125,7 @@ export function learnableNames({ learn }: RunConfig): Learnable[] {
   return (learn === null ? [] : learn.split(',').map((name) => name.trim())) as Learnable[];
 }
 
-/** Minimum of c; the maximum is its reciprocal. Beyond, c times a squared norm may underflow or overflow in float32. */
+/** Minimum of c; the maximum is its reciprocal. For other values, c times a squared norm may underflow or overflow. */
 const leastC = 1e-36;
 
 /** Throws for an option that conflicts with others. */

@@ -2,7 +2,7 @@ import { type OptionName, optionNames, optionOf } from './options.ts';
 
 /** Advice on options of timm's train.py that have another name here, or no counterpart. */
 export interface TimmOption {
-  /** Names without dashes, with `_`. */
+  /** Names without leading dashes, with `_` for `-`. */
   readonly names: readonly string[];
   /** The counterpart; absent if horoball has no such option. */
   readonly option?: OptionName;
@@ -12,7 +12,7 @@ export interface TimmOption {
   readonly note?: string;
 }
 
-/** A note names options as `--name`; {@link adviceOn} removes the dashes for the library. */
+/** Advice for the command line. Notes have options such as `--lr`; {@link adviceOn} removes the dashes for the library. */
 export const timmOptions: readonly TimmOption[] = [
   { names: ['amp', 'amp_dtype'], option: 'precision', value: 'bfloat16' },
   { names: ['aa', 'auto_augment'], option: 'rand_augment', value: '2,9', note: 'operations and magnitude' },
