@@ -31,7 +31,7 @@ function written(value: Part): string {
   return String(value).replace(/[&<>"']/g, (character) => entities[character]!);
 }
 
-/** JSON for a script element, escaped so that it cannot close the element. */
+/** Returns JSON for a script element, escaped so that it cannot close the element. */
 export function embeddedJson(value: unknown): Html {
   return new Html(JSON.stringify(value).replace(/</g, '\\u003c'));
 }

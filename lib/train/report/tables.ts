@@ -47,7 +47,7 @@ export function strictMeanings(depth: number, levels: readonly string[] = []): s
   });
 }
 
-/** Maximum number of columns of Recall@k. Every line may have other values of k, but real lines have the same ten or fewer. */
+/** Maximum number of columns of Recall@k, a limit for damaged files; data sets have ten or fewer values of k. */
 export const maxKs = 64;
 
 /**

@@ -116,7 +116,7 @@ function yEnds(
   const [low, high] = extent(ys);
   const [from, to] = [yMin ?? low, yMax ?? high + 0.04 * (high - low)];
   const size = Math.max(Math.abs(from), Math.abs(to));
-  // Means of equal values can differ by rounding errors.
+  // Ignore rounding errors, by which means of equal values can differ.
   if (to - from > 1e-9 * size) return { domain: [from, to], tickValues: ticks([from, to]) };
   if (yMin !== undefined) return { domain: [from, from + 1], tickValues: ticks([from, from + 1]) };
   const margin = 0.1 * size || 1;
@@ -135,7 +135,7 @@ function placed(xs: readonly number[], x: Scale): number[] {
   const kept: number[] = [];
   const short = [...new Set(xs)].sort((a, b) => String(a).length - String(b).length || a - b);
   for (const value of short) {
-    // A digit takes up to 8 units on a narrow page.
+    // Half of a label takes up to 4 units per digit on a narrow page.
     const apart = (other: number): number => 4 * (String(value).length + String(other).length) + 10;
     if (kept.every((other) => Math.abs(x.at(value) - x.at(other)) > apart(other))) kept.push(value);
   }
@@ -250,7 +250,7 @@ function legend(series: readonly Series[]): Part {
   )}</ul>`;
 }
 
-/** Data for chart-script.ts: rounded pixel positions and values of every line, and the limits of linear axes. */
+/** Returns the data for chart-script.ts: rounded positions and values of every line, and the limits of linear axes. */
 function chartData(options: ChartOptions, x: Scale, y: Scale): string {
   return JSON.stringify({
     xLabel: options.xLabel,
@@ -301,7 +301,7 @@ function mean(values: readonly number[]): number {
   return measured.reduce((sum, value) => sum + value, 0) / measured.length;
 }
 
-/** Window size of the smoothed line for `count` values; 1 (no smoothing) if there are too few. */
+/** Returns the window size for smoothing a line of `count` values; 1 (no smoothing) if there are too few. */
 export function smoothingWindow(count: number): number {
   return Math.max(1, Math.round(count / 20));
 }

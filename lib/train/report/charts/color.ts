@@ -65,7 +65,7 @@ export function classColors(snapshot: Pick<Snapshot, 'classes' | 'parents'>): (l
   };
 }
 
-/** The genus, if any, and the family of a class. */
+/** Returns the genus, if any, and the family of a class. */
 function topOf(
   snapshot: Pick<Snapshot, 'classes' | 'parents'>,
   label: number,

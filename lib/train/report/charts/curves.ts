@@ -5,7 +5,7 @@ import { type RecallLine, spaceNames } from '../tables.ts';
 import { binned, lineChart, type Series, smoothed, smoothingWindow } from './chart.ts';
 import { lineColors } from './color.ts';
 
-/** Number of points that a chart of this width can resolve. */
+/** Maximum number of points of a line; charts are too narrow to show more. */
 const bins = 180;
 
 /** Draws the loss per step and its smoothed line. */

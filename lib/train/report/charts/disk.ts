@@ -8,7 +8,7 @@ import { classColors, familyColors } from './color.ts';
 const rim = 300;
 /** Minimum gap between two distance labels: 1.5 lines at the largest font size of the disk (style.ts). */
 const minGap = 36;
-/** Maximum number of legend entries; more are not useful. */
+/** Maximum number of legend entries; a longer legend is omitted. */
 const legendMost = 16;
 
 /**

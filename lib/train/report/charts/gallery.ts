@@ -16,7 +16,7 @@ ${thumbnail(query, snapshot, 'query')}${nearest.map((one) =>
 /**
  * Returns an image with a caption; the tooltip has the name of its class, and `kind` in words.
  * @param note - caption
- * @param framed - whether to mark the image, because some of the compared rows do not contain it
+ * @param framed - whether to mark the image with a dashed frame
  */
 export function thumbnail(
   { label, thumbnail }: Thumbnail,

@@ -23,7 +23,7 @@ export function heatMap(
   )}</tbody></table></div></div>`;
 }
 
-/** Style of a cell: the share of the accent color, and the text color for both color schemes. */
+/** Returns the style of a cell: the share of the accent color, and the text color for both color schemes. */
 function colored(share: number): string {
   return `--heat:${share};--ink-light:${inkOn(share, 'light')};--ink-dark:${inkOn(share, 'dark')}`;
 }

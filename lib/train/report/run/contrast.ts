@@ -6,7 +6,7 @@ export const schemes = {
 
 type Triple = [number, number, number];
 
-/** Share of the accent color in a heat map cell; the rest is background. */
+/** Returns the share of the accent color in a heat map cell; the rest is background. */
 export function heatShare(heat: number): number {
   return Number((0.05 + 0.9 * heat).toFixed(2));
 }
@@ -17,14 +17,14 @@ export function inkOn(share: number, scheme: keyof typeof schemes): '#000' | '#f
   return contrast(ground, 0) > contrast(ground, 1) ? '#000' : '#fff';
 }
 
-/** Relative luminance of `color-mix(in oklab, accent share, wash)`. */
+/** Returns the relative luminance of `color-mix(in oklab, accent share, wash)`. */
 export function heatLuminance(share: number, scheme: keyof typeof schemes): number {
   const [accent, wash] = [schemes[scheme].accent, schemes[scheme].wash].map((hex) => oklabOf(linear(hex)));
   const mixed = accent!.map((value, i) => share * value + (1 - share) * wash![i]!) as Triple;
   return luminance(linearOf(mixed));
 }
 
-/** WCAG contrast ratio of two luminances, from 1 to 21. */
+/** Returns the WCAG contrast ratio of two luminances, from 1 to 21. */
 export function contrast(one: number, other: number): number {
   return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
 }

@@ -70,14 +70,14 @@ const names = ${JSON.stringify(geometries)};
 const terms = ${JSON.stringify(geometryTerms)};
 const colors = ${JSON.stringify(geometries.map((name) => geometryColors[name]))};
 const cells = 800;
-// Midpoints of equal angle steps: dense near cosine 1, without the end points.
+// Midpoints of equal angle steps. They are dense near cosine 1, and exclude the ends, where the sine is 0.
 const angles = Array.from({ length: cells }, (_, i) => Math.PI * (i + 0.5) / cells);
 const cosines = angles.map(Math.cos);
 const at = (id) => Math.exp(Number(document.getElementById(id).value));
 
 const read = () => {
   const setting = { tauE: at('t_e'), tauH: at('t_h'), lambda: at('lam'), c: at('c'), clip: null };
-  // Uniform directions on the sphere: the angle has density sin^(D-2).
+  // For uniform directions on the sphere, the density of the angle is proportional to sin^(D-2).
   const base = angles.map((angle) => Math.exp((at('width') - 2) * Math.log(Math.sin(angle))));
   const sum = base.reduce((a, b) => a + b);
   return { setting, spread: base.map((value) => value / sum) };

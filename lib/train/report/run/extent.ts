@@ -14,13 +14,13 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** Planned number of steps; null if unknown: before the second epoch, or in a run without epochs. */
+/** Returns the planned number of steps; null if unknown: before the second epoch, or in a run without epochs. */
 export function plannedSteps({ config, rows }: Pick<RunRecord, 'config' | 'rows'>): number | null {
   const second = stepsOf(rows).find(({ epoch }) => epoch === 2);
   return second === undefined ? null : (second.step - 1) * config.ep;
 }
 
-/** Progress of a run: `360 steps`, or `141 of 360 steps` if it was stopped or is still training. */
+/** Returns the progress of a run: `360 steps`, or `141 of 360 steps` if it was stopped or is still training. */
 export function stepsText(record: RunRecord): string {
   const taken = stepsOf(record.rows).at(-1)?.step ?? 0;
   const planned = plannedSteps(record);

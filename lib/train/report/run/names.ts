@@ -8,7 +8,7 @@ type Tree = Pick<Snapshot, 'classes' | 'parents'>;
  */
 const [maxName, maxAncestors] = [200, 64];
 
-/** Lineages that were computed before, because there can be many images per class. */
+/** Caches lineages, because a page asks for the lineage of a class once per image. */
 const known = new WeakMap<Tree['classes'], Map<number, readonly string[]>>();
 
 /**

@@ -20,7 +20,7 @@ const maxRadii = 65_536;
  */
 export class TensorBoard implements RunListener {
   readonly #warn: (text: string) => void;
-  /** Null without a folder, and after a failure. */
+  /** The run folder; null if nothing is stored, and after a failure. */
   #folder: string | null = null;
   /** The inode of the run's log; no other file can get it, because the log stays open. */
   #log: number | null = null;

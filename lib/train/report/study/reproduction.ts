@@ -128,7 +128,7 @@ function lambdaSection(arms: readonly ArmSummary[]): Part {
   )}</section>`;
 }
 
-/** Returns the hardest negatives on the embeddings of the best run, under each geometry. */
+/** Shows the hardest negatives under each geometry, on the embeddings of the best run. */
 function stripSection(best: readonly RunRecord[]): Part {
   const withStrips = best.filter(({ snapshot }) => (snapshot?.strips ?? []).length > 0);
   const [shown] = withStrips;
@@ -138,7 +138,7 @@ function stripSection(best: readonly RunRecord[]): Part {
 ${shown.config.geometry} run; the weights are those of each geometry at the temperatures of that run.</p>${stripFigure(shown.snapshot!)}</section>`;
 }
 
-/** Returns the closed-form predictions for head `hypmix`, next to the measured distribution of the gradient. */
+/** Compares the closed-form predictions for head `hypmix` with the measured distribution of the gradient. */
 function theorySection(best: readonly RunRecord[]): Part {
   if (best.length === 0) return null;
   const cosines = Array.from({ length: 39 }, (_, i) => -0.95 + i * 0.05);
