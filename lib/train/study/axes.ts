@@ -25,8 +25,8 @@ export function parseAxis(name: AxisName, text: string): Axis {
 }
 
 /**
- * Splits at commas outside brackets. Scans from the right: a comma is inside brackets if the next bracket is a closing
- * one.
+ * Splits at commas outside brackets. Scans from the right: a comma is inside brackets if the next bracket to its right is a
+ * closing one.
  */
 function splitOutsideBrackets(text: string): string[] {
   const parts: string[] = [];

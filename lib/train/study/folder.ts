@@ -275,7 +275,7 @@ function checksumsOf({ cells }: StudyPlan, known: readonly OptionName[]): Readon
 }
 
 /**
- * A key that is equal for plans with the same runs. It only contains the `known` options, because plans of earlier
+ * Returns a key that is equal for plans with the same runs. It only contains the `known` options, because plans of earlier
  * versions have fewer.
  */
 function identityOf({ cells, seeds, varied }: StudyPlan, known: readonly OptionName[]): string {

@@ -19,7 +19,7 @@ const resamples = 10_000;
 const maxEnumerated = 7;
 
 /**
- * Mean, standard deviation and bootstrap confidence interval of independent values.
+ * Returns the mean, standard deviation and bootstrap confidence interval of independent values.
  *
  * The interval is the expanded percentile interval (Hesterberg 2015, arXiv 1411.5279). The plain percentile interval is too
  * narrow by the factor sqrt((n-1)/n) and by the ratio of the normal to Student's quantile; for five seeds, its coverage is
@@ -93,14 +93,14 @@ export function average(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Sample standard deviation (with n - 1 in the denominator). */
+/** Returns the sample standard deviation (with n - 1 in the denominator). */
 export function deviation(values: readonly number[]): number {
   const mean = average(values);
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return Math.sqrt(squares / (values.length - 1));
 }
 
-/** Two-sided p-value of Student's paired t-test (null hypothesis: mean difference 0); NaN for fewer than three seeds. */
+/** Returns the two-sided p-value of Student's paired t-test of a mean difference of 0; NaN for fewer than three seeds. */
 export function pairedTest(differences: readonly number[]): number {
   const count = differences.length;
   if (count < 3) return Number.NaN;
@@ -110,8 +110,8 @@ export function pairedTest(differences: readonly number[]): number {
 }
 
 /**
- * Holm's step-down correction (1979), which controls the family-wise error rate. NaN stays NaN and does not
- * count as a test.
+ * Corrects p-values by Holm's step-down method (1979), which controls the family-wise error rate. NaN stays NaN and does
+ * not count as a test.
  */
 export function holm(ps: readonly number[]): number[] {
   const order = [...ps.keys()].filter((i) => !Number.isNaN(ps[i]!)).sort((a, b) => ps[a]! - ps[b]!);
@@ -124,7 +124,7 @@ export function holm(ps: readonly number[]): number[] {
   return adjusted;
 }
 
-/** Cumulative distribution of Student's t for integer degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4). */
+/** Returns the cumulative Student distribution at `t`, for an integer `df` (Abramowitz and Stegun 26.7.3 and 26.7.4). */
 export function student(t: number, df: number): number {
   const angle = Math.atan(t / Math.sqrt(df));
   const [sin, square] = [Math.sin(angle), Math.cos(angle) ** 2];
@@ -149,7 +149,7 @@ function studentQuantile(p: number, df: number): number {
   return (low + high) / 2;
 }
 
-/** Cumulative normal distribution by its series (Marsaglia 2004), accurate to 1e-15 in the range used. */
+/** Returns the cumulative normal distribution at `z` by its series (Marsaglia 2004), accurate to 1e-15 in the range used. */
 export function normal(z: number): number {
   if (Math.abs(z) > 8) return z > 0 ? 1 : 0;
   let term = z;
