@@ -177,7 +177,7 @@ async function receive(
   for (;;) {
     const { done, value } = await watch.guard(reader.read());
     if (done) return at;
-    // Disk errors are not retried.
+    // Not guarded by `watch`, because disk errors are not retried.
     for (let written = 0; written < value.length; )
       written += (await naming(path, file.write(value, written, value.length - written, at + written)))
         .bytesWritten;
@@ -234,7 +234,7 @@ async function readNote(path: string, url: URL): Promise<PartialNote | null> {
   }
 }
 
-/** Removes the note if there is no version, because a partial download then cannot be resumed safely. */
+/** Writes the metadata of a partial download; removes it without a version, because resuming would not be safe. */
 async function writeNote(path: string, url: URL, version: string | null): Promise<void> {
   if (version === null) await rm(notePath(path), { force: true });
   else await writeFile(notePath(path), JSON.stringify({ url: url.href, version } satisfies PartialNote));

@@ -66,7 +66,7 @@ function resampleGrid(
   return result;
 }
 
-/** target[at...] += weight * source[from...] over `count` elements. */
+/** Adds weight * source[from...] to target[at...], over `count` elements. */
 function addScaled(
   target: Float64Array,
   at: number,
@@ -80,8 +80,9 @@ function addScaled(
 }
 
 /**
- * The taps of PyTorch's antialiased bicubic interpolation with `align_corners=False`: sample centers are at half-integers,
- * the kernel is stretched by the scale when downsampling, and weights outside the input are dropped before normalization.
+ * Returns the taps of PyTorch's antialiased bicubic interpolation with `align_corners=False`: sample centers are at
+ * half-integers, the kernel is stretched by the scale when downsampling, and weights outside the input are dropped before
+ * normalization.
  */
 function cubicTaps(from: number, to: number): Tap[] {
   const scale = from / to;
@@ -97,7 +98,7 @@ function cubicTaps(from: number, to: number): Tap[] {
   });
 }
 
-/** Keys' cubic convolution kernel with a = -0.5 (IEEE TASSP 29, 1981), which torch and PIL use for antialiasing. */
+/** Evaluates Keys' cubic convolution kernel (IEEE TASSP 29, 1981) with a = -0.5, as torch and PIL do for antialiasing. */
 function cubic(x: number): number {
   const a = -0.5;
   const d = Math.abs(x);

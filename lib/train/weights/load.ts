@@ -228,7 +228,7 @@ export async function findWeights(source: string, cache?: string): Promise<strin
 }
 
 /**
- * See {@link findWeights}.
+ * Returns the path of a weights file, as {@link findWeights} does.
  * @param options - `at`: the operation and the argument, for errors
  */
 export async function weightsFile(

@@ -24,7 +24,7 @@ function entry(
   return { name, model, url, source, license, bytes: 4 * parameters };
 }
 
-/** Weights in timm's repositories; `model` is the name in `vitConfigs` if it differs from timm's. */
+/** Describes weights in timm's repositories; `model` is the name in `vitConfigs` if it differs from timm's. */
 const timm = (
   repository: string,
   origin: Origin,
@@ -37,7 +37,7 @@ const timm = (
     origin,
   );
 
-/** Weights published by Meta. */
+/** Describes weights published by Meta. */
 const meta = (path: string, model: string, origin: Origin): PublishedWeights =>
   entry(path.split('/').at(-1)!, model, `https://dl.fbaipublicfiles.com/${path}.pth`, origin);
 
