@@ -15,7 +15,7 @@ const about: Published = {
   layout: 'cars_annos.mat and car_ims/000001.jpg and so on',
 };
 
-/** The split used in deep metric learning, with disjoint classes. */
+/** Cars-196 with the split used in deep metric learning: training and test classes are disjoint. */
 export const cars: DatasetRecord = published(about, {
   name: 'Cars',
   description: 'Cars-196; the first 98 classes for training, the others for testing',
@@ -31,7 +31,7 @@ export const cars: DatasetRecord = published(about, {
   },
 });
 
-/** The authors' split for classification: training and test images of all classes. */
+/** Cars-196 with its authors' split for classification: training and test images of all classes. */
 export const carsOfficial: DatasetRecord = published(about, {
   name: 'Cars-official',
   description: "Cars-196 with its authors' split; all 196 classes in both splits",

@@ -17,7 +17,7 @@ export interface DatasetCheck {
   /** Name and absolute path of the data set. */
   name: string;
   root: string;
-  /** Images and classes of each split. */
+  /** Numbers of images and classes in each split. */
   splits: Partial<Record<'train' | 'test' | 'gallery', Count>>;
   /** Notes on the data set, one sentence each. */
   warnings: string[];

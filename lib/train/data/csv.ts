@@ -177,7 +177,10 @@ function columnsOf(heading: string[], file: string): Columns {
   return columns;
 }
 
-/** @param number - row number, from 1 */
+/**
+ * Parses a row.
+ * @param number - row number, from 1
+ */
 function rowOf(line: string[], columns: Columns, file: string, number: number): Row {
   // Extra fields come from an unquoted comma in a path, which shifts the label to another column.
   if (line.length > columns.count && line.some((field, i) => i >= columns.count && field.trim() !== ''))
@@ -205,7 +208,10 @@ function splitOfName(name: string): RowSplit | undefined {
   return name === 'gallery' ? name : splitRoles.get(name);
 }
 
-/** @param number - row number, from 1 */
+/**
+ * Normalizes a tree: trims its names, and removes empty ones.
+ * @param number - row number, from 1
+ */
 function treeOf(text: string, file: string, number: number): string {
   if (text === '') return text;
   const names = text.split('/').map((name) => name.trim());
@@ -218,7 +224,10 @@ interface ColumnSplits extends Pick<Dataset, 'train' | 'test' | 'gallery'> {
   warnings: string[];
 }
 
-/** Splits the rows by their column `split`. Uses validation rows only if the list has no test rows: as the test split. */
+/**
+ * Splits the rows by their column `split`. If the list has no test rows, its validation rows are the test split; otherwise
+ * they are not used.
+ */
 function* splitByColumn(rows: Row[], file: string): Steps<ColumnSplits> {
   const among = (wanted: RowSplit): Row[] => rows.filter(({ split }) => split === wanted);
   const [train, listed, validation, gallery] = [

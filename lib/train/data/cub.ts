@@ -12,7 +12,7 @@ const about: Published = {
   layout: 'CUB_200_2011/images/001.Black_footed_Albatross/*.jpg and so on',
 };
 
-/** The split used in deep metric learning, with disjoint classes. */
+/** CUB-200-2011 with the split used in deep metric learning: training and test classes are disjoint. */
 export const cub: DatasetRecord = published(about, {
   name: 'CUB',
   description: 'CUB-200-2011; the first 100 classes for training, the others for testing',
@@ -26,7 +26,7 @@ export const cub: DatasetRecord = published(about, {
   },
 });
 
-/** The authors' split for classification (train_test_split.txt). */
+/** CUB-200-2011 with its authors' split for classification (train_test_split.txt). */
 export const cubOfficial: DatasetRecord = published(about, {
   name: 'CUB-official',
   description: "CUB-200-2011 with its authors' split; all 200 classes in both splits",

@@ -117,7 +117,10 @@ class Traversal {
     return link && !this.#isLinked ? new Traversal(this.ignored, this.#paths, true) : this;
   }
 
-  /** Lists a folder. Counts it only if it was reached through a link, because other folders are read only once. */
+  /**
+   * Lists a folder. Counts the visit only if the folder was reached through a link, because other folders are read only
+   * once.
+   */
   async list(folder: string): Promise<Entry[]> {
     if (this.#isLinked) {
       const { dev, ino } = await stat(folder, { bigint: true }).catch((cause: unknown) => {

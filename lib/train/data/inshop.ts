@@ -21,7 +21,7 @@ interface Row {
   part: (typeof parts)[number];
 }
 
-/** The published protocol: queries (the test split) and gallery have the same classes. */
+/** In-shop Clothes Retrieval with its published split: queries (the test split) and gallery have the same classes. */
 export const inshop: DatasetRecord = published(about, {
   name: 'Inshop',
   description: 'In-shop Clothes Retrieval; separate query and gallery images',

@@ -93,7 +93,7 @@ function list(names: string[]): string {
 
 /**
  * Inserts a grapheme joiner after every 30 combining marks, as in the stream-safe text format of Unicode. Collators ignore
- * it, but sort only the marks between two joiners; sorting the marks of a longer run would take quadratic time.
+ * the joiner, but sort the marks before and after it separately; sorting a long run of marks would take quadratic time.
  */
 function streamSafe(name: string): string {
   return name.replace(/\p{M}{30}/gu, '$&\u034f');

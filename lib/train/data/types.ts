@@ -34,7 +34,7 @@ export interface Dataset {
   warnings: string[];
 }
 
-/** Images and classes of a split. */
+/** Numbers of images and classes in a split. */
 export interface Count {
   images: number;
   classes: number;

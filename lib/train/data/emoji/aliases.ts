@@ -3,7 +3,7 @@
  * `cow-face` without an entry. Ambiguous names are omitted.
  */
 
-/** Pairs of the Unicode name and the icon name. */
+/** Pairs of the form `Unicode name=icon name`, separated by white space. */
 const emojione = `
   a-button-blood-type=a-button ab-button-blood-type=ab-button b-button-blood-type=b-button
   bullseye=direct-hit cat-with-tears-of-joy=cat-face-with-tears-of-joy

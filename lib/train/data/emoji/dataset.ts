@@ -1,4 +1,4 @@
-/** The `emoji` data set, with a random half of the emoji for testing. */
+/** Opens the images of `emoji` with either of their two splits. */
 import path from 'node:path';
 import { runSteps, type Steps } from '../../../call/run.ts';
 import { forEach } from '../../../call/slices.ts';
@@ -19,7 +19,7 @@ export const emoji: DatasetRecord = {
   open: (root) => opened('emoji', root, listNames.emoji),
 };
 
-/** The same images, split by subgroup: no emoji of a test subgroup is in the training split. */
+/** The images of `emoji`, split by subgroup: no emoji of a test subgroup is in the training split. */
 export const emojiSubgroups: DatasetRecord = {
   name: 'emoji-subgroups',
   description: "the same images as emoji; half of Unicode's subgroups for testing",
@@ -43,7 +43,7 @@ async function opened(name: string, root: string, list: string): Promise<Dataset
   return { name, root: where, ...splits, ks: [...defaultKs], warnings };
 }
 
-/** Limits, far above the size of a list that horoball writes: a row has about a hundred bytes. */
+/** Limits of a list, far above the lists that horoball writes; a row has about a hundred bytes. */
 const maxBytes = 2 ** 24;
 const maxRows = 2 ** 17;
 

@@ -7,7 +7,7 @@ export const parts = ['images', 'extra'] as const;
 /** An image of the data set. */
 export interface Image {
   part: (typeof parts)[number];
-  /** Relative to the data set's folder, with slashes. */
+  /** Path relative to the data set's folder, with slashes. */
   path: string;
   /** `group/subgroup/emoji`. */
   label: string;

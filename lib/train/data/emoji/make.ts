@@ -57,13 +57,13 @@ const emojiNames = [
 /** Contents of an emoji folder. */
 export interface EmojiCounts {
   classes: number;
-  /** Images of the benchmark. */
+  /** Number of images in the benchmark. */
   images: number;
-  /** Images of additional sets. */
+  /** Number of images of additional sets. */
   extra: number;
-  /** Emoji omitted because a set has the same drawing for another emoji. */
+  /** Number of emoji omitted because a set has the same drawing for another emoji. */
   duplicates: number;
-  /** Emoji omitted because a set does not have them. */
+  /** Number of emoji omitted because a set does not have them. */
   incomplete: number;
 }
 

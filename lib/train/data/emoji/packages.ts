@@ -1,6 +1,6 @@
 /** The npm packages of the `emoji` data set, pinned by version and integrity hash. */
 
-/** A pinned package. */
+/** An npm package, pinned by version and hash. */
 export interface Pinned {
   name: string;
   version: string;

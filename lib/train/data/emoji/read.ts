@@ -11,7 +11,6 @@ import type { Drawing } from './svg.ts';
 /** Maximum file size; the largest file of the pinned packages is 104 MB. */
 const maxBytes = 1 << 28;
 
-/** Maximum length of a name. */
 const maxName = 256;
 
 /** A Unicode emoji, without its skin-tone variants. */

@@ -48,7 +48,7 @@ export class Renderer {
     }
   }
 
-  /** Ends all processes. */
+  /** Kills all child processes. */
   close(): void {
     for (const child of this.#all) child.kill('SIGKILL');
   }
