@@ -12,8 +12,8 @@ export interface Extended extends LossInputs, Disposable {
   /** The class of each row. */
   labels: Int32Array;
   /**
-   * Number of classes, including the memory's, divided by the number in the batch. The loss is a mean over all of them;
-   * multiplied by this factor, its gradients have the scale of a mean over the classes of the batch.
+   * Factor for the loss: the number of classes, including those of the memory, divided by the number in the batch. The loss
+   * is a mean over all classes; with this factor, its gradients have the scale of a mean over the classes of the batch.
    */
   factor: number;
 }

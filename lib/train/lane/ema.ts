@@ -56,8 +56,8 @@ export class Ema extends Resource<'Ema'> {
 }
 
 /**
- * The decay of a step: `min(decay, (1 + step) / (10 + step))`, as in TensorFlow's ExponentialMovingAverage. The lower decay
- * of the first steps lets the average forget the initial weights quickly.
+ * Returns the decay of a step: `min(decay, (1 + step) / (10 + step))`, as in TensorFlow's ExponentialMovingAverage. The
+ * lower decay of the first steps lets the average forget the initial weights quickly.
  * @param step - number of steps taken, from 1
  */
 export function emaDecay(decay: number, step: number): number {

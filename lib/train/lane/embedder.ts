@@ -94,7 +94,7 @@ export interface LoadRunOptions {
 type RunLoader = (run: string, options: LoadRunOptions) => Promise<Embedder>;
 let runLoader: RunLoader | undefined;
 
-/** @internal Registers the function that loads run folders, which belongs to a higher layer. */
+/** @internal Registers the function that loads run folders. This file cannot import it, because its layer is higher. */
 export function setRunLoader(loader: RunLoader): void {
   runLoader = loader;
 }

@@ -113,7 +113,7 @@ export class AdamW extends Resource<'AdamW'> {
   }
 
   /**
-   * Restores a state, either completely or not at all.
+   * Replaces the state with that of an earlier {@link AdamW.state}, either completely or not at all.
    * @throws RangeError `ERR_HOROBALL_SHAPE` if an entry is missing or has the wrong shape
    */
   async loadState(state: ReadonlyMap<string, AnyTensor>, options: WaitOptions = {}): Promise<void> {

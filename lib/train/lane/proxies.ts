@@ -77,7 +77,7 @@ export class Proxies extends Resource<'Proxies'> {
   }
 
   /**
-   * Restores the values.
+   * Replaces the values with those of an earlier {@link Proxies.state}.
    *
    * @throws RangeError `ERR_HOROBALL_SHAPE` if they are missing or have another shape
    */

@@ -72,7 +72,7 @@ export class GradScaler extends Resource<'Scaler'> {
   }
 
   /**
-   * Restores a state.
+   * Replaces the state with that of an earlier {@link GradScaler.state}.
    *
    * @throws RangeError `ERR_HOROBALL_RANGE` unless the scale is between 2^-126 and 2^127
    */
