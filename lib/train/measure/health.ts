@@ -9,10 +9,10 @@ import type { Health } from './types.ts';
 const maxPoints = 256;
 /** Number of histogram bins of the radius, from the origin to the boundary of the ball. */
 export const radiusBins = 20;
-/** Radius to which `project` clips, times sqrt c; float32 rounding is below the tolerance. */
+/** Radius to which `project` clips, times sqrt c, and a tolerance above the rounding errors of float32. */
 const projectionRadius = 1 - headConstants.margin;
 const tolerance = 1e-6;
-/** Largest distance of the published formula, times sqrt c. */
+/** Largest distance that the published formula returns, times sqrt c. */
 const saturation = 2 * Math.atanh(headConstants.topArtanh);
 
 /**

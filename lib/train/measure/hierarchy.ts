@@ -39,7 +39,7 @@ export class LcaHeights {
 
 /**
  * Compares the embeddings in every space of an evaluation with the class tree.
- * @param radii - distances from the origin by level
+ * @param radii - distances of the group midpoints from the origin, one entry per level
  * @returns null without a tree, or for fewer than three images
  */
 export async function hierarchyOf(

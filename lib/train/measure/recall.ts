@@ -144,11 +144,10 @@ function numbered(names: readonly string[]): Int32Array {
 
 /** Neighbors per search: few for all rows, then more for the rows whose neighbors are all in their own group. */
 const depths = [16, 256];
-/** Number of queries per search. */
-const block = 2048;
+const queriesPerSearch = 2048;
 
 /**
- * Strict Recall@1: the fraction of rows in `range` whose nearest row from another `excluded` group has the same
+ * Returns strict Recall@1: the fraction of rows in `range` whose nearest row from another `excluded` group has the same
  * `wanted` group. Rows whose nearest neighbors are all in their own group are searched again, one search per group;
  * doing this for all of 20,000 groups would be too slow.
  */
@@ -166,8 +165,8 @@ async function strictRecall(
   for (const depth of depths) {
     const k = Math.min(depth, x.rows);
     const left: number[] = [];
-    for (let begin = 0; begin < open.length; begin += block) {
-      const queries = open.slice(begin, begin + block);
+    for (let begin = 0; begin < open.length; begin += queriesPerSearch) {
+      const queries = open.slice(begin, begin + queriesPerSearch);
       const { indices } = await topK(chosen(x, queries), x, { k, ...how });
       for (const [i, row] of queries.entries()) {
         const other = indices.subarray(i * k, (i + 1) * k).find((at) => excluded[at] !== excluded[row]);

@@ -13,8 +13,7 @@ import { projectToDisk } from './projection.ts';
 import { depthRows, evenly, radiiByLevel, ranksOf } from './structure.ts';
 import type { Baseline, NegativeStrip, Snapshot, Thumbnail } from './types.ts';
 
-/** Maximum number of points on the disk. */
-const maxPoints = 1500;
+const maxDiskPoints = 1500;
 const queries = 8;
 const neighbors = 5;
 /** Side length in pixels: twice the displayed size, for high-density screens. */
@@ -68,7 +67,7 @@ function* checkFinite({ euclidean, hyperbolic, labels, width }: Embedded): Steps
 }
 
 async function drawDisk({ hyperbolic, labels, width }: Embedded, c: number): Promise<Snapshot['disk']> {
-  const rows = evenly(labels.length, maxPoints);
+  const rows = evenly(labels.length, maxDiskPoints);
   const ball = chosen(matrix(hyperbolic, labels.length, width), rows);
   const { points, explained } = await projectToDisk(ball.data, ball.rows, width, c);
   return {
