@@ -28,7 +28,7 @@ const ofProxyAnchor = { losses: lossesWith('oneScale') } as const;
 /** Metadata of the options that scale the logits: `eval` accepts them, and the table of a study always shows them. */
 const evaluated = { commands: ['eval'], studyColumn: true } as const;
 
-/** The contrastive loss. */
+/** Options for the contrastive loss. */
 export class LossRunOptions {
   /**
    * Loss of a batch. `views`, as published, is the cross entropy over all ordered pairs of views; other losses are

@@ -20,7 +20,7 @@ const ofBackbone = { network: true, commands: ['eval', 'embed', 'search', 'expor
 const automatic =
   'auto is the published weights of the model if they have been downloaded, otherwise random weights; None is random weights';
 
-/** The network: a backbone and a head. */
+/** Options for the network: a backbone and a head. */
 export class ModelOptions {
   /** Backbone: a name in `vitConfigs`, or a JSON file or JSON text with the arguments of a timm model. */
   readonly model: RunOption<string> = model(text(`${Object.keys(vitConfigs).join(', ')} or a JSON file`), {

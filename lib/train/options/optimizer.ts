@@ -16,7 +16,7 @@ const optimizer = inGroup('Optimizer');
 /** The values of `schedule`. */
 export const schedules = ['constant', 'cosine'] as const;
 
-/** Length of training, learning rate schedule and AdamW. */
+/** Options for the length of training, the learning rate schedule and AdamW. */
 export class OptimizerOptions {
   /** Number of epochs. */
   readonly ep: RunOption<number> = optimizer(count(1, maxEpochs), {

@@ -61,7 +61,8 @@ export const timmOptions: readonly TimmOption[] = [
  * Returns advice on an option of timm's train.py, in one or two sentences; null without advice.
  *
  * @param given - the name, with or without dashes
- * @param accepts - whether the command has an option; advice requires the counterpart or, if none exists, `bs`
+ * @param accepts - whether the command has an option. Advice requires the counterpart or, if none exists, `bs`, which all
+ *   training commands have.
  */
 export function timmAdvice(given: string, accepts: (name: OptionName) => boolean): string | null {
   const name = plainName(given);

@@ -22,7 +22,7 @@ const sumOfTerms = shaped(
 /** Restricts the options of the terms `cones` and `radius` to curved geometries. */
 const curved = { geometries: geometriesWith('curved') } as const;
 
-/** Losses on the class tree, in addition to the option `loss`. */
+/** Options for losses on the class tree, which are added to the loss of the option `loss`. */
 export class TreeOptions {
   /** Losses on the data set's class tree, joined by `+`; `null`: no tree losses. */
   readonly tree: RunOption<string | null> = tree(orNone(sumOfTerms), {
