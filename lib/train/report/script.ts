@@ -21,7 +21,7 @@ const show = (event, lines) => {
 };
 const hide = () => { tip.hidden = true; };
 
-/** The ranges of zoomed charts, by their titles. */
+/** The ranges of zoomed charts, by title. */
 const zooms = new Map();
 
 const wire = (root) => {${chartScript}

@@ -40,7 +40,7 @@ function linear(hex: string): Triple {
   }) as Triple;
 }
 
-// Ottosson 2020, "A perceptual color space for image processing".
+// The formulas are from Ottosson 2020, "A perceptual color space for image processing".
 function oklabOf([r, g, b]: Triple): Triple {
   const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
   const m = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);

@@ -62,7 +62,7 @@ export function notEvaluatedText(record: RunRecord): string | null {
   if (due.length === 0) return `Not evaluated: eval_ep is ${config.eval_ep}.`;
   const first = due.reduce((a, b) => Math.min(a, b));
   const passed = last !== undefined && (last.epoch > first || last.step === plannedSteps(record));
-  // A run on custom batches has no test images. It stays in epoch 1, but has health checks before its last step.
+  // A run on custom batches is never evaluated. It stays in epoch 1, but has health checks before its last step.
   const endless = last?.epoch === 1 && healthRowsOf(rows).some(({ step }) => step < last.step);
   return passed || endless
     ? 'Not evaluated.'

@@ -4,7 +4,7 @@ import { geometryColors } from '../charts/color.ts';
 import { type Html, html, type Part } from '../html.ts';
 import { fixed, percent } from '../tables.ts';
 
-/** The first sentence of the section: how to use it. */
+/** The first sentence of the section on negatives, which says how to use it. */
 export const negativesUse: Html = html`Use this section to choose the temperature and the geometry: a lower <code>--t_e</code> or <code>--t_h</code> concentrates the weight on hard negatives, and a higher one spreads it over more of them.`;
 
 /** Shows which negatives contribute to the gradient, and how strongly, at the last evaluation. */

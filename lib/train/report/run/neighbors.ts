@@ -7,7 +7,6 @@ import { fixed } from '../tables.ts';
 type WithSnapshot = RunRecord & { snapshot: Snapshot };
 type Query = Snapshot['gallery'][number];
 
-/** Maximum number of images to show. */
 const maxQueries = 6;
 
 /**

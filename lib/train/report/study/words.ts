@@ -21,7 +21,7 @@ export function finishedSeeds(arms: readonly ArmSummary[]): number {
   return Math.max(0, ...arms.flatMap(({ cells }) => cells.map(({ estimate }) => estimate.count)));
 }
 
-/** Returns the heading of intervals: for two seeds, a range, because the bounds are the values of the seeds. */
+/** Returns the heading of intervals. Those of two seeds are ranges, because their bounds are the values of the seeds. */
 export function intervalName(seeds: number): string {
   return seeds < fewestSeeds ? 'range of the seeds' : '95% interval';
 }
