@@ -50,7 +50,7 @@ const huggingFace: Rules = [
 /** Without a gate, Hugging Face's DINOv3 uses up_proj and down_proj for the layers of a plain MLP. */
 const upAndDown: Rules = [[/(?<=^blocks\.\d+\.mlp\.)up_proj\./, 'fc1.']];
 
-/** Attention pooling of Hugging Face's SiglipVisionModel. */
+/** Rules for the attention pooling of Hugging Face's SiglipVisionModel. */
 const siglipHead: Rules = [
   [/^head\.probe$/, 'attn_pool.latent'],
   [/^head\.attention\.in_proj_/, 'attn_pool.in_proj.'],
@@ -59,7 +59,7 @@ const siglipHead: Rules = [
   [/^head\.mlp\./, 'attn_pool.mlp.'],
 ];
 
-/** OpenAI's CLIP and models with its parameter names. */
+/** Rules for OpenAI's CLIP and models with its parameter names. */
 const clip: Rules = [
   [/^class_embedding$/, 'cls_token'],
   [/^positional_embedding$/, 'pos_embed'],
@@ -74,7 +74,7 @@ const clip: Rules = [
   [/(?<=^blocks\.\d+\.mlp\.)c_proj\./, 'fc2.'],
 ];
 
-/** The official releases of DINOv2, DINOv3 and EVA-02. */
+/** Rules for the official releases of DINOv2, DINOv3 and EVA-02. */
 const released: Rules = [
   [/^(register_tokens|storage_tokens)$/, 'reg_token'],
   [/(?<=^blocks\.\d+\.mlp\.)w12\./, 'fc1.'],
@@ -85,7 +85,7 @@ const released: Rules = [
   [/(?<=^blocks\.\d+\.attn\.)inner_attn_ln\./, 'norm.'],
 ];
 
-/** Entries of checkpoints that can be recomputed or are only used in pretraining. */
+/** Matches entries of checkpoints that can be recomputed or are only used in pretraining. */
 const unused =
   /(^|\.)(mask_token|position_ids|inv_freq|periods|bias_mask)$|^rope_embed\.|^local_cls_norm\.|^pooler\./;
 

@@ -33,15 +33,15 @@ const prefixes = [
   'dinov3_vit.',
   '0.',
 ];
-/** Parts of a classifier or projection head, which are useless for another task. */
+/** Matches parts of a classifier or projection head, which are useless for another task. */
 const headParts = /^(head|head_dist|pre_logits)\./;
-/** Parts of a vision transformer that affect its features; others, such as decoders, are not needed. */
+/** Matches parts of a vision transformer that affect its features; others, such as decoders, are not needed. */
 const backboneParts =
   /^(blocks|patch_embed|norm|norm_pre|fc_norm|attn_pool|rope|rel_pos_bias)\.|^(cls|dist|reg)_token$|^pos_embed/;
 /** Matches `blocks.0.` in `blocks.0.5.` (block 5, in chunk 0), as DINOv2 names its blocks. */
 const chunkedBlock = /^blocks\.\d+\.(?=\d+\.)/;
 const maxWrappers = 4;
-/** Maximum length of a name, far above real names: dozens of patterns are matched against each name. */
+/** Maximum length of a name, because dozens of patterns are matched against each; real names are far shorter. */
 const maxName = 1000;
 /** Maximum total length of all names: forty thousand names of 100 characters. Real files have hundreds of names. */
 const maxNames = 2 ** 22;
