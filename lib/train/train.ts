@@ -79,6 +79,6 @@ export async function trainPlan(
   const isStored = plan.folder !== null || plan.config.runs !== null;
   if (isFirst && isStored) for (const each of [new TensorBoard(listeners.warn), report]) listeners.add(each);
   const result = await executeRun(plan, listeners, controls);
-  await listeners.flush(); // warnings of the report
+  await listeners.flush(); // delivers the warnings of the report
   return { ...result, report: report.path };
 }

@@ -40,7 +40,10 @@ export class RunsFolder {
     this.path = path;
   }
 
-  /** @throws `ERR_HOROBALL_RUN` if the path is not a folder */
+  /**
+   * Opens a folder of runs.
+   * @throws `ERR_HOROBALL_RUN` if the path is not a folder
+   */
   static async open(path: string): Promise<RunsFolder> {
     const found = await stat(path).catch(() => null);
     if (!found?.isDirectory()) {

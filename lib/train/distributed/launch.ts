@@ -12,7 +12,7 @@ export interface LaunchOptions {
   /** Number of processes. */
   size: number;
   /**
-   * Arguments of Node: the program and its arguments.
+   * Returns the arguments of Node: the program, followed by its own arguments.
    * @param resume - the run folder to resume, after a restart
    */
   command: (resume: string | null) => readonly string[];

@@ -109,7 +109,10 @@ function checkSettings(path: string, saved: SavedNetwork, { config }: Embedder):
   checkSetting(path, 'clip_r', saved.clipR, config.clipR);
 }
 
-/** @param saved - undefined in files of earlier versions */
+/**
+ * Throws if a setting of a network differs from that of its weights.
+ * @param saved - undefined in files of earlier versions
+ */
 function checkSetting(path: string, name: string, saved: unknown, value: unknown): void {
   if (saved === undefined || isDeepStrictEqual(saved, value)) return;
   const [was, is] = [saved, value].map((each) => describe(quoted(each)));

@@ -396,7 +396,10 @@ export class Learner implements Disposable {
   }
 }
 
-/** @throws `ERR_HOROBALL_CONFIG` if `tree` is set without a class tree, or with several ranks */
+/**
+ * Checks the option `tree`.
+ * @throws `ERR_HOROBALL_CONFIG` if it is set without a class tree, or with several ranks
+ */
 function checkTree({ tree, ds }: RunConfig, { size }: RankGroup, found: ClassTree | null): void {
   if (tree === null) return;
   if (size > 1)

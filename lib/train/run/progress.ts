@@ -71,7 +71,7 @@ export class EvaluationTimes {
     ++this.#count;
   }
 
-  /** Estimated seconds of the evaluations due from this epoch on; 0 until the first evaluation was timed. */
+  /** Returns the estimated seconds of the evaluations due from this epoch on; 0 until the first evaluation was timed. */
   secondsFrom(epoch: number): number {
     if (this.#count === 0) return 0;
     const pending = new Set(this.#due.filter((each) => each >= epoch)).size;

@@ -37,7 +37,7 @@ export async function finishRun(run: Run): Promise<boolean> {
     await stop.untilStopped(learner.averaged(() => saveEmbeddings(folder, learner.embedder, config, hooks)));
   await store.flush();
   for (const note of source.imageNotes()) listeners.warn(note);
-  const interrupted = stop.isStopped; // later requests have no effect
+  const interrupted = stop.isStopped; // later stop requests have no effect
   if (config.save_every !== null) await saveCheckpoint(run, !interrupted);
   return interrupted;
 }

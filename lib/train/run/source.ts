@@ -34,7 +34,7 @@ export interface Source {
   readonly labels: Int32Array | null;
   /** The class tree above the training classes; null without one. */
   readonly tree: ClassTree | null;
-  /** Images and classes of each split; null for an iterable. */
+  /** Numbers of images and classes in each split; null for an iterable. */
   readonly sizes: Counts | null;
   /** Identifies the data set in checkpoints; null for an iterable. */
   readonly identity: DataIdentity | null;
@@ -165,7 +165,10 @@ function labelsOf({ samples }: Split): Int32Array {
   return Int32Array.from(samples, ({ label }) => label);
 }
 
-/** @throws `ERR_HOROBALL_NO_STEP` naming the run option */
+/**
+ * Creates the sampler of a run.
+ * @throws `ERR_HOROBALL_NO_STEP` naming the run option
+ */
 function samplerOf(split: Split, { num_samples, bs, seed }: RunConfig): ClassBalancedSampler {
   const labels = labelsOf(split);
   try {

@@ -7,7 +7,7 @@ export interface RunSummary {
   /** Number of all parameters of the network, and of its trainable parameters. */
   readonly parameters: number;
   readonly trainable: number;
-  /** Images and classes of each split; null if the caller provides the batches. */
+  /** Numbers of images and classes in each split; null if the caller provides the batches. */
   readonly data: Counts | null;
   /** Identifies the images, their classes and their order; null if the caller provides the batches. */
   readonly fingerprint: number | null;
