@@ -123,7 +123,10 @@ function heldOut(cells: readonly CellSummary[]): Map<number, number> {
   return new Map(seeds.map((seed) => [seed, scoreAt(seed)]));
 }
 
-/** Minimum number of seeds for which sums are shared, because a separate sum for each seed takes quadratic time. */
+/**
+ * From this number of seeds on, means are computed from one sum per cell, because a separate sum for each seed takes
+ * quadratic time.
+ */
 const manySeeds = 1000;
 
 /** Returns a function from a seed to the mean of each cell over all other seeds. */

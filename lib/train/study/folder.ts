@@ -138,7 +138,7 @@ export class StudyFolder {
     if (this.#held === null) throw lost(this.path, 'it is not locked');
     const { lock, log } = this.#held;
     const isSame = await refersTo(resultsOf(this.path), log);
-    // A missing lock is acquired again, but not in another folder.
+    // Acquire a missing lock again, unless the path refers to another folder by now.
     const other = isSame ? await lock.reacquire() : ((await lockHolder(lock.path))?.holder ?? null);
     if (isSame && other === null) return { log };
     const isOwn = other === null || (await lock.isHeld());

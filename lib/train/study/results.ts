@@ -63,7 +63,7 @@ export const planSchema: z.ZodType<StudyPlan> = z
             .string()
             .max(255)
             .regex(/^[\w.-]+$/),
-          arm: z.string().max(255), // a page repeats it for every pair of arms
+          arm: z.string().max(255), // limited, because a page repeats it for every pair of arms
           label: z.string(),
           config,
         }),
