@@ -32,7 +32,7 @@ const position = z
   })
   .refine(({ step, best }) => best === null || best.step <= step, 'the best evaluation is of a later step');
 
-/** The magnitude of the offset is at most the logarithm of `learn_range`, a finite float64 number. */
+/** `offset` is limited by the logarithm of `learn_range`, which is below 710 for any finite float64 number. */
 const scalarState = z.looseObject({
   offset: z.number().min(-710).max(710),
   first: z.number(),

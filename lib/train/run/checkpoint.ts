@@ -59,7 +59,7 @@ export async function saveTrained(
 }
 
 /**
- * Returns the learnable temperatures with which weights were saved; none for constant ones, which config.json has.
+ * Returns the learnable temperatures with which weights were saved. Constant temperatures are only in config.json.
  * @throws `ERR_HOROBALL_FORMAT` if the file is damaged
  */
 export async function trainedTemperatures(path: string): Promise<{ tauE?: number; tauH?: number }> {
@@ -91,7 +91,7 @@ export async function loadTrained(
   return report;
 }
 
-/** Returns the error for weights of a run in progress, whose parts were read before and after it replaced the file. */
+/** Returns the error for a weights file that another program replaced while it was read. */
 export function replacedWeights(path: string): Error {
   const message = `[run] path: expected weights that stay the same while they are read, got ${path}, which another program replaced. Run the command again.`;
   return coded('ERR_HOROBALL_RUN_BUSY', message);
@@ -166,7 +166,7 @@ export interface Position {
   complete: boolean;
 }
 
-/** What the last digits of results depend on. Earlier versions stored only the first two. */
+/** Properties of a machine that affect the last digits of results. Earlier versions stored only the first two. */
 interface Machine {
   libtorch: string;
   threads: number;

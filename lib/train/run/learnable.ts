@@ -28,7 +28,7 @@ interface ScalarState {
   second: number;
 }
 
-/** Serializable state. */
+/** Serializable state of {@link LearnableScalars}. */
 export interface LearnableState {
   steps: number;
   places: Partial<Record<Learnable, ScalarState>>;
@@ -113,7 +113,7 @@ export class LearnableScalars {
   }
 
   /**
-   * Restores a state.
+   * Replaces the state with that of an earlier {@link LearnableScalars.state}.
    *
    * @throws `ERR_HOROBALL_CHECKPOINT` if its scalars differ or are out of range
    */

@@ -116,6 +116,7 @@ export class Learner implements Disposable {
   }
 
   /**
+   * Creates the network of a run with its initial weights, and the other training state.
    * @param note - receives messages about adapted weights and published behavior
    * @param group - the ranks that train the network together: each batch then has only the rows of this rank
    * @param labels - labels of the training images, for a loss with proxies
@@ -222,7 +223,7 @@ export class Learner implements Disposable {
     instance('learner.addTree', 'labels', labels, Int32Array);
     if (this.#treeLoss === null) return null;
     const { loss, reduction, num_samples: views } = this.#config;
-    // Weights are relative to the mean over the pairs of views.
+    // The weights are relative to a mean over the ordered pairs of views; a sum is larger by the number of these pairs.
     const scale = loss === 'views' && reduction === 'sum' ? views * (views - 1) : 1;
     return this.#treeLoss.addTo(objective, inputs, this.#tree!.batch(labels), scale);
   }

@@ -87,7 +87,7 @@ async function beforeSteps(run: Run, due: Due): Promise<void> {
   const { config, store, state, listeners, group, isResumed } = run;
   if (isResumed && store.folder !== null) await listeners.notify('onResume', store.folder, state.step);
   if (!isResumed && config.baselines && group.rank === 0) await measureBaselines(run);
-  // The result of a run is its last evaluation, so it is not taken from a changed log.
+  // Evaluate again if the log was changed, because the last evaluation is the result of the run.
   const isLogged = () => !store.changedLog && state.evaluations.some(({ step }) => step === state.step);
   const isEvaluated = await fromFirst(group, isLogged);
   if (due.evaluate(state.step) && !isEvaluated) await evaluateRun(run);

@@ -103,7 +103,7 @@ async function readChecked(
   const step = checkpoint?.position.step ?? 0;
   const first = await fromFirst(group, () => step);
   if (first === step && checkpoint === null) return null;
-  const log = checkpoint?.position.metricsCrc32 ?? null; // the log contains times, so it differs between runs
+  const log = checkpoint?.position.metricsCrc32 ?? null; // identifies the run, because a log contains times
   if (first === step && (await fromFirst(group, () => log)) === log) return checkpoint;
   const got = first === step ? 'another checkpoint of that step' : `step ${step}`;
   const message = `[train] resume: expected the checkpoint of step ${first} in ${folder}, as on rank 0, got ${got} on rank ${group.rank}. Put the run folder where every rank can read it.`;
@@ -132,8 +132,8 @@ async function sourceOf(
 }
 
 /**
- * Checks that all ranks have the same data set, with which the checkpoint was trained: with other images or another order,
- * the run would silently continue with other batches.
+ * Checks that all ranks have the data set with which the checkpoint was trained. With other images or another order, the run
+ * would silently continue with other batches.
  */
 async function checkData(
   checkpoint: Checkpoint | null,

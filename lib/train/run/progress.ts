@@ -1,11 +1,11 @@
 /** Minimum measured time for an ETA: earlier rates mostly reflect start-up. */
 const minMs = 1000;
-/** Minimum number of intervals in the average. Long items may exceed the window, and the first is often the slowest. */
+/** Minimum number of intervals in the average, even if they exceed the window, because the first is often the slowest. */
 const minIntervals = 4;
 
 /**
- * Rate and remaining time of counted work, averaged over recent updates. The clock starts with the first update above 0,
- * whose items do not count: start-up, the first batch and the work of an earlier process would distort the rate.
+ * Measures the rate and the remaining time of counted work over recent updates. The clock starts with the first update above
+ * 0, and earlier items do not count: start-up, the first batch and the work of an earlier process would distort the rate.
  */
 export class Pace {
   readonly #windowMs: number;
@@ -79,7 +79,7 @@ export class EvaluationTimes {
   }
 }
 
-/** Seconds as `00:07`, `12:34` or `1:02:03`. */
+/** Formats seconds as `00:07`, `12:34` or `1:02:03`. */
 export function clock(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];

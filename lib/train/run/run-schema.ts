@@ -26,7 +26,7 @@ const abort = { abort: true };
  */
 const orNaN = (schema: z.ZodNumber) => schema.nullish().transform((value) => value ?? Number.NaN);
 const measured = orNaN(z.number());
-/** The tolerance allows for rounding errors of means. */
+/** A number from 0 to 1. The tolerance allows for rounding errors of means. */
 const share = orNaN(
   z
     .number()
@@ -36,7 +36,7 @@ const share = orNaN(
 const count = z.int(abort).min(0, abort);
 /** Maximum length of a list that a page shows. */
 const maxItems = 1000;
-/** A name that horoball chooses, as opposed to the names of classes. A page repeats some of them. */
+/** A name that horoball chooses, as opposed to the names of classes. It is limited, because pages repeat some of them. */
 const ownName = z.string().max(1000);
 const histogram = z.array(count.max(2 ** 32)).max(maxItems);
 
@@ -285,7 +285,7 @@ export interface Lines<T> {
  */
 export const maxInvalid = 1000;
 
-/** Lines between two reads of the clock, at about 10 µs per line. */
+/** Number of lines to parse before the clock is read again; a line takes about 10 µs. */
 const linesPerSlice = 32;
 
 /**
@@ -319,8 +319,8 @@ const notJson = 'it is not JSON';
 const maxLine = 2 ** 20;
 
 /**
- * Maximum number of lists and objects in a log: a quarter of a million, plus one per 16 characters. Unknown keys are kept, and
- * an empty object takes far more memory than its text.
+ * A log may have `freeContainers` lists and objects, plus one per `minLength` characters. The number is limited, because
+ * unknown keys are kept, and an empty object takes far more memory than its text.
  */
 const freeContainers = 2 ** 18;
 const minLength = 16;

@@ -7,7 +7,10 @@ import type { Run } from './open.ts';
 import { positionOf } from './state.ts';
 import { warnOfSkipped } from './warnings.ts';
 
-/** @param complete - whether the run has finished */
+/**
+ * Writes a checkpoint of the current step.
+ * @param complete - whether the run has finished
+ */
 export async function saveCheckpoint(run: Run, complete: boolean = false): Promise<void> {
   const { config, source, learner, store, state, listeners } = run;
   if (state.step === 0) return; // a resumed run repeats everything before the first step

@@ -12,8 +12,8 @@ export interface Schedule {
 }
 
 /**
- * The learning rate of a step: rises linearly during warm-up, then is constant or follows a half cosine to 0 (Loshchilov &
- * Hutter 2017, arXiv 1608.03983). It depends on the step alone, so that a resumed run continues identically.
+ * Returns the learning rate of a step. It rises linearly during warm-up, then is constant or follows a half cosine to 0
+ * (Loshchilov & Hutter 2017, arXiv 1608.03983). It depends on the step alone, so that a resumed run continues identically.
  * @param step - step number, from 1
  * @param steps - total number of steps; null if unknown, which makes a cosine schedule constant
  * @example

@@ -43,7 +43,7 @@ export interface Source {
   readonly warnings: readonly string[];
   /** Returns the images found unreadable so far. */
   skipped(): readonly { path: string; reason: string }[];
-  /** Notes on the images read so far, one sentence each. */
+  /** Returns notes on the images read so far, one sentence each. */
   imageNotes(): string[];
   /** Returns the batches of the run after the first `done`; each is decoded while the previous one is in use. */
   batches(done: number, signal?: AbortSignal): AsyncIterable<StepBatch>;
@@ -140,7 +140,10 @@ interface ShardOptions {
   place: RankPlace;
 }
 
-/** Yields a rank's rows of each batch. All labels are known in advance, because a replacement has the same class. */
+/**
+ * Yields a rank's rows of each batch, with the labels of the whole batch. These are known before other ranks read their
+ * images, because an unreadable image is replaced with one of the same class.
+ */
 async function* shardsOf(
   loader: ImageLoader,
   batches: Iterable<Int32Array>,
@@ -180,10 +183,10 @@ function samplerOf(split: Split, { num_samples, bs, seed }: RunConfig): ClassBal
   }
 }
 
-/** From about this c on, unit vectors are near or outside the boundary: the published evaluation is meaningless. */
+/** Minimum c at which the published evaluation is meaningless, because unit vectors are near or outside the boundary. */
 const meaninglessFrom = 0.9;
 
-/** Warnings about published behavior. */
+/** Warns if the published evaluation is meaningless. */
 function publishedWarnings({ compat, hyp_c }: RunConfig): string[] {
   if (compat !== 'hypmix' || hyp_c < meaninglessFrom) return [];
   return [

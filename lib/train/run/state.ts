@@ -44,7 +44,7 @@ export function startState(position: Position | null, evaluations: EvaluationRow
   };
 }
 
-/** Seconds trained, over all sessions. */
+/** Returns the seconds trained, over all sessions. */
 export function secondsOf({ earlierSeconds, startedAt }: RunState): number {
   return Number((earlierSeconds + (performance.now() - startedAt) / 1000).toFixed(2));
 }

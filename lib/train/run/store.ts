@@ -276,7 +276,7 @@ export class DiskStore implements RunStore {
     if (other !== null) throw lostLock(this.folder, `${other} is training there now`);
   }
 
-  /** Makes the last checkpoint the best one, as a hard link that survives the replacement of the last one. */
+  /** Replaces the best checkpoint with a hard link to the last one; the link stays valid when the last one is replaced. */
   async #linkBest(): Promise<void> {
     const [last, temporary] = [this.file(lastName), this.file(bestTemporary)];
     await rm(temporary, { force: true });
@@ -284,7 +284,7 @@ export class DiskStore implements RunStore {
       await link(last, temporary).catch(() => copyFile(last, temporary)); // some file systems do not support links
       await rename(temporary, this.file(bestName));
     } finally {
-      await rm(temporary, { force: true }); // renaming onto a link to the same file does nothing
+      await rm(temporary, { force: true }); // `rename` does nothing if both are links to the same file
     }
   }
 
