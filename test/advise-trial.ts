@@ -43,7 +43,7 @@ function treeOf(depth: number, ratio: number, seed: number): Tree {
   return { x: matrix(rows), labels };
 }
 
-/** Rows of the classes with this parity; even classes are used for training. */
+/** Returns the rows of the even classes (parity 0), which are used for training, or of the odd ones (parity 1). */
 function partOf({ x, labels }: Tree, parity: number): Tree {
   const kept = labels.flatMap((label, i) => (label % 2 === parity ? [i] : []));
   return { x: matrix(kept.map((i) => x.row(i))), labels: kept.map((i) => labels[i]!) };
@@ -61,7 +61,7 @@ function times(x: Matrix, w: Matrix): Matrix<Float64Array> {
 const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 
 const radius = 2.3;
-/** Rows clipped to norm `radius`, as in a head; the backward pass treats the factors as constants. */
+/** Scales longer rows to norm `radius`, as a head does. The backward pass treats the factors as constants. */
 function clipped(z: Matrix<Float64Array>): { u: Matrix<Float64Array>; factors: number[] } {
   const u = matrix(z.data.slice(), z.rows, z.cols);
   const factors = Array.from({ length: z.rows }, (_, i) => {
@@ -73,7 +73,7 @@ function clipped(z: Matrix<Float64Array>): { u: Matrix<Float64Array>; factors: n
   return { u, factors };
 }
 
-/** Trains on a tree under a geometry, and returns MAP@R on unseen classes. */
+/** Trains a linear map on the even classes with the loss of a geometry, and returns MAP@R on the odd classes. */
 function trained(tree: Tree, geometry: 'hyperbolic' | 'euclidean', seed: number): number {
   const [train, test] = [partOf(tree, 0), partOf(tree, 1)];
   const next = random(seed, 0xa1);

@@ -28,14 +28,14 @@ export const pair: fc.Arbitrary<{ c: number; x: number[]; y: number[] }> = space
   fc.record({ c: fc.constant(c), x: point(d, c), y: point(d, c) }),
 );
 
-/** A point in the element type, moved back inside if rounding has put it on the rim. */
+/** Converts a point to an element type. If rounding has moved it to the rim, scales it back into the ball. */
 export function inside(type: RealsType, row: readonly number[], c: number): Matrix {
   const data = type.from(row);
   const outside = c * inner(data, data) >= 1 - 1e-15;
   return matrix(outside ? (data.map((value) => value * (1 - 2 ** -22)) as typeof data) : data, 1, row.length);
 }
 
-/** Points at the fraction `radius` of the ball's radius, each with a point at a relative distance of about `apart`. */
+/** Returns points whose norm is `radius` times the ball's radius, and a point at about `apart` times the norm from each. */
 export function nearDuplicates(type: RealsType, c: number, radius: number, apart: number): [Matrix, Matrix] {
   const x = cloud(Float64Array, 6, 9, 1, 2);
   const step = cloud(Float64Array, 6, 9, 1, 4);

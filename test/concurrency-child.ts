@@ -51,7 +51,7 @@ async function concurrently(): Promise<Concurrent> {
   return outcome;
 }
 
-/** The numbers of all typed arrays in a result. */
+/** Replacer for `JSON.stringify`: converts typed arrays to plain arrays. */
 function spread(_: string, value: unknown): unknown {
   return ArrayBuffer.isView(value) ? [...(value as Float64Array)] : value;
 }
@@ -73,5 +73,5 @@ if (process.argv[2] !== 'one') {
   process.stdout.write(JSON.stringify(outcomes));
 }
 
-/** The entry point of a worker. */
+/** Returns the outcome of the calls that importing this module has made in a worker. */
 export const run = (): Promise<Concurrent> => Promise.resolve(outcomes[0]!);

@@ -69,7 +69,7 @@ test('the cone at the origin is a half space, and cones get narrower toward the 
 
 test('the gradient of the exterior angle of near-duplicates equals that of the angle in the plane', (t) => {
   const [x, y] = [Float64Array.of(0.6, 0.79), Float64Array.of(0.6 + 1e-14, 0.79 - 2e-14)];
-  const [p, q] = [y[0]! - x[0]!, y[1]! - x[1]!]; // exact
+  const [p, q] = [y[0]! - x[0]!, y[1]! - x[1]!]; // exact, because the points are so close
   const want = [q, -p].map((value) => value / (p * p + q * q));
   const [byX, byY] = exteriorAngle.vjp.sync(x, y, Float64Array.of(1), { c: 1 });
   const limit = accuracyOf('exteriorAngle').gradient.float64;

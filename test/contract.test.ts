@@ -28,7 +28,7 @@ for (const card of cards) {
           const out = forward(card, inputs, { c, compat });
           const { rows, cols } = out;
           const got = gradients(card, inputs, { c, compat }, cloud(type, rows, cols, 1, 3));
-          // The published formulas have no guard where 1 - c|x|^2 rounds to 0.
+          // Published formulas without guards can divide by 0 if 1 - c|x|^2 rounds to 0, so they are not checked.
           if (compat === undefined || card.published) {
             if (!finite(out, ...got.inputs) || !Number.isFinite(got.c))
               throw new Error(

@@ -239,7 +239,7 @@ test('an empty mask is equivalent to single-row classes, and NaN affects only lo
       contrastiveLoss.sync({ ...plain, loss, ...options });
     t.deepEqual(of({ positives: empty }), of({ labels: [0, 1, 2, 3, 4] }), loss);
     const got = of({ euclidean: broken, positives: empty }).loss;
-    // Only losses with parameters have a term for rows that have no positives.
+    // Only losses with parameters have a term for rows without positives, so only these return NaN.
     t.is(got, Object.keys(parametersOf(loss)).length > 0 ? Number.NaN : 0, `${loss}: NaN only in a term`);
   }
 });

@@ -185,7 +185,7 @@ test('losses of pytorch-metric-learning in other forms, as lib/guide/migration.m
   const base = { euclidean: x, labels, geometry: 'euclidean', normalize: true } as const;
   const limit = referenceError.metricLearning.float64;
 
-  const temperature = 0.05; // NormalizedSoftmaxLoss: cross entropy over the proxies
+  const temperature = 0.05; // of NormalizedSoftmaxLoss, the cross entropy over the proxies
   const softmax = unit.map((row, i) => {
     const logits = unitProxies.map((proxy) => dot(row, proxy) / temperature);
     return logSum(logits) - logits[labels[i]!]!;
@@ -194,7 +194,7 @@ test('losses of pytorch-metric-learning in other forms, as lib/guide/migration.m
   const byProxies = contrastiveLoss.sync({ ...base, ref, loss: 'ntxent', tauE: temperature });
   close(t, [byProxies.loss], [mean(softmax)], limit, 'NormalizedSoftmaxLoss');
 
-  const scale = 4; // NCALoss: squared distances, and the sum over positives inside the logarithm
+  const scale = 4; // of NCALoss, which has squared distances, and the sum over positives inside the logarithm
   const nca = unit.map((row, i) => {
     const others = [...unit.keys()].filter((j) => j !== i);
     const logit = (j: number) => -scale * (2 - 2 * dot(row, unit[j]!));

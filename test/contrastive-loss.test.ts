@@ -80,11 +80,11 @@ function batchOf(type: RealsType, geometry: Geometry): { anchors: Sides; referen
     euclidean: part(all.euclidean, from, to),
     hyperbolic: part(all.hyperbolic, from, to),
   });
-  // Norms increase with the row index, so the references have smaller norms than the anchors.
+  // The norms of the points increase with the row index, so the points of the references have smaller norms.
   return { anchors: sides(refRows, rows + refRows), references: sides(0, refRows) };
 }
 
-/** The gradient of `value` with respect to the numbers of a table that it reads. */
+/** Returns the numerical gradient of `value` with respect to every number in `rows`. */
 function slopesOf(rows: readonly number[][], value: () => number): number[] {
   return rows.flatMap((row) =>
     row.map((number, k) => {

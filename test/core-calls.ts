@@ -11,7 +11,6 @@ const { Gallery, matrix } = core;
 export interface CoreCall {
   readonly name: string;
   readonly run: (extra?: { signal?: AbortSignal; threads?: number }) => Promise<unknown>;
-  /** The synchronous variant. */
   readonly sync?: (extra?: { signal?: AbortSignal }) => unknown;
 }
 
@@ -222,7 +221,7 @@ function neighbors(rows: number): core.PositiveMask {
   return { indptr, indices: Int32Array.from(lists.flat()) };
 }
 
-/** Edges of a graph with `nodes` nodes: from each node to the next, then to the one after that, and so on. */
+/** Edges of a graph: first from every node to the next one, then from every node to the second next, and so on. */
 function edgesOf(count: number, nodes: number): [number, number][] {
   return Array.from({ length: count }, (_, i) => [i % nodes, (i + 1 + Math.floor(i / nodes)) % nodes]);
 }

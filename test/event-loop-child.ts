@@ -67,7 +67,7 @@ for (const { name, run } of calls) {
   let longest = Infinity;
   let bound = 0;
   let round = 0;
-  // Other processes lengthen turns in some rounds, a blocking call in every round.
+  // Keeps the minimum over rounds: other processes lengthen turns in some rounds, but a blocking call in all.
   for (; round < Number(rounds) && (round === 0 || longest > bound); ++round) {
     globalThis.gc?.();
     bound = Math.max(bound, 5 * millionMs(), 2 * (await longestTurn(control)));

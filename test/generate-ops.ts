@@ -49,7 +49,7 @@ export const shortData = ${shortData};
 /** Names and types of a function's arguments. */
 type Fields = readonly (readonly [name: string, type: string])[];
 
-/** The functions whose arguments native/bind lists. */
+/** Returns the arguments of every function that native/bind describes, by its name. */
 export const describedCalls = (): Readonly<Record<string, Fields>> => JSON.parse(core().describeCalls());
 
 /** Whether a function works on images: such functions run on the CPU only. */
@@ -94,7 +94,7 @@ ${functions
   .join('')}`;
 }
 
-/** A function of the core with arguments by name. */
+/** Returns the source of a function that passes named arguments to an export of the core in order. */
 function boundCall(name: string, fields: Fields): string {
   const types: Readonly<Record<string, string>> = {
     matrix: 'CallMatrix',
@@ -286,7 +286,7 @@ function numericsSource(): string {
   return withThresholds(text, nearThresholds());
 }
 
-/** The sentence on near points; every second group is a number. */
+/** Matches the guide's sentence on near points; every second group is a number. */
 const nearSentence =
   /(at least )([\d.]+)( of the sum of the two squared norms; )([\d.]+)( within the loss; )([\d.]+)( in float32\s+on a CUDA device; on the hyperboloid )([\d.]+)(, )([\d.]+)( and )([\d.]+)/;
 

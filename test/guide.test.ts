@@ -26,7 +26,7 @@ const pages: Page[] = folders.flatMap((folder) =>
     .map((name) => ({ name: join(folder, name), text: readFileSync(join(root, folder, name), 'utf8') })),
 );
 
-/** The code blocks in a language. */
+/** Returns the code blocks of a page that are marked with a language. */
 function blocks({ text }: Page, language: string): string[] {
   return Array.from(
     text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms')),
@@ -97,7 +97,7 @@ for (const page of pages) {
 
 const main = fileURLToPath(new URL('../lib/cli/main.js', import.meta.url));
 
-/** The lines of a block that call the command line, with continued lines joined. */
+/** All documented calls of the command line, with continued lines joined. */
 const calls = pages.flatMap((page) =>
   blocks(page, 'sh').flatMap((code) =>
     Array.from(code.replaceAll(/\\\n/g, ' ').matchAll(/^(?:npx )?horoball (.+)$/gm), ([, line]) => ({

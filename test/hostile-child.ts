@@ -150,7 +150,7 @@ const recorder = new Proxy({} as PlacedCalls, {
     },
 });
 
-/** Valid arguments for the core, with a few replaced by invalid ones. */
+/** Returns arguments for an export of the core: valid ones, of which a few are replaced, if they are known; else random ones. */
 function nativeArguments(name: string): unknown[] {
   const data = () => (next() < 0.1 ? null : new Float64Array(hostile.pick([18, 36, 6])).fill(0.1));
   const of = (rows: number, cols: number) => ({ data: data(), rows, cols });

@@ -246,12 +246,12 @@ test('transferred and dropped memory stays valid until the promise settles', asy
 
 test('a failed allocation in the binding causes a coded error with its size', async (t) => {
   if (process.platform !== 'linux') return t.pass('prlimit is Linux only');
-  // Set by npm run test:asan.
+  // `npm run test:asan` sets ASAN_OPTIONS.
   if (process.env['ASAN_OPTIONS'] !== undefined) return t.pass('AddressSanitizer ends the process');
   const script = `
     import { execFileSync } from 'node:child_process';
     import { core } from ${JSON.stringify(new URL('../lib/native.js', import.meta.url).href)};
-    const path = Buffer.alloc(2 ** 28, 'x').toString('latin1'); // flat, so that V8 need not copy it
+    const path = Buffer.alloc(2 ** 28, 'x').toString('latin1'); // contiguous, so V8 does not copy it
     const { dlopenLibrary } = core();
     const statm = execFileSync('cat', ['/proc/' + process.pid + '/statm'], { encoding: 'utf8' });
     const limit = Number.parseInt(statm, 10) * 4096 + 2 ** 27;
@@ -263,7 +263,7 @@ test('a failed allocation in the binding causes a coded error with its size', as
 
 test('a failed allocation of scratch memory causes a coded error with its size', async (t) => {
   if (process.platform !== 'linux') return t.pass('prlimit is Linux only');
-  // Set by npm run test:asan.
+  // `npm run test:asan` sets ASAN_OPTIONS.
   if (process.env['ASAN_OPTIONS'] !== undefined) return t.pass('AddressSanitizer ends the process');
   const script = `
     import { execFileSync } from 'node:child_process';

@@ -22,7 +22,7 @@ const compat = 'hypmix';
 const rounding = allowed(Float64Array, coreError.rounding);
 
 test('norms are at least 1e-5, with no gradient below that', (t) => {
-  const c = 1e8; // sqrt(c) 1e-5 = 0.1
+  const c = 1e8; // at the minimum norm of 1e-5, sqrt(c) |u| is 0.1
   const u = Float64Array.of(6e-7, 8e-7);
   const shrunk = Math.tanh(0.1) / 0.1;
   const stretched = Math.atanh(0.1) / 0.1;
@@ -36,7 +36,7 @@ test('norms are at least 1e-5, with no gradient below that', (t) => {
   const identity = { data: Float64Array.of(1, 0, 0, 1), rows: 2, cols: 2 };
   const length = Math.tanh(1e-6 * 1e4 * stretched) / (1e-6 * 1e4);
   eachClose(t, mobiusMatvec.sync(identity, u, { c, compat }).data, scaled(length), rounding, 'mobiusMatvec');
-  // The guarded norm of u is 1e-5, which is outside a ball of radius 1e-6.
+  // The guarded norm of u is 1e-5. It is 10 times the radius of this ball, so u is scaled by (1 - 1e-3)/10.
   const small = project.sync(u, { c: 1e12, compat }).data;
   eachClose(t, small, scaled((1 - 1e-3) * 1e-1), rounding, 'project');
 });

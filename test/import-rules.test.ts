@@ -254,7 +254,7 @@ const kernels = (path: string) => /^native\/(core\.h|(bind|cpu|cuda|node|torch|w
 const library = (path: string) => path.startsWith('lib/');
 const comparisons: readonly [pattern: RegExp, among: (path: string) => boolean][] = [
   [/\b(Metric|Geometry)::(?!k[A-Z])[a-z]/, kernels],
-  [new RegExp(`(?<!Field<)"(${names})"`), kernels], // a field named after the matrix that it holds
+  [new RegExp(`(?<!Field<)"(${names})"`), kernels], // except fields named after the matrices that they hold
   [
     new RegExp(`(?<!\\b(space|output) )(===|!==) '(${names})'|case '(${names})'|'(${names})' (===|!==)`),
     library,
@@ -317,9 +317,9 @@ test("only the row cards and their list have the head's formula", (t) => {
     'lib/train/report/charts/disk.ts', // the circles of the same disk
     'lib/tree/kernel.ts', // single pairs on the hyperboloid, for which calls of the core are too slow
   ]);
-  // Hyperbolic formulas that are written with tensors.
+  // In native/torch, only this file writes hyperbolic formulas with tensors.
   t.deepEqual(filesWith(/\b1 - c \*|\.(a|arc)?(sinh|cosh|tanh)\(/, /^native\/torch\/[^/]+$/), [
-    'native/torch/tree.cc', // the midpoint of each ancestor: the core's midpoint has one result per call
+    'native/torch/tree.cc', // the midpoints of all ancestors, because the core computes one midpoint per call
   ]);
   // Modules of lib read the constants of these formulas from the cards.
   t.deepEqual(filesWith(/atanh\(1 - 1e|\b(guard|tanhLimit|ballMargin|leastNorm)\b.* = \d/, /^lib\//), []);
@@ -373,7 +373,7 @@ test('no import cycle, type-only imports included', (t) => {
 
 test('ISA levels share no code: each object has no weak symbols and exports one name', async (t) => {
   const files = await readdir(join(root, 'build'), { recursive: true }).catch(() => []);
-  // Sanitizers add symbols.
+  // Builds with sanitizers are skipped, because sanitizers add symbols.
   const objects = files.filter(
     (file) => /horoball_\w+\.dir.*isa\.cc\.o$/.test(file) && !/^(address|thread|fuzzer)\b/.test(file),
   );

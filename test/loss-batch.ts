@@ -13,7 +13,7 @@ import { headOf } from './metric-cases.ts';
 import { type Heads, type LogitNumbers, type SimilarityNumbers, table } from './oracle.ts';
 import { cloud, noise, type RealsType } from './support.ts';
 
-/** Unit rows, and independent points in the space of a geometry's distance. */
+/** Returns random unit rows, and independent points in the space of a geometry's distance. */
 export function batch(
   type: RealsType,
   rows: number,

@@ -22,7 +22,7 @@ const [classes, views, cols] = [10, 3, 7];
 /** Target losses of well separated classes; every geometry reaches each of them at some temperature. */
 const targets = [1e-3, 1e-8, 1e-17, 1e-31] as const;
 
-/** Finds the temperature factor that gives a loss, by bisection, because the loss increases with the factor. */
+/** Returns the factor of the temperatures at which the loss is `target`, by bisection: the loss increases with it. */
 function factorFor(geometry: Geometry, target: number): number {
   const { euclidean, hyperbolic } = clusters(Float64Array, classes, views, cols, c, geometry);
   const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, hyperbolic.cols)];

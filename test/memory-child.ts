@@ -42,7 +42,7 @@ interface Growth extends Memory {
 /** Growth above which an export is measured again: a leak recurs, but memory that the allocator keeps does not. */
 const suspicious = 16 * 2 ** 20;
 
-/** Calls each export `count` times per ending. */
+/** Calls each export `count` times per ending, and returns how much memory each has kept. */
 async function growthOf(count: number): Promise<Growth[]> {
   const found: Growth[] = [];
   let before = await memory();

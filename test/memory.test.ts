@@ -1,4 +1,5 @@
-// Checks that calls do not leak memory. HOROBALL_MEMORY_CALLS sets the number of calls of each kind.
+// Checks that calls do not leak memory, whether they complete, fail or are aborted. HOROBALL_MEMORY_CALLS sets the number
+// of calls per export and outcome.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -23,7 +24,7 @@ test('memory does not grow with the number of completed, failed and aborted call
   const { rss, external, results } = JSON.parse(stdout) as Growth & { results: Growth[] };
   t.log(`${results.length} exports: resident memory grew by ${rss >> 10} KB, external by ${external} bytes`);
   t.true(results.length > 0);
-  // Each export is called 4 * calls times, so a leak of 8 bytes per call adds 32 * calls bytes.
+  // Each export is called 4 * calls times, so a leak of 8 bytes per call adds 32 * calls bytes of external memory.
   t.deepEqual(
     results.filter((each) => each.external > 8 * calls + 16_384),
     [],

@@ -152,7 +152,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
   'wasm/core.test': ['wasm/node'],
 };
 
-/** Tests that run their subject as a separate process. */
+/** Tests that do not import their modules, because they run them in a separate process. */
 const asProcess: ReadonlySet<string> = new Set(['io/atomic.test', 'setup/setup.test', 'wasm/core.test']);
 
 async function modules(folder: string): Promise<string[]> {

@@ -49,7 +49,7 @@ function logit(
   return logits[geometry]!({ e: z, h: x }, { e: w, h: y }, settings);
 }
 
-/** The softmax probabilities of anchor i, summed over its ordered pairs of views as in the loss. */
+/** Returns the softmax probabilities of anchor i, summed over the pairs of its view with every other view. */
 function weights(geometry: Geometry, h: number[][], i: number): { p: number[]; positive: number } {
   const p = new Array<number>(rows).fill(0);
   const [own, view] = [Math.floor(i / views), i % views];
@@ -162,7 +162,7 @@ function slopes(
     const length = norm(towards);
     return e[i]!.map((v, k) => v * Math.cos(by) + (towards[k]! / length) * Math.sin(by));
   };
-  // The two terms of the logit, which is linear in the inverse temperatures.
+  // The logit is linear in the inverse temperatures, so an infinite temperature removes one of its two terms.
   const { inner, distance } = geometryCard(geometry);
   const only = (z: number[], x: number[], off: Partial<typeof settings>) =>
     logits[geometry]!({ e: z, h: x }, { e: e[j]!, h: h[j]! }, { ...settings, ...off });

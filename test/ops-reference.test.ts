@@ -42,7 +42,7 @@ function head(name: string, cols: number, n = Infinity): Matrix {
   return matrix(data.slice(0, n * cols), Math.min(n, data.length / cols), cols);
 }
 
-/** The inputs of a case in one space, limited to the rows for which the reference has results. */
+/** Returns the inputs of an operation in one ball, limited to the rows for which the reference has results. */
 function inputsOf(key: string, name: string, inputs: string[], mode: string): Matrix[] {
   const d = reference.matrix(`${key}.x`, Float64Array).cols;
   const gradient = `${key}.${name}.${mode}.grad_${inputs.at(-1)}`;

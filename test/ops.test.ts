@@ -71,7 +71,7 @@ for (const card of cards) {
           const inputs = pointsOf(card, Float64Array, 9, 5, c, reach);
           const want = hypmixOperations[name]!(tables(inputs), { c, t: ownOf(card) ?? 0 }).flat();
           const got = forward(card, inputs, { c, compat: 'hypmix' });
-          // The oracle's plain formulas are inaccurate at the rim and near the origin.
+          // At the other radii, the limit includes the errors of the oracle's plain formulas.
           const limit = allowed(Float64Array, tolerance.value, reach === 0.7 ? 0 : referenceError.unguarded);
           close(t, got.data, want, limit, `c ${c}, reach ${reach}`);
         }
@@ -111,7 +111,7 @@ for (const card of cards) {
         const size = Math.hypot(...found);
         const what = `${n} x ${d}, input ${i}`;
         if (Math.hypot(...right) >= coreError.zeroGradient) close(t, found, right, limit, what);
-        // A zero gradient, as of a rotation in one dimension, is a difference of terms, so its limit depends on the weights.
+        // A zero gradient, such as that of a rotation in one dimension, is a difference of terms that grow with the weights.
         else t.true(size <= limit * Math.hypot(...weights.data), `${what}: ${size}`);
       });
       t.true(
@@ -152,7 +152,7 @@ for (const card of cards) {
   }
 }
 
-/** Gradients of sum(weights * result), each element by finite differences. */
+/** Compares every element of the gradients of sum(weights * result) with finite differences. */
 function checkGradients(t: ExecutionContext, card: RowCard, inputs: Matrix[], options: RowOptions): void {
   const out = forward(card, inputs, options);
   const weights = cloud(Float64Array, out.rows, out.cols, 1, 7);

@@ -89,7 +89,7 @@ async function probe({ name, args, call }: Callable): Promise<number> {
   return probed;
 }
 
-process.on('unhandledRejection', () => {}); // a later await reports the errors of queued calls
+process.on('unhandledRejection', () => {}); // errors of queued calls are handled by later awaits
 const { found } = await callables();
 let probed = 0;
 for (const callable of found) probed += await probe(callable);

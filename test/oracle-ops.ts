@@ -13,7 +13,7 @@ export interface Parameters {
 /** Maps a card's inputs to its result, for all rows. */
 export type Formula = (inputs: readonly Table[], parameters: Parameters) => number[][];
 
-/** A formula of one row; an input of a single row is broadcast. */
+/** Applies a formula for one row to all rows; an input with a single row is broadcast. */
 function each(formula: (p: Parameters, ...rows: Row[]) => number | number[]): Formula {
   return (inputs, parameters) => {
     const n = inputs.map((rows) => rows.length).find((rows) => rows !== 1) ?? 1;

@@ -1,5 +1,5 @@
-// Float64 formulas without optimizations: the second copy of every formula. Test points avoid the
-// cancellations that the core handles; at other points, tests compare with 60-digit values from a file.
+// Float64 formulas without optimizations, with which tests compare the core. Test points avoid the cancellations that only
+// the core handles; at other points, tests compare with 60-digit values from a file.
 
 import { dot, minus, norm, type Table } from './vectors.ts';
 
@@ -171,7 +171,7 @@ export interface PairLossCase extends LogitNumbers, SimilarityNumbers {
   isPositive: (anchor: number, candidate: number) => boolean;
 }
 
-/** A pair loss between anchors, or of anchors against references. */
+/** Returns a pair loss of the anchors against the `given` references; if null, against each other. */
 export function pairLoss(
   anchors: readonly Heads[],
   given: readonly Heads[] | null,
@@ -206,9 +206,9 @@ export function pairLoss(
   return options.reduction === 'sum' ? sum : sum / weight + (withPositives > 0 ? first / withPositives : 0);
 }
 
-/** The derivative of `at` at 0, by seven-point differences. */
-export function slopeOf(at: (shift: number) => number, step: number = 1.5e-3): number {
-  const pair = (k: number) => at(k * step) - at(-k * step);
+/** The derivative of `value` at shift 0, by seven-point differences. */
+export function slopeOf(value: (shift: number) => number, step: number = 1.5e-3): number {
+  const pair = (k: number) => value(k * step) - value(-k * step);
   return (45 * pair(1) - 9 * pair(2) + pair(3)) / (60 * step);
 }
 

@@ -19,7 +19,7 @@ const labels: Labels = {
   pass: 'forward',
 };
 
-/** A benchmark on another line of the table. */
+/** Labels of another benchmark, which has a separate line in the README's table. */
 const training: Labels = { ...labels, op: 'training step', shape: 'vit_small_patch16_224, batch 16' };
 
 function file(

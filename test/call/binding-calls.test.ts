@@ -19,14 +19,13 @@ import { core } from '../../lib/native.ts';
 const [rows, cols] = [4, 3];
 const how = { device: -1, threads: 1, job: 0 };
 
-/** A matrix with these elements and this many columns. */
-const points = (data: unknown = new Float64Array(rows * cols).fill(0.1), of = cols) => ({
+const points = (data: unknown = new Float64Array(rows * cols).fill(0.1), columns = cols) => ({
   data,
   rows,
-  cols: of,
+  cols: columns,
 });
 
-/** A call of `pairwise` with some of its arguments replaced. */
+/** Calls `pairwise` with valid arguments, of which `changes` replaces some. */
 function distances(changes: Readonly<Record<string, unknown>>): Float64Array {
   const out = new Float64Array(rows * rows);
   const given = {
@@ -62,7 +61,7 @@ function loss(
   } as ContrastCall);
 }
 
-/** A call of `pairLoss` with some of its arguments replaced. */
+/** Calls `pairLoss` with valid arguments, of which `changes` replaces some. */
 function pairs(changes: Readonly<Record<string, unknown>>): unknown {
   const absent = { data: null, rows: 0, cols: 0 };
   return pairLoss(core(), {
@@ -86,7 +85,7 @@ function pairs(changes: Readonly<Record<string, unknown>>): unknown {
   } as PairLossCall);
 }
 
-/** A call of `encode` with one list, which begins and ends at these slots. */
+/** Encodes rows into a search index with a single list, which takes the slots from `starts[0]` to `starts[1]`. */
 function encoded(starts: readonly number[], job: number): Outcome {
   const slots = 16;
   return encode(core(), {

@@ -40,7 +40,7 @@ test.serial('job numbers restart at 1 after the largest 32-bit number', async (t
   t.deepEqual(jobs, [0xffffffff, 1, 2]);
 });
 
-/** Steps that do not call the core; each exceeds the time limit for a turn of the event loop. */
+/** Pauses `turns` times without calling the core, each time after more work than a turn of the event loop may do. */
 function* busy(turns: number, between: () => void): Steps<string> {
   for (let turn = 0; turn < turns; ++turn) {
     const began = performance.now();

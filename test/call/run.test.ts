@@ -72,7 +72,7 @@ test('aborting closes an iterator of the caller', async (t) => {
   t.true(isClosed);
 });
 
-/** How a job runs: on the CPU, on one thread. */
+/** Options that run a job on the CPU (device -1), on one thread. */
 const how = { device: -1, threads: 1 };
 
 /** A job of each family that runs long enough to be canceled before it ends. */

@@ -108,7 +108,7 @@ test('an evaluation uses the learnable temperatures of the weights, unless other
   t.teardown(remove);
   const images = join(root, 'images');
   await writeImages(images, classNames(32), 4);
-  // A free radius and a low curvature, so that the spaces rank differently.
+  // Without clipping and with a low curvature, the Euclidean and the hyperbolic embeddings rank images differently.
   const { folder, evaluations } = await train({
     ...{ ...tinyRun, path: images, runs: join(root, 'runs'), threads: 1, ep: 30, eval_ep: '[30]', lr: 3e-3 },
     ...{ geometry: 'hybrid', head: 'hyp-vit', hyp_c: 0.01, clip_r: null, lam: 1, t_e: 0.05, t_h: 5 },

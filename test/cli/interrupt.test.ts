@@ -10,7 +10,7 @@ const stops: readonly [NodeJS.Signals, number][] = [
 ];
 for (const [signal, exitCode] of stops) {
   test(`${signal} ends a download with exit code ${exitCode} and one sentence`, async (t) => {
-    const server = createServer(() => running.child.kill(signal)); // a server that never answers
+    const server = createServer(() => running.child.kill(signal)); // interrupts the download instead of answering
     t.teardown(() => server.close());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.pth`;

@@ -471,7 +471,7 @@ test('rejects metadata and weights that do not fit the network', async (t) => {
   const other = { code: 'ERR_HOROBALL_WEIGHTS', message: /of shape \[.*\], got \[.*\] in .*Save/ };
   await write({ dim: 9 });
   await t.throwsAsync(loadEmbedder(copy), other);
-  await write({}, { pos_embed: { shape: [1, 1, 24], data: new Float32Array(24) } }); // ONNX would broadcast it
+  await write({}, { pos_embed: { shape: [1, 1, 24], data: new Float32Array(24) } }); // ONNX would broadcast it to all positions
   await t.throwsAsync(loadEmbedder(copy), other);
   await write({ model: { ...network.model, imgSize: 8e6, posEmbed: false } });
   await t.throwsAsync(loadEmbedder(copy), { code: 'ERR_HOROBALL_FORMAT', message: /size is invalid/ });

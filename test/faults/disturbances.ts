@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Ending, ending, type Shim } from './shim.ts';
 
-/** The circumstances of one attempt. */
 export interface Circumstances {
   shim: Shim;
   args: readonly string[];
@@ -27,7 +26,7 @@ export interface Disturbance {
   changesInput?: true;
 }
 
-/** Sends a signal at a random moment. */
+/** Returns a disturbance that sends the command a signal at a random moment. */
 function killedBy(signal: NodeJS.Signals): Disturbance {
   return {
     run: ({ args, tookMs, random }) =>
@@ -50,7 +49,7 @@ function inShell(script: string, { args }: Circumstances): Promise<Ending> {
   return new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal, ...text })));
 }
 
-/** Damages a random file of the folder while the command runs. */
+/** Returns a disturbance that damages a random file of the folder while the command runs. */
 function meanwhile(harm: (file: string) => Promise<void>): Disturbance {
   return {
     run: async ({ args, folder, tookMs, random }) => {

@@ -52,7 +52,7 @@ export interface Ending {
   stderr: string;
 }
 
-/** A compiled shim; null without Linux or a C compiler. */
+/** The compiled shim.c. `compile` returns null if the system is not Linux or has no C compiler. */
 export class Shim implements AsyncDisposable {
   readonly #folder: string;
 

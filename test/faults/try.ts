@@ -39,7 +39,7 @@ export async function prepare(shim: Shim, command: FaultyCommand): Promise<Prepa
   return { command, folder, expected, counts, tookMs, [Symbol.asyncDispose]: remove };
 }
 
-/** Returns up to `most` faults per operation and error, spread evenly over its calls; a single one hits the middle call. */
+/** Returns up to `most` faults per operation and error, at evenly spaced calls of the operation, or at the middle one. */
 export function faultsOf({ counts }: Prepared, most: number): Fault[] {
   return operations.flatMap((operation) =>
     errorsOf[operation].flatMap((error) => {
@@ -71,7 +71,7 @@ export interface Tried {
   ended: boolean;
 }
 
-/** Tries a failing system call. */
+/** Runs the command with a failing system call, and checks the outcome. */
 export async function tryFault(shim: Shim, prepared: Prepared, fault: Fault): Promise<Tried> {
   const run: Disturbance['run'] = ({ args, folder }) => shim.run(args, folder, fault);
   return await tryDisturbance(shim, prepared, { run }, () => 0);
@@ -98,7 +98,7 @@ export async function tryDisturbance(
   const same = async ({ stdout }: Ending): Promise<boolean> =>
     isDeepStrictEqual(await command.result(folder, stdout), expected);
   if (!ended) {
-    // Not compared: a result without an image that was skipped with a note, and one whose stdout was closed.
+    // The result is not compared if an image was skipped with a note, or if stdout was closed.
     const isNoted = /skipped .*\.jpg/.test(disturbed.stderr) || disturbed.stdout === '';
     const isSame = isNoted || (await same(disturbed));
     return { problem: isSame ? null : `success with another result: ${disturbed.stderr}`, ended };

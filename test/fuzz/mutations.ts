@@ -76,7 +76,7 @@ const jsonChange = fc.record({
   value: strange,
 });
 
-/** The containers and keys of all values in a JSON value. */
+/** Returns the container and the key of every value nested in a JSON value. */
 function placesOf(
   value: Json,
   found: [Record<string, Json>, string][] = [],

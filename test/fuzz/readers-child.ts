@@ -21,8 +21,7 @@ export interface Fuzzed {
   kept?: string;
 }
 
-/** Maximum CPU time of an input. */
-const mostMs = 1000;
+const maxCpuMsPerInput = 1000;
 
 const [name = '', seed = '1', seconds = '1', folder = ''] = process.argv.slice(2);
 const { file, originals, read, isJson, inside = (input, change) => change(input) } = targets[name]!;
@@ -31,7 +30,7 @@ await mkdir(dirname(path), { recursive: true });
 const inputs = await originals(folder);
 const outcome: Fuzzed = { executions: 0, read: 0, memory: 0, slowest: 0, fault: null };
 
-/** The input to read; null if it cannot be created because the mutation removed required parts. */
+/** Returns the mutated input, or null if it cannot be created because the mutation removed required parts. */
 async function inputOf(original: Buffer, mutation: Mutation, isInside: boolean): Promise<Buffer | null> {
   if (!isInside) return mutation(original);
   try {
@@ -54,7 +53,7 @@ async function faultOf(input: Buffer): Promise<string | null> {
   outcome.slowest = Math.max(outcome.slowest, (user + system) / 1000);
   if (error === null) outcome.read++;
   else if (!error.code?.startsWith('ERR_HOROBALL_')) return error.stack ?? String(error);
-  return user + system > 1000 * mostMs ? `it took ${(user + system) / 1000} ms` : null;
+  return user + system > 1000 * maxCpuMsPerInput ? `it took ${(user + system) / 1000} ms` : null;
 }
 
 const mutations = isJson ? fc.oneof(jsonMutations, jsonMutations, byteMutations) : byteMutations;

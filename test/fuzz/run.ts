@@ -14,7 +14,7 @@ const { values, positionals } = parseArgs({
 });
 const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
 const isWanted = (name: string): boolean => positionals.length === 0 || positionals.includes(name);
-/** Approximate number of calls per second of the hostile child, which takes a number of calls instead of a duration. */
+/** Approximate number of calls per second of hostile-child.js, which takes a number of calls instead of a duration. */
 const callsPerSecond = 1500;
 
 function report(name: string, executions: number, fault: string | null): void {

@@ -51,7 +51,7 @@ function insideZip(pattern: RegExp): NonNullable<FuzzTarget['inside']> {
   };
 }
 
-/** A data set in which `file` is replaced. */
+/** Returns a target that opens the data set that `make` writes, with mutations of its `file`. */
 function listOf(name: string, file: string, make: (root: string) => Promise<void>): FuzzTarget {
   return {
     file,
@@ -63,7 +63,7 @@ function listOf(name: string, file: string, make: (root: string) => Promise<void
   };
 }
 
-/** Changes the header of a safetensors file. */
+/** Changes the JSON header of a safetensors file and updates its length. */
 function insideHeader(input: Buffer, change: (inner: Buffer) => Buffer): Buffer {
   const length = Number(input.readBigUInt64LE());
   const header = change(input.subarray(8, 8 + length));
@@ -99,7 +99,7 @@ const contents = {
 
 const rows = [evaluationRow(0, 0.1), stepRow(1), stepRow(2), fakeHealth, evaluationRow(2, 0.6)];
 
-/** A run folder with one of its files replaced. */
+/** Returns a target that reads a run folder with mutations of its `file`, which initially contains `text`. */
 function fileOfRun(file: string, text: string, inside?: FuzzTarget['inside']): FuzzTarget {
   return {
     file,
@@ -286,7 +286,7 @@ export const targets: Readonly<Record<string, FuzzTarget>> = {
   },
 };
 
-/** A safetensors file with checksums and these metadata. */
+/** Returns the bytes of a small safetensors file with checksums and this metadata. */
 async function written(metadata: Record<string, string>): Promise<Buffer> {
   const folder = join(process.cwd(), 'build', 'fuzz');
   await mkdir(folder, { recursive: true });

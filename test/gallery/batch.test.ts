@@ -138,7 +138,7 @@ test('lists are used if they rule out half of the rows, for few queries and for 
 
 test('queries of one batch can be searched in different ways', (t) => {
   const rows = clustered(count, 5, (row) => (row % 2 === 0 ? 0.005 : 0.3));
-  // Every 80th query is in the sample that decides between lists and tiles (lib/gallery/batch.ts).
+  // lib/gallery/batch.ts decides between lists and tiles by every 80th query: here, all of these are near a center.
   const queries = clustered(640, 7, (row) => (row % 80 < 40 ? 0.005 : 0.3));
   const { found, want, calls } = both(queries, rows, 'euclidean', { lists: 60 });
   t.true(calls > 4, `${calls} calls`);

@@ -31,7 +31,7 @@ test('a missing device causes a coded error with the reason, and the next call w
   t.is((await pairwiseDistance(points, undefined, { c: 1 })).data.length, 9);
 });
 
-/** The output of a call in a separate process. `environment` configures its emulated device. */
+/** Computes distances on the device and on the CPU in a separate process, and returns its output. */
 async function said(environment: Record<string, string>): Promise<string> {
   const library = new URL('../../lib/index.js', import.meta.url).href;
   const code = `import { matrix, pairwiseDistance } from '${library}';
@@ -44,8 +44,8 @@ async function said(environment: Record<string, string>): Promise<string> {
 }
 
 /**
- * The largest relative error of the distances of far pairs, in a process with HOROBALL_CUDA_MATH set to
- * `math`.
+ * Returns the largest relative error of the distances of far pairs on the device, or the error of the call, in a process
+ * with HOROBALL_CUDA_MATH set to `math`.
  */
 async function worstError(math: string): Promise<string> {
   const library = new URL('../../lib/index.js', import.meta.url).href;

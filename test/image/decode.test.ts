@@ -18,7 +18,7 @@ interface Rgb {
   data: Uint8Array;
 }
 
-/** The pixels of an image as RGB, converted as in training: in squares, the only shape that `resample` writes. */
+/** Converts an image to RGB with `resample`, as in training; square by square, because `resample` writes only squares. */
 async function asRgb(bytes: Buffer, background: Background = 'drop'): Promise<Rgb> {
   const pixels = await decode(bytes);
   const { width, height } = pixels;

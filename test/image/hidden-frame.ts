@@ -12,7 +12,7 @@ export function withHiddenFrame(marker: number, jpeg: Buffer): Buffer {
   const comment = Buffer.alloc(2 ** 16 + 1);
   comment.writeUInt32BE(0xfffeffff);
   const other = '\xff\xc0\0\x11\x08\0\x10\0\x10\x03\x01\x22\0\x02\x11\x01\x03\x11\x01';
-  // Such a reader takes the next marker, 0xffc0, for the length.
+  // A reader that takes the next marker, 0xffc0, for a length continues at this offset.
   comment.write(other, 4 + 0xffc0 - start.length - (end - frame), 'latin1');
   const [header, rest] = [jpeg.subarray(2, frame), jpeg.subarray(end)];
   return Buffer.concat([start, jpeg.subarray(frame, end), comment, header, rest]);

@@ -16,7 +16,7 @@ interface Crop {
   size: number;
 }
 
-/** The whole image, unchanged. */
+/** Returns the placement that copies a square image unchanged. */
 function untouched(size: number): Placement {
   const box = { top: 0, left: 0, height: size, width: size };
   return { box, height: size, width: size, top: 0, left: 0, size, flip: false };

@@ -30,7 +30,7 @@ test('a random crop is inside the image and respects scale and ratio', (t) => {
     const { box } = trainPlacement({ width, height }, 224, published, random(seed));
     const inside =
       box.top >= 0 && box.left >= 0 && box.top + box.height <= height && box.left + box.width <= width;
-    // Rounding moves each side by up to half a pixel.
+    // Rounding moves each side by up to half a pixel, so the ratio before rounding was in this range.
     const ratio = [
       (box.width - 0.5) / (box.height + 0.5),
       (box.width + 0.5) / Math.max(0.5, box.height - 0.5),

@@ -13,7 +13,7 @@ test.before(async () => {
 });
 test.after.always(() => rm(folder, { recursive: true, force: true }));
 
-/** The complete error of a call that must fail. */
+/** Returns the error of a call, or, if it succeeds, an error without a code. */
 const thrown = (call: () => Promise<unknown>): Promise<NodeJS.ErrnoException> =>
   call().then(
     () => new Error('it did not fail'),

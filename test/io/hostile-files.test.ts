@@ -56,7 +56,7 @@ const structs = (count: number): Buffer =>
     Buffer.concat(new Array<Buffer>(count).fill(mat.element(14, Buffer.alloc(0)))),
   );
 
-/** Tensors of two elements: the first and the last of a storage of `length` float32. */
+/** Writes `count` tensors of two elements: the first and the last of a shared storage of `length` float32 numbers. */
 const distantPairs = (length: number, count: number): Uint8Array => {
   const storage = bytesOf(
     text('storage'),

@@ -31,7 +31,7 @@ export function tensor(value: PickleValue | undefined): PthTensor {
   throw new Error('expected a tensor');
 }
 
-/** Every tensor of a flat state dict, as float32 numbers. */
+/** Reads every tensor of a `.pth` file that contains a flat state dict. */
 export async function floats(
   path: string,
 ): Promise<Record<string, { shape: readonly number[]; data: number[] }>> {

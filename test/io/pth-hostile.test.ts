@@ -102,7 +102,7 @@ for (const [name, [pickle, code, message]] of Object.entries(hostile))
   test(`rejects a hostile pickle: ${name}`, async (t) =>
     refuses(t, await onDisk(archive(pickle, four)), code, message));
 
-/** The offset of an entry's record in the directory. */
+/** Returns the offset of an entry's record in the central directory of a zip file. */
 const directoryEntry = (zip: Buffer, name: string): number =>
   zip.lastIndexOf(name, zip.length, 'latin1') - 46;
 

@@ -67,7 +67,7 @@ for (const [index, one] of cases.entries()) {
       for (const [i, gradient] of inputs.entries()) close(t, gradient.data, at(`grad.x${i}`), limit, `x${i}`);
       for (const name of one.parameters)
         close(t, parameters.get(name)!.data, at(`grad.${name}`), limit, name);
-      // The linear layers of the published code do not pass c on.
+      // In the published ConcatPoincareLayer, the linear layers ignore the c of the call, so its gradient is incomplete.
       if (one.layer !== 'ConcatPoincareLayer') close(t, [c], at('grad.c'), limit, 'c');
       if ('learnC' in one.options) t.is(parameters.get('c')!.data[0], c);
     });

@@ -14,7 +14,7 @@ const exceptions: Readonly<Record<string, string>> = {
 
 const roots = ['lib', 'native/ops', 'native/cpu'];
 const isSource = /\.(ts|h|cc)$/;
-/** A minimum, a maximum, a selection by a condition, or an error. */
+/** Matches a minimum, a maximum, a selection by a condition, an error, or the name of a limit. */
 const guard =
   /\bMath\.(min|max)\(|\bthrow [a-z]|\bstd::(f?min|f?max|clamp)\(|\bwhere\(|\bk(Least|Top|Rim)\w*\b/;
 

@@ -100,7 +100,6 @@ async function put(file: string, text: string): Promise<boolean> {
   return code !== null;
 }
 
-/** Whether a test file passes. */
 async function passes(name: string, part: Part): Promise<boolean> {
   const ava = resolve('node_modules', 'ava', 'entrypoints', 'cli.mjs');
   const args = [ava, '--fail-fast', '--serial', join('dist', 'test', `${name}.test.js`)];
@@ -158,7 +157,7 @@ async function plant(mutant: Mutant): Promise<Verdict> {
   }
 }
 
-/** The cards, which state the tolerances that tests enforce. */
+/** The sources in native/ops, whose cards state the tolerances that tests enforce. */
 const cards = await Promise.all(
   (await readdir(join('native', 'ops'), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())

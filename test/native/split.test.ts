@@ -10,7 +10,7 @@ import { networkError } from '../tolerances.ts';
 const execute = promisify(execFile);
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The lines that the program prints; null if this is not a checkout that has been built. */
+/** Builds native/test/split.cc and returns the lines that it prints; null in a checkout that has not been built. */
 async function linesOf(...options: string[]): Promise<string[] | null> {
   if (!existsSync(join(root, 'build', 'CMakeCache.txt'))) return null;
   await execute('cmake', ['--build', join(root, 'build'), '--target', 'split']);

@@ -193,7 +193,7 @@ test('the types are complete without other packages', async (t) => {
     gromovDelta.sync(x, { metric: 'poincare' });
     const tied = hybridContrastiveLoss.sync({ euclidean: x, tied: true, views: 2, c: 1 });
     export const rows: number = tied.gradEuclidean.rows + tied.gradParams.c;
-    // @ts-expect-error - one head
+    // @ts-expect-error - a tied head has no separate points
     tied.gradHyperbolic.rows;
     const two = hybridContrastiveLoss.sync({ euclidean: x, hyperbolic: x, views: 2, c: 1 });
     export const more: number = two.gradEuclidean.rows + two.gradHyperbolic.rows;
@@ -224,7 +224,7 @@ test('the types are complete without other packages', async (t) => {
     export const loaded: Promise<Gallery> = Gallery.load('x');
     const doubles = new Gallery<Float64Array>({ c: 1 });
     doubles.add(wide);
-    // @ts-expect-error - float32
+    // @ts-expect-error - a float64 gallery rejects float32 queries
     doubles.topK.sync(x, { k: 1 });
     declare const error: unknown;
     if (isHoroballError(error)) {
@@ -416,7 +416,7 @@ test('the core takes under 1.5 MB of memory, and under 2.5 MB with all its JavaS
     [everything, 2500],
   ] as const) {
     const sizes: number[] = [];
-    // V8 allocates pages of 256 KiB, so the sizes of identical runs differ by one page.
+    // Takes the smallest of ten runs: V8 allocates pages of 256 KiB, so identical runs differ by a page.
     for (let i = 0; i < 10; ++i) {
       const text = `${size} ${code} gc(); console.log(size() - before);`;
       const { stdout } = await bareNode(t.context, ['--expose-gc', '--input-type=module', '-e', text]);

@@ -19,7 +19,7 @@ test.before(async (t) => {
   const packages = join(root, 'node_modules');
   const binaries = join(packages, 'onnxruntime-node/bin/napi-v6');
   const here = join(binaries, process.platform, process.arch);
-  // The binaries of other platforms take 200 MB.
+  // Skips the binaries of other platforms, which take 200 MB.
   const filter = (file: string): boolean =>
     !file.startsWith(binaries) || file.startsWith(here) || here.startsWith(file);
   for (const name of ['onnxruntime-node', 'onnxruntime-common', 'adm-zip', 'global-agent'])
