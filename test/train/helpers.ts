@@ -15,7 +15,7 @@ export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): numbe
   return Math.sqrt(difference / size);
 }
 
-/** Pseudorandom numbers in [0, 1), the same on every machine (mulberry32). */
+/** Returns a generator of numbers in [0, 1), which are the same on every machine (mulberry32). */
 export function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -51,7 +51,7 @@ export function tinyBatch(count: number, seed = 1): Batch {
   return Batch.from(randomImages(count, seed), { count, size: tinyViT.imgSize }, tinyViT.mean, tinyViT.std);
 }
 
-/** Embeds random images; the batch is disposed of immediately, which is safe. */
+/** Embeds `count` random images. */
 export function embed(model: Embedder, count: number, seed = 1): Embeddings {
   using batch = tinyBatch(count, seed);
   return model.forward(batch);
@@ -63,7 +63,7 @@ export function tinyLoss(options: Partial<HybridLossOptions> = {}): HybridLoss {
   return new HybridLoss({ geometry: 'hybrid', tied: true, clipR: 2.3, ...numbers, ...options });
 }
 
-/** All values of a state, one after the other. */
+/** Returns the values of all tensors of a state in one list. */
 export function flat(state: ReadonlyMap<string, NamedTensor>): number[] {
   return [...state.values()].flatMap(({ data }) => [...data]);
 }

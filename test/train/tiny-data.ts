@@ -8,8 +8,8 @@ import { random } from '../../lib/random.ts';
 export const side = 24;
 
 /**
- * A folder of class folders: each class has two colors and an edge direction, and each image a different edge position and
- * some noise.
+ * Writes a folder of images per class. A class has two colors and an edge direction; its images have different edge
+ * positions and noise.
  *
  * @param names - the class folders, such as `a` or `animals/owls`
  */
@@ -23,7 +23,7 @@ export async function writeImages(root: string, names: readonly string[], images
   }
 }
 
-/** One image as RGB bytes. */
+/** Draws one image of a class, and returns its RGB bytes. */
 export function drawImage(label: number, index: number): Uint8Array {
   const look = random(1, label);
   const colors = [0, 1].map(() => [0, 1, 2].map(() => 255 * look()));
@@ -45,7 +45,7 @@ export function classNames(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `class-${String(i).padStart(2, '0')}`);
 }
 
-/** A temporary folder, and a function that removes it. */
+/** Creates a temporary folder, and returns it with a function that removes it. */
 export async function temporary(): Promise<{ path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), 'horoball-test-'));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };

@@ -11,7 +11,7 @@ import { fakeSnapshot, stepRow } from '../fake-run.ts';
 
 const live = (): LiveState => new LiveState(parseConfig({ name: 'my-run' }));
 
-/** A request with arbitrary headers; `fetch` does not allow setting Host. */
+/** Sends a request and returns the response. Unlike with `fetch`, the headers may include Host. */
 function get(
   url: string,
   headers: Record<string, string> = {},

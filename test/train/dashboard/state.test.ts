@@ -6,7 +6,7 @@ import { DiskStore } from '../../../lib/train/run/store.ts';
 import { temporary } from '../data/support.ts';
 import { evaluationRow, fakeHealth, fakeSnapshot, stepRow } from '../fake-run.ts';
 
-/** A dashboard state, and the topics that each change affects. */
+/** Creates a dashboard state, and records the topics of every change. */
 function listening(): { state: LiveState; changes: (readonly Topic[])[] } {
   const state = new LiveState(parseConfig({ name: 'mine' }));
   const changes: (readonly Topic[])[] = [];

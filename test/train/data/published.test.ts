@@ -88,7 +88,7 @@ for (const [name, files] of Object.entries(gaps)) {
     const root = await temporary(t);
     await writeTree(root, files());
     const before = process.cpuUsage();
-    // The lines were accepted, so the first image is looked for.
+    // All lines are accepted, so the error is that the first image does not exist.
     await t.throwsAsync(openDataset(name, root), {
       code: 'ERR_HOROBALL_DATA_READ',
       message: /expected \S*a/,

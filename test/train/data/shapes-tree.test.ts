@@ -7,7 +7,7 @@ import {
   speciesPerGenus,
 } from '../../../lib/train/data/shapes-tree.ts';
 
-/** The species of each family or genus. */
+/** Groups species by family or by genus. */
 function grouped(species: readonly Species[], rank: 'family' | 'genus'): Species[][] {
   const groups = new Map<string, Species[]>();
   for (const each of species) groups.set(each[rank], [...(groups.get(each[rank]) ?? []), each]);

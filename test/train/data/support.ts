@@ -7,7 +7,7 @@ import { loadSharp } from '../../../lib/io/sharp.ts';
 import { random } from '../../../lib/random.ts';
 import type { Split } from '../../../lib/train/data/types.ts';
 
-/** A folder that is removed when the test ends. */
+/** Creates a temporary folder, which is removed when the test ends. */
 export async function temporary(t: ExecutionContext): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'horoball-data-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
@@ -39,7 +39,7 @@ export async function writeTree(root: string, files: Record<string, Buffer | str
   }
 }
 
-/** `classes` folders of `count` JPEG images each, all different. */
+/** Writes `classes` folders of `count` JPEG images each, all different. */
 export async function writeClasses(
   root: string,
   classes: number,

@@ -16,7 +16,7 @@ async function grayImage(): Promise<Buffer> {
     .toBuffer();
 }
 
-/** Four classes below CUB_200_2011; the first image of each is gray. */
+/** Writes four classes below CUB_200_2011; the first image of each is gray. */
 export async function makeCub(root: string): Promise<void> {
   const classes = [
     '001.Black_footed Albatross',
@@ -42,7 +42,7 @@ export async function makeCub(root: string): Promise<void> {
   await writeTree(`${root}/CUB_200_2011`, files);
 }
 
-/** Four classes, annotated out of order. */
+/** Writes four classes, annotated out of order. */
 export async function makeCars(root: string): Promise<void> {
   const files: Record<string, Buffer> = {};
   const annotations = [];
@@ -58,7 +58,7 @@ export async function makeCars(root: string): Promise<void> {
   await writeTree(root, files);
 }
 
-/** Two training and two test classes, with Windows line endings and a path that contains a space. */
+/** Writes two training and two test classes, with Windows line endings and a path that contains a space. */
 export async function makeSop(root: string): Promise<void> {
   const heading = 'image_id class_id super_class_id path';
   const lists: Record<string, string[]> = { train: [heading], test: [heading] };
@@ -73,7 +73,7 @@ export async function makeSop(root: string): Promise<void> {
   await writeTree(`${root}/Stanford_Online_Products`, files);
 }
 
-/** Two training items and two others, which each have one query and the rest of their images in the gallery. */
+/** Writes two training items and two others. Of each of these, one image is a query, and the rest are in the gallery. */
 export async function makeInshop(root: string): Promise<void> {
   const files: Record<string, Buffer | string> = {};
   const lines = [String(4 * perClass), 'image_name item_id evaluation_status'];

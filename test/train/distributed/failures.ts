@@ -30,7 +30,7 @@ export interface Outcome {
 
 export interface Fixture {
   root: string;
-  /** The library of starve.c; null without a C compiler. */
+  /** Path of the compiled starve.c, which makes allocations of tensors fail; null without a C compiler. */
   starve: string | null;
   /** The final weights of a run without failures. */
   expected: Buffer;
@@ -61,7 +61,7 @@ export async function prepare(): Promise<Fixture> {
   return { root, starve, remove, expected: await weightsOf(root, 'whole') };
 }
 
-/** The processes of the ranks, in order. */
+/** Returns the process ids of the ranks, in order. */
 export async function ranksOf({ child }: Running): Promise<number[]> {
   const found: number[] = [];
   for (const entry of await readdir('/proc')) {
@@ -86,7 +86,7 @@ export function isPossible({ starve }: Fixture, failure: Failure): boolean {
   return process.platform === 'linux' && (failure !== 'out of memory' || starve !== null);
 }
 
-/** Seconds until a process has ended, counted from `since`. */
+/** Waits until a process has ended, and returns the seconds from `since` until then. */
 async function ended(pid: number, since: number): Promise<number> {
   for (;;) {
     const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);

@@ -11,7 +11,7 @@ const run = promisify(execFile);
 const module = fileURLToPath(new URL('../../../../native/cmake/distributed.cmake', import.meta.url));
 const header = 'include/torch/csrc/distributed/c10d/ProcessGroupGloo.hpp';
 
-/** The sources that are chosen for a libtorch with these symbols. */
+/** Returns the sources that distributed.cmake chooses for a libtorch of this version with these symbols. */
 async function sourcesOf(version: string, symbols: string): Promise<string> {
   const { path, remove } = await temporary();
   try {

@@ -15,7 +15,7 @@ import { follow, type Rank } from './ranks.ts';
 const test = ava as TestFn<{ root: string; reason: string | null; remove(): Promise<void> }>;
 const run = promisify(execFile);
 
-/** One end of a pair of virtual interfaces per rank. */
+/** For each rank, a network namespace, and one end of a pair of virtual interfaces. */
 const ranks = [0, 1].map((rank) => ({
   name: `horoball-${process.pid}-${rank}`,
   link: `hb${process.pid % 100_000}r${rank}`,

@@ -30,7 +30,7 @@ async function statusOf(name: string): Promise<number> {
   return 1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)![1]);
 }
 
-/** A step of a small network, which loads libtorch's code before memory is measured. */
+/** Trains a small network for one step, so that libtorch's code is loaded before memory is measured. */
 async function warmUp(): Promise<void> {
   using model = await tinyEmbedder();
   using optimizer = new AdamW(model, { lr: 1e-4 });
@@ -57,7 +57,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
       shared: await group!.share(`from ${rank}`),
     };
   },
-  /** The gradients of the loss of six classes. In every mode except `spread`, one class is on rank 0. */
+  /** Computes the gradients of a loss of six classes. In mode `spread`, rank 0 has images of two classes, otherwise of one. */
   async gradients() {
     using model = await tinyEmbedder({ seed: 5 + rank });
     await group?.broadcast(model); // different seeds, so that only the broadcast makes the models equal
@@ -95,7 +95,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     const { gradParams, ...values } = await value.read();
     return { values: { ...values, ...gradParams }, gradients: Object.fromEntries(list) };
   },
-  /** A step with `compat hypmix` on two halves of a batch, which a single process processes one after the other. */
+  /** Takes a step with `compat hypmix` on the halves of a batch: one per rank, or one after the other in one process. */
   async published() {
     using learner = await Learner.create(tinyConfig({ compat: 'hypmix' }), () => {}, group);
     const { images, labels, ...sizes } = tinySamples();
@@ -124,7 +124,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     }
     return { values: { loss: losses.reduce((sum, loss) => sum + loss, 0) }, gradients };
   },
-  /** The evaluation of random embeddings of `count` images, of which `queries` are queries if it is given. */
+  /** Evaluates random embeddings of `count` images. If `queries` is given, only the first `queries` images are queries. */
   async evaluation() {
     const [count, queries] = [Number(process.argv[4]), process.argv[5]];
     const next = random(7);
@@ -143,7 +143,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
       ...(queries !== undefined && { queries: Number(queries) }),
     });
   },
-  /** A step in float16 whose gradient overflows on rank 1 alone. */
+  /** Takes a step in float16 whose gradient overflows on rank 1 alone. */
   async overflow() {
     using model = await tinyEmbedder({ seed: 5 });
     using optimizer = new AdamW(model, { lr: 0.1 });
@@ -165,7 +165,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     );
     return { ...(await scaler.state()), changed: changed.map(([name]) => name) };
   },
-  /** Bytes that training steps add to a process, with many weights and few images. */
+  /** Measures the bytes that training steps add to a process, with many weights and few images. */
   async memory() {
     const model = resolveViT(process.argv[4]!);
     const images = { images: randomImages(4, 1, 16), count: 4, size: 16 };
@@ -189,7 +189,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     }
     return { bytes: (await peakBytes()) - before };
   },
-  /** Bytes that a loss adds to a process that has already embedded its rows. */
+  /** Measures the bytes that a loss adds to a process that has already embedded its rows. */
   async lossMemory() {
     const [rows, dim] = [Number(process.argv[4]), Number(process.argv[5])];
     await warmUp();

@@ -3,18 +3,18 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { native } from '../../../lib/train/lane/native.ts';
 
-/** The generated file, from the root of the repository. */
+/** Path of the generated file, which is in the sources and not in dist. */
 export const addonFile: string = fileURLToPath(
   new URL('../../../../lib/train/lane/addon.ts', import.meta.url),
 );
 
-/** The import of the types of `module` that the signatures use. */
+/** Returns a statement that imports, from `module`, those of its types that the signatures use. */
 function imports(signatures: string, module: string, types: readonly string[]): string {
   const used = types.filter((type) => new RegExp(`\\b${type}\\b`).test(signatures));
   return `import type {\n${used.map((type) => `  ${type},\n`).join('')}} from './${module}.ts';\n`;
 }
 
-/** Every name in a signature that is a declared type. */
+/** Returns the type names in the signatures, except JavaScript's own types. */
 function typesIn(signatures: string): string[] {
   const plain = signatures.replace(/'\w+'/g, '');
   const names = plain.match(/\b[A-Z]\w+/g) ?? [];

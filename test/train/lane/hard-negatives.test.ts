@@ -13,7 +13,7 @@ const common = { geometry: 'euclidean', tied: true, views, tauE, tauH: 0.2, lamb
 
 test.before(() => setThreads(1));
 
-/** The loss, written without optimizations: row = class * views + view. */
+/** Computes the loss without optimizations, for rows with the index class * views + view. */
 function plain(x: Float64Array, dim: number, beta: number, tau: number = tauE): number {
   const s = (i: number, j: number): number => {
     let product = 0;

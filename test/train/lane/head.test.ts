@@ -106,7 +106,7 @@ test('a zero feature maps to the origin, and its gradient is finite', async (t) 
   const out = embed(model, rows);
   t.true((await out.hyperbolic.data()).every((x) => x === 0));
   out.hyperbolic.backward(cotangent);
-  // expmap0 is the identity to first order.
+  // At 0, expmap0 is the identity to first order, so the gradient of the bias is the sum of the cotangents.
   const expected = Array.from({ length: dim }, (_, i) =>
     oracle.table(cotangent, dim).reduce((sum, row) => sum + row[i]!, 0),
   );

@@ -1,4 +1,4 @@
-// The child process or worker of lane.test.ts.
+// The child process or worker of lane.test.ts: embeds a batch, and then does what its last argument says.
 import { parentPort } from 'node:worker_threads';
 
 import { setThreads } from '../../../lib/train/lane/native.ts';

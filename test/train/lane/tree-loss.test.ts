@@ -169,7 +169,7 @@ test.serial('accepts a batch without levels, and frees all handles', async (t) =
     t.is(values.levels, 0);
     t.true(values.radius! > 0);
   }
-  // The lane frees these handles, and those of earlier tests, after the queued work.
+  // The training thread frees these handles, and those of earlier tests, after the queued work.
   for (let i = 0; i < 500 && memory().handles > 0; i++) await sleep(10);
   t.is(memory().handles, 0);
 });

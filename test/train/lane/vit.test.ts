@@ -42,7 +42,7 @@ function entries(prefix: string): Map<string, SafeTensor> {
 
 const values = (name: string): Float32Array => reference.tensors.get(name)!.data as Float32Array;
 
-/** The key part of a qkv bias does not change the softmax, so its gradient is rounding noise around 0. */
+/** Removes the keys' part of the gradient of a qkv bias: the softmax cancels their bias, so this part is rounding noise. */
 function withoutKeyBias(name: string, gradient: Float32Array): Float32Array {
   if (!name.endsWith('qkv.bias')) return gradient;
   const width = gradient.length / 3;

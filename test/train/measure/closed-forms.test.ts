@@ -1,4 +1,4 @@
-// Compares the closed forms of a tied pair with the oracle's head and distances on two unit vectors.
+// Compares closed forms of the logit of two samples, for a tied head, with the oracle's head and distances.
 import test from 'ava';
 
 import { geometryTerms } from '../../../lib/card-names.ts';
@@ -23,7 +23,7 @@ const pair = (cos: number): number[][] => [
   [cos, Math.sqrt(1 - cos * cos), 0],
 ];
 
-/** The logit, composed of the oracle's functions. */
+/** Computes the logit with the oracle's functions. */
 function logit(
   geometry: TrainedGeometry,
   { tauE, tauH, lambda, c, clip }: Omit<Setting, 'terms'>,

@@ -60,7 +60,7 @@ test('keeps classes of the same name under different ancestors separate', (t) =>
   );
 });
 
-/** Two images, with different values for each output. */
+/** Returns an export of two images, with different values for each output. */
 function made(): Export {
   const embedded: Embedded = {
     body: Float32Array.of(1, 2, 3, 4, 5, 6),

@@ -15,7 +15,7 @@ import { temporary, tinyRun } from '../tiny-data.ts';
 /** Side of an image in pixels; the loader resizes it. */
 const size = 8;
 
-/** Each class has two colors and an edge between them; its images differ in brightness. */
+/** Writes the images of a class, which have the same two colors and edge between them, but differ in brightness. */
 async function writeClass(folder: string, label: number, images: number): Promise<void> {
   await mkdir(folder, { recursive: true });
   const look = random(15, label);
@@ -30,7 +30,7 @@ async function writeClass(folder: string, label: number, images: number): Promis
   }
 }
 
-/** A data set of 32 training classes and a given number of test classes. */
+/** Writes a data set of 32 training classes and a given number of test classes. */
 async function writeDataset(root: string, testClasses: number, images: number): Promise<void> {
   for (let label = 0; label < 32; label++) await writeClass(join(root, 'train', `t${label}`), label, 4);
   for (let label = 0; label < testClasses; label++)

@@ -15,7 +15,7 @@ export const options: ProfileOptions = {
   clipR: 2.3,
 };
 
-/** Classes around random directions, with `counts` rows each. */
+/** Returns embeddings of classes around random directions; `counts` has the number of rows of each class. */
 export function embedded(counts: readonly number[]): Embedded {
   const next = random(11);
   const labels = counts.flatMap((count, label) => Array<number>(count).fill(label));

@@ -57,7 +57,7 @@ test('the library advises without dashes', (t) => {
   });
 });
 
-/** The row of an option in the guide. */
+/** Returns the row of the guide's table for an option of timm. */
 function row({ names, option, value, note }: TimmOption): string {
   const dashed = names.map((name) => `\`${name.length === 1 ? '-' : '--'}${name.replaceAll('_', '-')}\``);
   const example =

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { agree, type StepResults } from '../../../lib/train/run/agreement.ts';
 
-/** Runs the agreement on all ranks of a fake group. */
+/** Calls `agree` on all ranks of a fake group, and returns the results of each rank. */
 async function together(isPerRank: boolean, results: readonly StepResults[]): Promise<StepResults[]> {
   const size = results.length;
   const given: Float64Array[] = [];

@@ -140,7 +140,7 @@ test.serial('a run whose last checkpoint was lost does not start again', async (
   }
   await copyFile(join(withBest, 'best.safetensors'), join(withBest, 'last.safetensors'));
   t.is((await resume(withBest)).steps, 4);
-  // Rows before the first checkpoint was due.
+  // A run without a checkpoint resumes if its log ends before the first checkpoint was due.
   const log = join(folder, 'metrics.jsonl');
   const rows = (await readFile(log, 'utf8')).split('\n');
   const evaluated = rows.findIndex((row) => row.startsWith('{"type":"evaluation"'));

@@ -7,7 +7,7 @@ import { takeStep, tinyConfig } from './tiny-learner.ts';
 
 test.before(() => setThreads(1));
 
-/** A learner after two steps, and its state as stored in a checkpoint. */
+/** Trains a learner for two steps, and returns it with its state as stored in a checkpoint. */
 async function saved(t: ExecutionContext, options: Parameters<typeof tinyConfig>[0] = {}) {
   const learner = await Learner.create(tinyConfig(options));
   t.teardown(() => learner.dispose());

@@ -34,7 +34,7 @@ const everything: Options = {
   schedule: 'cosine',
 };
 
-/** Stops a run after a step, like Ctrl-C. */
+/** Returns hooks that stop a run after this step, as Ctrl-C does. */
 function stopAfter(step: number): TrainHooks {
   const controller = new AbortController();
   return {
@@ -45,7 +45,7 @@ function stopAfter(step: number): TrainHooks {
 
 async function weightsOf({ folder }: TrainResult, name = 'model'): Promise<Map<string, unknown>> {
   const { tensors } = await readSafetensors(join(folder!, `${name}.safetensors`));
-  // The generator state of the process, which other tests change; kill.ts compares it instead.
+  // Other tests change the state of the process's random generator, so only kill.ts compares it.
   tensors.delete('random/cpu');
   return tensors;
 }

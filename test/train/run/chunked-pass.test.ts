@@ -44,14 +44,14 @@ test.serial('a batch of one chunk is embedded whole, and disposed of if the run 
     return learner.embedder.forward(batch);
   };
   const { calls, stop } = recorder();
-  const laneIsIdle = (): Promise<unknown> => learner.embedder.state(); // bytes are counted once a result is computed
-  await laneIsIdle();
+  const allComputed = (): Promise<unknown> => learner.embedder.state(); // `memory` counts only the bytes of computed results
+  await allComputed();
   const before = memory();
   const stopped = { ...stop, after: () => Promise.reject(new Error('stopped')) };
   await t.throwsAsync(embedInChunks(learner.embedder, samples, samples.count, stopped, whole), {
     message: 'stopped',
   });
-  await laneIsIdle();
+  await allComputed();
   t.deepEqual(memory(), before);
   using embeddings = await embedInChunks(learner.embedder, samples, samples.count, stop, whole);
   const sum = { arm: () => void calls.push('arm') };

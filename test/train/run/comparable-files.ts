@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readSafetensors } from '../../../lib/io/index.ts';
 
-/** The files of a run, without fields that depend on time. */
+/** Returns the contents of the files of a run, without fields that depend on time. */
 export async function comparableFiles(folder: string): Promise<Record<string, unknown>> {
   const lines = (await readFile(join(folder, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
   const rows = lines.map((line) => {

@@ -8,7 +8,7 @@ import { normalizeOptions } from '../../../lib/train/run/normalize.ts';
 import { randomImages, tinyBatch } from '../helpers.ts';
 import { tinyRun } from '../tiny-data.ts';
 
-/** Three batches, with a record of those taken and of whether the source was closed. */
+/** Returns a source of three batches, which records the batches taken and whether it was closed. */
 function source(): { batches: AsyncGenerator<LabeledBatch>; taken: number[]; closed: boolean } {
   async function* make(): AsyncGenerator<LabeledBatch> {
     try {

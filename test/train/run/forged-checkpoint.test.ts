@@ -59,7 +59,7 @@ test.serial('validates the metadata of a checkpoint', async (t) => {
 
 type Change = (saved: Saved) => void;
 
-/** A change of the value at a path such as `position.step`. */
+/** Returns a change that sets the value at a path such as `position.step`. */
 const set =
   (path: string, value: unknown): Change =>
   ({ contents }) => {
@@ -69,7 +69,7 @@ const set =
     for (const name of names) at = at[name];
     at[last] = value;
   };
-/** A change of one tensor's data. */
+/** Returns a change that replaces one tensor's data. */
 const data =
   (name: string, value: (old: TensorData) => TensorData) =>
   ({ tensors }: Saved): void => {

@@ -300,7 +300,7 @@ test.serial('the number of handles and their memory are the same after 20 and af
   t.is(memory().handles, 0, 'no handle remains after the run');
 });
 
-/** Memory held by handles after the lane has freed the tensors of the last step, which it does soon after the step. */
+/** Waits until the training thread has freed the tensors of the last step, and returns the memory held by handles. */
 async function settledMemory(): Promise<TorchMemory> {
   let last = memory();
   for (let same = 0; same < 10; ) {

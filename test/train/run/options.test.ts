@@ -125,7 +125,7 @@ test.serial(
 test.serial(
   'the gradient with respect to the curvature equals a finite difference of the loss',
   async (t) => {
-    // One step with learning rate 0 for the weights: the loss depends on c through the head and through the distance.
+    // The loss of the first step, before any update, depends on c through the head and through the distance.
     const at = async (hyp_c: number): Promise<number> => {
       const { rows } = await run(t.context.root, { head: 'hyp-vit', clip_r: null, hyp_c, ep: 1 });
       return rows[0]!.loss;

@@ -86,7 +86,7 @@ test('a position restores the state from which it was created', (t) => {
   const state = startState(position, [evaluationRow(2, 0.5)]);
   const made = positionOf(state, { metricsBytes: 120, metricsCrc32: 1, complete: true });
   t.deepEqual([made.step, made.metricsBytes, made.complete, made.best], [7, 120, true, best]);
-  // The evaluations come from the log, but the best one comes from the position.
+  // The evaluations come from the log, but the best evaluation comes from the position.
   addEvaluation(state, evaluationRow(8, 0.4), 'hybrid');
   t.deepEqual(state.best, best);
   t.deepEqual(startState(made).step, state.step);

@@ -14,7 +14,7 @@ export interface StoppedRun {
   remove(): Promise<void>;
 }
 
-/** A run that was stopped after three of its four steps, and copies of its folder. */
+/** Trains until the third of four steps. `copy` copies the run folder, so that tests can change the copy. */
 export async function stoppedRun(): Promise<StoppedRun> {
   setThreads(1);
   const { path, remove } = await temporary();

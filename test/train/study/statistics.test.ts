@@ -5,7 +5,7 @@ import { statedError } from '../../tolerances.ts';
 
 const near = (a: number, b: number, tolerance: number): boolean => Math.abs(a - b) <= tolerance;
 
-/** Standard normal numbers (Box and Muller). */
+/** Returns a generator of standard normal numbers (Box-Muller transform). */
 function normals(...key: number[]): () => number {
   const next = random(...key);
   return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());

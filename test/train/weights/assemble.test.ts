@@ -2,7 +2,7 @@ import test from 'ava';
 import type { NamedTensor } from '../../../lib/train/lane/types.ts';
 import { hasLeadingOnes, recipeOf, withLeadingOnes } from '../../../lib/train/weights/assemble.ts';
 
-/** A tensor that counts up from a number. */
+/** Returns a tensor with the elements `first`, `first` + 1, ... */
 function counting(shape: readonly number[], first = 0): NamedTensor {
   const length = shape.reduce((a, b) => a * b, 1);
   return { shape, data: Float32Array.from({ length }, (_, i) => first + i) };

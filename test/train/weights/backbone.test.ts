@@ -30,7 +30,7 @@ test('reads the weights of a backbone unchanged', async (t) => {
   }
 });
 
-/** A file of zeros for the backbone's parameters, in the shapes that `change` returns; null omits a parameter. */
+/** Writes a file of zeros for the backbone's parameters, in the shapes that `change` returns; null omits a parameter. */
 async function fileWith(folder: string, change: (name: string) => readonly number[] | null): Promise<string> {
   const file = join(folder, 'vit.safetensors');
   const entries = backboneParameters(model).flatMap(({ name }) => {

@@ -16,7 +16,7 @@ test.after.always(() => rm(folder, { recursive: true, force: true }));
 type Tensors = Record<string, readonly [shape: readonly number[], first: number]>;
 type Model = WeightsTarget['config']['model'];
 
-/** A file whose tensors count up from a number. */
+/** Writes a file of tensors, each of which counts up from its first element, and returns its path. */
 async function fileOf(tensors: Tensors): Promise<string> {
   const path = join(folder, `${Math.random()}.safetensors`);
   const entries = Object.entries(tensors).map(([name, [shape, first]]) => {

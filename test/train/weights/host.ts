@@ -24,7 +24,7 @@ export interface Host {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** A local host whose requests `answer` handles, and an empty cache. */
+/** Starts a local host whose requests `answer` handles, and creates an empty cache. */
 export async function host(answer: Answer): Promise<Host> {
   const cache = await mkdtemp(join(tmpdir(), 'horoball-pull-'));
   const ranges: (string | undefined)[] = [];

@@ -96,7 +96,7 @@ const vit = {
   'norm.weight': [4],
 };
 
-/** A file of tensors of ones with these shapes. */
+/** Writes a file of tensors of ones with these shapes, and returns its path. */
 async function weightsOf(shapes: Record<string, number[]>): Promise<string> {
   const path = join(folder, `${Math.random()}.safetensors`);
   const tensors = Object.entries(shapes).map(([name, shape]) => {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { emojiLists, type Image } from '../../../../lib/train/data/emoji/lists.ts';
 
-/** `subgroups` subgroups of `members` emoji, each drawn by two sets of the benchmark and by one other set. */
+/** Returns images of `members` emoji per subgroup. Two sets of the benchmark and one other set draw every emoji. */
 function images(subgroups: number, members: number): Image[] {
   const list: Image[] = [];
   for (let s = 0; s < subgroups; s++)
@@ -14,7 +14,7 @@ function images(subgroups: number, members: number): Image[] {
   return list;
 }
 
-/** The split of each label in a list, with the number of its rows. */
+/** Returns the split and the number of rows of each label in a CSV list. */
 function splits(text: string): Map<string, { split: string; rows: number }> {
   const found = new Map<string, { split: string; rows: number }>();
   for (const line of text.trim().split('\n').slice(1)) {

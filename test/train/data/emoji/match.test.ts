@@ -10,7 +10,7 @@ function drawing(body: string, more: Partial<Drawing> = {}): Drawing {
   return { body, left: 0, top: 0, width: 16, height: 16, hFlip: false, vFlip: false, rotate: 0, ...more };
 }
 
-/** A set that draws these icons; each has the code points of its name. */
+/** Returns the drawings of a set with these icons. The name of an icon is also its code points. */
 function drawn(icons: Record<string, Drawing>, codepoints: Record<string, string> = {}): Drawings {
   const points = Object.keys(icons).map((name) => [name, name] as const);
   return {

@@ -11,7 +11,7 @@ export const from: string = fileURLToPath(new URL('../../../../../test/fixtures/
 /** The icons of Noto in this folder. */
 export const notoIcons = '@iconify-json/noto/icons.json';
 
-/** A copy of the packages in which these files are replaced. */
+/** Copies the packages, replaces these files in the copy, and returns its folder. */
 export async function changed(t: ExecutionContext, files: Record<string, string>): Promise<string> {
   const copy = path.join(await temporary(t), 'packages');
   await cp(from, copy, { recursive: true });

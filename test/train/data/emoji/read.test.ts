@@ -29,7 +29,7 @@ test('emoji are read in the order of Unicode, without components and ungrouped e
   );
 });
 
-/** The drawings of a set with these icons. */
+/** Writes an emoji set with these icons, and reads its drawings. */
 async function drawings(t: Parameters<typeof temporary>[0], icons: object, chars: object = {}) {
   const folder = await temporary(t);
   await writeTree(folder, { 'icons.json': JSON.stringify(icons), 'chars.json': JSON.stringify(chars) });

@@ -7,7 +7,7 @@ const upright = { left: 0, top: 0, width: 16, height: 16, hFlip: false, vFlip: f
 test('applies flips and quarter turns of an alias, and centers drawings that are not square', async (t) => {
   const corner = { ...upright, body: '<rect width="8" height="8" fill="#000"/>' };
   const sharp = await loadSharp();
-  /** Whether each quarter is dark: upper left, upper right, lower left, lower right. */
+  /** Returns an `x` per dark quarter and a dot per light one: upper left, upper right, lower left, lower right. */
   const dark = async (drawing: Drawing): Promise<string> => {
     const pixels = await sharp(await renderDrawing(drawing, 16))
       .raw()

@@ -23,7 +23,7 @@ interface Drawn {
   series: { name: string; x: number[]; y: number[] }[];
 }
 
-/** The values that the page's script shows at the pointer. */
+/** Returns the data of a chart from which the page's script shows values at the pointer. */
 function dataOf(text: string): Drawn {
   const data = /data-chart="([^"]*)"/.exec(text)![1]!.replaceAll('&quot;', '"').replaceAll('&#39;', "'");
   return JSON.parse(data) as Drawn;

@@ -4,7 +4,7 @@ import { Html } from '../../../../lib/train/report/html.ts';
 
 const row = (level: string, mean: number) => ({ level, groups: 3, mean, min: mean / 2, max: 2 * mean });
 
-/** The HTML of the table, which must not be null. */
+/** Returns the HTML of the table, or an empty string if no table is drawn. */
 function drawn(rows: Parameters<typeof depthTable>[0]): string {
   const table = depthTable(rows);
   return table instanceof Html ? table.text : '';

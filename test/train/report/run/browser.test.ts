@@ -186,7 +186,7 @@ test('the table is recomputed when a slider moves', async (t) => {
   const cells = (row: number): Promise<string[]> =>
     page.locator(`#shares tbody tr:nth-child(${row}) td`).allInnerTexts();
   const hyperbolic = await cells(3);
-  t.deepEqual(hyperbolic.slice(3), ['0.042', '0.099', '0.15']); // t_h 0.2 at c 0.1
+  t.deepEqual(hyperbolic.slice(3), ['0.042', '0.099', '0.15']); // at t_h = 0.2 and c = 0.1
   await page.locator('#t_h').fill(String(Math.log(0.4).toFixed(3)));
   const warmer = (await cells(3)).slice(3).map(Number);
   for (const [i, value] of [0.0845, 0.198, 0.294].entries()) t.true(Math.abs(warmer[i]! / value - 1) < 0.03);

@@ -9,7 +9,7 @@ import {
 import type { Row, RunRecord, StepRow } from '../../../../lib/train/run/record.ts';
 import { fakeRun, stepRow } from '../../fake-run.ts';
 
-/** Attributes that would make a browser load something. */
+/** Matches HTML and CSS that would make a browser load something. */
 const fetching = /(?:src|href)\s*=\s*["'](?!data:)|url\(|@import|<link/i;
 
 test('shows runs side by side, with only the settings that differ', (t) => {

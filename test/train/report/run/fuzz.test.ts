@@ -106,7 +106,7 @@ async function write(files: Record<string, unknown>): Promise<void> {
   for (const [name, value] of Object.entries(files)) await writeFile(join(folder, name), text(name, value));
 }
 
-/** The result of `make`; null if it throws a coded error. Any other error fails the test. */
+/** Returns the result of `make`, or null if it throws a coded error. Any other error fails the test. */
 async function orCoded<T>(make: () => Promise<T>): Promise<T | null> {
   try {
     return await make();

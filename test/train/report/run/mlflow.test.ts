@@ -16,7 +16,7 @@ interface Call {
   body: any;
 }
 
-/** Rejects the same requests as the real server: names with `@`, batches over its limits, unknown runs. */
+/** Starts a server that rejects the same requests as MLflow: names with `@`, batches over its limits, unknown runs. */
 async function serve(t: ExecutionContext, failAfter = Number.POSITIVE_INFINITY) {
   const calls: Call[] = [];
   const experiments = new Map<string, string>();

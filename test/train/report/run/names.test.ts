@@ -24,7 +24,7 @@ const plain = fakeSnapshot();
 const [{ query, nearest }] = plain.gallery as [Snapshot['gallery'][number]];
 const images = [{ query, nearest: Array(500).fill({ ...nearest[0]!, label: query.label }) }];
 const disk = { ...plain.disk, points: Array(20_000).fill(0), labels: Array(10_000).fill(query.label) };
-/** Returns a list per class with another value for the class that all images have. */
+/** Returns a copy of a list of values per class in which the class of the images has another value. */
 const first = <T>(list: readonly T[], value: T): T[] =>
   list.map((each, i) => (i === query.label ? value : each));
 const lineageOf: Record<string, Partial<Snapshot>> = {

@@ -4,7 +4,7 @@ import { duration, runPage } from '../../../../lib/train/report/run/page.ts';
 import type { StepRow } from '../../../../lib/train/run/record.ts';
 import { fakeRun, stepRow } from '../../fake-run.ts';
 
-/** Attributes that would make a browser load something. */
+/** Matches HTML and CSS that would make a browser load something. */
 const fetching = /(?:src|href)\s*=\s*["'](?!data:)|url\(|@import|<link/i;
 
 test('a report is a single file without external resources', (t) => {

@@ -7,7 +7,7 @@ import { DiskStore } from '../../../../lib/train/run/store.ts';
 import { temporary } from '../../data/support.ts';
 import { evaluationRow, fakeSnapshot, stepRow } from '../../fake-run.ts';
 
-/** The folder of a run with one step and one evaluation. */
+/** Writes a run with one step and one evaluation, and returns its folder. */
 async function runFolder(t: ExecutionContext): Promise<string> {
   const runs = await temporary(t);
   await using store = await DiskStore.create({ ...parseConfig({ name: 'mine' }), runs });
