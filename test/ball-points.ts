@@ -35,7 +35,7 @@ export function inside(type: RealsType, row: readonly number[], c: number): Matr
   return matrix(outside ? (data.map((value) => value * (1 - 2 ** -22)) as typeof data) : data, 1, row.length);
 }
 
-/** Returns points whose norm is `radius` times the ball's radius, and a point at about `apart` times the norm from each. */
+/** Returns points of norm `radius`/sqrt(c), and a near-duplicate of each, at a distance of about `apart` times its norm. */
 export function nearDuplicates(type: RealsType, c: number, radius: number, apart: number): [Matrix, Matrix] {
   const x = cloud(Float64Array, 6, 9, 1, 2);
   const step = cloud(Float64Array, 6, 9, 1, 4);

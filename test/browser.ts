@@ -4,7 +4,7 @@ import { type Browser, chromium } from 'playwright-core';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Chromium, if installed; otherwise null. `CHROMIUM` names another binary. */
+/** Launches the browser that `CHROMIUM` names, by default Chromium. Returns null if that is not installed. */
 export async function openBrowser(): Promise<Browser | null> {
   const executablePath = process.env['CHROMIUM'] ?? found();
   if (executablePath === undefined) return null;

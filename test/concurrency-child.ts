@@ -73,5 +73,5 @@ if (process.argv[2] !== 'one') {
   process.stdout.write(JSON.stringify(outcomes));
 }
 
-/** Returns the outcome of the calls that importing this module has made in a worker. */
+/** Returns, in a worker, the outcome of the calls that were made when the worker imported this module. */
 export const run = (): Promise<Concurrent> => Promise.resolve(outcomes[0]!);

@@ -192,7 +192,7 @@ for (const geometry of ['hybrid', 'lorentz'] as const) {
         const points = head(unit, { c: numbers.c, clip: 0.8 });
         return unit.map((e, i) => ({ e, h: points[i]! }));
       };
-      // Points of tied heads are in the ball, so both metrics give the same distance.
+      // Tied heads have points in the ball, so the distance of `lorentz` equals that of `hyperbolic`.
       const formula = { ...settings, geometry: geometry === 'lorentz' ? 'hyperbolic' : geometry };
       const value = () =>
         pairLoss(heads(a), heads(b), { ...formula, isPositive: refPairings['labels']!.isPositive });

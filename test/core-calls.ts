@@ -212,7 +212,7 @@ function unitRows(rows: number): Float32Array {
   return Float32Array.from({ length: 2 * rows }, (_, i) => (i % 2 === 0 ? Math.cos : Math.sin)(i >> 1));
 }
 
-/** Adjacent rows as positives, in CSR format. */
+/** Returns a mask in CSR format in which adjacent rows are positives. */
 function neighbors(rows: number): core.PositiveMask {
   const lists = Array.from({ length: rows }, (_, i) => [i - 1, i + 1].filter((j) => j >= 0 && j < rows));
   const indptr = Int32Array.from({ length: rows + 1 }, (_, i) =>

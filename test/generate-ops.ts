@@ -172,7 +172,7 @@ function parameters(): { name: string; start: number }[] {
   return JSON.parse(core().logitParameters) as { name: string; start: number }[];
 }
 
-/** Defaults of the logit's parameters, and of the norm at which the head clips. */
+/** Returns the source of the defaults of the logit's parameters and of the norm at which the head clips. */
 function defaults(): string {
   const clip = { name: 'clipR', start: headCards()[0]!.parameter!.start };
   return [...parameters(), clip].map(({ name, start }) => `${name}: ${start}`).join(', ');
@@ -271,7 +271,7 @@ function wrap(text: string): string[] {
   return [...lines, line];
 }
 
-/** A file from the root of the repository. */
+/** Returns the absolute path of a file in the repository. */
 const fileOf = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 const numerics = 'lib/guide/numerics.md';

@@ -34,7 +34,7 @@ function blocks({ text }: Page, language: string): string[] {
   );
 }
 
-/** The anchors of headings. */
+/** Returns the anchors of all headings in a Markdown text. */
 function anchors(text: string): string[] {
   const headings = Array.from(text.matchAll(/^#+ (.+)$/gm), ([, heading]) => heading!);
   return headings.map((heading) =>

@@ -150,7 +150,7 @@ const recorder = new Proxy({} as PlacedCalls, {
     },
 });
 
-/** Returns arguments for an export of the core: valid ones, of which a few are replaced, if they are known; else random ones. */
+/** Returns arguments for an export of the core: mostly valid ones if this function lists them, otherwise random ones. */
 function nativeArguments(name: string): unknown[] {
   const data = () => (next() < 0.1 ? null : new Float64Array(hostile.pick([18, 36, 6])).fill(0.1));
   const of = (rows: number, cols: number) => ({ data: data(), rows, cols });

@@ -276,7 +276,7 @@ test('no metric or geometry is compared by name outside its card', (t) => {
   t.deepEqual(found, []);
 });
 
-/** Files whose code, without comments, matches the pattern. */
+/** Returns the paths that match `among` of files whose code, without comments, matches `pattern`. */
 function filesWith(pattern: RegExp, among: RegExp): string[] {
   return [...native, ...scripts]
     .filter(

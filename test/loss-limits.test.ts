@@ -22,7 +22,7 @@ const [classes, views, cols] = [10, 3, 7];
 /** Target losses of well separated classes; every geometry reaches each of them at some temperature. */
 const targets = [1e-3, 1e-8, 1e-17, 1e-31] as const;
 
-/** Returns the factor of the temperatures at which the loss is `target`, by bisection: the loss increases with it. */
+/** Finds, by bisection, the factor of the temperatures at which the loss is `target`; the loss increases with the factor. */
 function factorFor(geometry: Geometry, target: number): number {
   const { euclidean, hyperbolic } = clusters(Float64Array, classes, views, cols, c, geometry);
   const [e, h] = [table(euclidean.data, cols), table(hyperbolic.data, hyperbolic.cols)];
@@ -115,7 +115,7 @@ for (const geometry of geometries) {
   }
 }
 
-/** The central difference of `value` with respect to an entry of `of`. */
+/** Returns the central difference of `value` with respect to `of[at]`. */
 function slope<K extends PropertyKey>(
   of: Record<K, number>,
   at: K,

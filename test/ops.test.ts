@@ -71,7 +71,7 @@ for (const card of cards) {
           const inputs = pointsOf(card, Float64Array, 9, 5, c, reach);
           const want = hypmixOperations[name]!(tables(inputs), { c, t: ownOf(card) ?? 0 }).flat();
           const got = forward(card, inputs, { c, compat: 'hypmix' });
-          // At the other radii, the limit includes the errors of the oracle's plain formulas.
+          // Near the origin and the rim, the limit includes the rounding errors of the oracle's plain formulas.
           const limit = allowed(Float64Array, tolerance.value, reach === 0.7 ? 0 : referenceError.unguarded);
           close(t, got.data, want, limit, `c ${c}, reach ${reach}`);
         }
@@ -111,7 +111,7 @@ for (const card of cards) {
         const size = Math.hypot(...found);
         const what = `${n} x ${d}, input ${i}`;
         if (Math.hypot(...right) >= coreError.zeroGradient) close(t, found, right, limit, what);
-        // A zero gradient, such as that of a rotation in one dimension, is a difference of terms that grow with the weights.
+        // A zero gradient, as of a rotation in one dimension, is a difference of terms, so its limit is relative to the weights.
         else t.true(size <= limit * Math.hypot(...weights.data), `${what}: ${size}`);
       });
       t.true(

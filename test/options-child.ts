@@ -89,7 +89,7 @@ async function probe({ name, args, call }: Callable): Promise<number> {
   return probed;
 }
 
-process.on('unhandledRejection', () => {}); // errors of queued calls are handled by later awaits
+process.on('unhandledRejection', () => {}); // later awaits handle the errors of queued calls
 const { found } = await callables();
 let probed = 0;
 for (const callable of found) probed += await probe(callable);

@@ -13,7 +13,7 @@ export interface Parameters {
 /** Maps a card's inputs to its result, for all rows. */
 export type Formula = (inputs: readonly Table[], parameters: Parameters) => number[][];
 
-/** Applies a formula for one row to all rows; an input with a single row is broadcast. */
+/** Returns a formula that applies `formula` to every row; an input with a single row is broadcast. */
 function each(formula: (p: Parameters, ...rows: Row[]) => number | number[]): Formula {
   return (inputs, parameters) => {
     const n = inputs.map((rows) => rows.length).find((rows) => rows !== 1) ?? 1;
@@ -226,7 +226,7 @@ export interface HeadCase {
   readonly hypmix?: boolean;
 }
 
-/** The head, project(expmap0(clip z)), row by row. */
+/** Applies the head, project(expmap0(clip z)), to every row of z. */
 export function head(z: Table, { c, clip, hypmix = false }: HeadCase): number[][] {
   const { clip: clipped, expmap0, project } = hypmix ? hypmixOperations : operations;
   const u = clip === null ? z : clipped!([z], { c, t: clip });

@@ -71,7 +71,7 @@ test.serial(
     import { readFileSync } from 'node:fs';
     console.log(process.platform === 'linux' ? readFileSync('/proc/self/maps', 'utf8') : '');`;
     const parts: number[] = [];
-    // Other processes affect both times, so the best of several attempts counts. `npm run bench` measures milliseconds.
+    // Other processes affect the times of the core and of Node, so the best of several attempts counts.
     for (let tries = 0; tries < 40 && !(Math.min(...parts) < 1 / 3); ++tries) {
       const text = await node(code);
       parts.push(Number(text.split('\n', 1)[0]));

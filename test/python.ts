@@ -9,10 +9,10 @@ const own = join('bench', 'peers', '.venv', 'bin', 'python');
 const absent = 77;
 
 /**
- * The output of a program of test/fixtures; null if no interpreter has its packages, in which case the test
- * passes with a log line.
+ * Runs a program of test/fixtures.
  *
  * @param what - the package that is compared with, for the log
+ * @returns its output; null if no interpreter has its packages, in which case the test passes with a log line
  * @throws Error with the program's output if it failed
  */
 export function python(

@@ -206,7 +206,8 @@ function before<A extends Float32Array | Float64Array | Int32Array>(array: A, fi
 }
 
 for (const type of types) {
-  // Padding queries are near every point outside the ball, so their results must not be written.
+  // The core pads the last block of queries. The padding can be near points outside the ball, but its results must not be
+  // written.
   test(`${type.name}: a search never writes outside its result, wherever the points are`, (t) => {
     const [gallery, d] = [200, 2];
     const y = cloud(type, gallery, d, 1.5, 3);

@@ -132,7 +132,7 @@ test('any point of a geodesic, at any t, is inside the ball or on the rim', (t) 
       for (const far of [-1.7e308, -1e200, -1e17, -1e10, -30, 3, 1e5, 1e12, 1e100, 1e308]) {
         const places = [geodesic.sync(far, p!, q!, { c }), mobiusScalarMul.sync(far, p!, { c })];
         if (!places.every(({ data }) => c * inner(data, data) <= 1 + coreError.rounding.float64))
-          return false; // not NaN either
+          return false; // also if it is NaN
         if (!finite(...(geodesic.vjp.sync(far, p!, q!, p!, { c }).slice(1) as Matrix[]))) return false;
       }
     }
@@ -169,7 +169,7 @@ test('midpoints of points at the rim stay inside', (t) => {
 
 test('gradients at the rim use 1 - |x|^2 with all its digits', (t) => {
   const x = Float64Array.of(0.6 * (1 - 1e-13), 0.8 * (1 - 1e-13));
-  // Exact: both coordinates are multiples of 2^-53.
+  // 1 - |x|^2 is exact in integers, because both coordinates are multiples of 2^-53.
   const [one, first, second] = [1, x[0]!, x[1]!].map((value) => BigInt(value * 2 ** 53)) as [
     bigint,
     bigint,

@@ -53,7 +53,7 @@ function literalTolerances(path: string, source: string): string[] {
     const declared = new RegExp(`\\b(?:${one}|${each})`, 'g');
     const all = Array.from(text.matchAll(declared)).filter(({ index }) => index < before);
     const [, assigned, list = ''] = all.at(-1) ?? [];
-    const value = assigned ?? (list.match(/\d[\d.]*e-\d+/g) ?? []).join(' '); // a list has other numbers, too
+    const value = assigned ?? (list.match(/\d[\d.]*e-\d+/g) ?? []).join(' '); // of a list, only numbers like 1e-6 count
     return value.includes('=>') ? '' : value;
   };
   const hasNumber = (expression: string, before: number, seen: readonly string[] = []): boolean => {

@@ -4,7 +4,7 @@ import type { ExecutionContext } from 'ava';
 import { type HalfArray, type Matrix, matrix, type Reals } from '../lib/index.ts';
 import { readSafetensors, type Safetensors } from '../lib/io/index.ts';
 
-/** A file under test/fixtures; tests run from dist/test. */
+/** Returns the path of a file under test/fixtures, which is not in dist/test, where tests run. */
 export function fixture(name: string): string {
   return fileURLToPath(new URL(`../../test/fixtures/${name}`, import.meta.url));
 }
@@ -96,7 +96,7 @@ export function eachClose(
   for (let i = 0; i < want.length; ++i) {
     const error = got[i] === want[i] ? 0 : Math.abs(got[i]! - want[i]!) / Math.abs(want[i]!);
     if (firstBad < 0 && !(error <= tolerance)) firstBad = i;
-    if (!(error <= worst)) [worst, at] = [error, i]; // also for NaN
+    if (!(error <= worst)) [worst, at] = [error, i]; // also if the error is NaN
   }
   const shown = (i: number): string => `index ${i} (got ${got[i]}, expected ${want[i]})`;
   t.true(
@@ -105,7 +105,7 @@ export function eachClose(
   );
 }
 
-/** Seeded numbers in [-1, 1): a linear congruential generator is enough for test points. */
+/** Returns a seeded generator of numbers in [-1, 1). A linear congruential one is enough for test points. */
 export function noise(seed: number): () => number {
   let state = (seed * 2654435761 + 1) % 4294967296;
   return () => {
@@ -128,7 +128,7 @@ export function cloud(type: RealsType, rows: number, cols: number, radius: numbe
   return matrix(data, rows, cols);
 }
 
-/** The name, code and message of the error with which a call throws or rejects. */
+/** Returns the name, code and message of the error with which a call throws or rejects; throws if it succeeds. */
 export async function failure(call: () => unknown): Promise<{ name: string; code: string; message: string }> {
   try {
     await call();

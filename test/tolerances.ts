@@ -12,7 +12,7 @@ export const allowed = (type: RealsType, { float32, float64 }: Tolerance, ofRefe
 
 /** Relative errors of the references with which results are compared. */
 export const referenceError = {
-  /** Central differences of a formula, in general and of nearly linear functions. */
+  /** Central differences: of formulas in general, and of nearly linear functions. */
   differences: 9e-8,
   nearlyLinear: 8e-9,
   /** Rounding of central differences, relative to the sum of the absolute terms. */
@@ -39,7 +39,7 @@ export const referenceError = {
   /** Midpoints of points that are 1e-3 and 1e-13 from the rim: rounding moves the points themselves. */
   midpointNearRim: 9e-14,
   midpointAtRim: 9e-8,
-  /** The limit as c goes to 0, evaluated at c = 1e-9; and the error per unit of c. */
+  /** The limit as c goes to 0, compared with results at c = 1e-9; and compared with results at small c, per unit of c. */
   smallCurvature: 9e-9,
   perCurvature: 89,
   /** Distances on the hyperboloid by arcosh of inner products, which cancel. */
@@ -52,7 +52,7 @@ export const coreError = {
   rounding: { float32: 2e-7, float64: 1e-15 },
   /** The norm of a float64 gradient that is zero up to rounding. */
   zeroGradient: 1e-12,
-  /** Gromov's delta: from points and distances, per largest distance, and on a device compared with the CPU. */
+  /** Gromov's delta: relative to delta, relative to the largest distance, and on a device compared with the CPU. */
   delta: { float32: 1e-6, float64: 1e-12 },
   deltaPerDistance: { float32: 1e-6, float64: 1e-13 },
   deltaOnDevice: { float32: 1e-4, float64: 1e-10 },
@@ -68,7 +68,7 @@ export const coreError = {
     [1e-3, 1e-9],
     [1e-5, 1e-5],
   ],
-  /** Mean ranks and precisions of an embedded tree, and its distances on the hyperboloid and in the ball. */
+  /** Mean ranks, precisions and distances of an embedded tree; and values after a step of an optimizer. */
   tree: 1e-9,
 } as const;
 
@@ -135,13 +135,16 @@ export const identityError = {
   afterHugeSteps: { float32: 0.2, float64: 0.01 },
 } as const;
 
-/** Closed forms of a tied pair, compared with the oracle's head and distances. */
+/** Closed forms of the logit of two samples with a tied head, compared with the oracle's head and distances. */
 export const tiedError = {
   radius: 1e-13,
   logit: 1e-11,
   /** Central differences of the logit. */
   slope: 1e-6,
-  /** Relative error of the largest deviation from a line, and the fraction by which other lines must deviate more. */
+  /**
+   * Relative error of the maximum deviation of the distance from its linear approximation, and the fraction by which that
+   * of other lines must be larger.
+   */
   worst: 1e-3,
   otherLines: 1e-6,
 } as const;

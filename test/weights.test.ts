@@ -6,7 +6,7 @@ import { weightColumn, weightSteps } from '../lib/weights.ts';
 const x = matrix(Float64Array.of(0.6, 0.8, 0.8, 0.6, 1, 0), 3, 2);
 const inside = matrix(Float64Array.of(0.1, 0.2, 0.3, 0.1, 0, 0.4), 3, 2);
 
-/** Calls each function that accepts weights with the given ones. */
+/** For each function that accepts weights, a call with the given ones. */
 const calls: Readonly<Record<string, (weights: Float64Array) => unknown>> = {
   contrastiveLoss: (weights) =>
     contrastiveLoss.sync({ euclidean: x, labels: [0, 0, 1], geometry: 'euclidean', weights }),

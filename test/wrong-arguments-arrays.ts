@@ -9,7 +9,7 @@ export type Make = () => unknown;
 export const points = (): core.Matrix => core.matrix(new Float64Array(18).fill(0.1), 6, 3);
 
 /**
- * The arguments by the name of the call.
+ * Returns functions that create the arguments, by the name of the call.
  *
  * @param folder - for files that calls write
  */

@@ -59,7 +59,7 @@ function areOfOneClass(value: unknown, object: object): boolean {
   return Object.getPrototypeOf(value) === Object.getPrototypeOf(object);
 }
 
-/** Every single replacement of an argument, or of a part of one. */
+/** Returns a case with valid arguments, and one for every replacement of an argument or of a part of one. */
 async function casesOf(callable: Callable): Promise<Case[]> {
   const valid = await callable.args();
   const cases: Case[] = [{ callable, text: 'valid arguments', isLikely: true, args: callable.args }];
@@ -139,7 +139,7 @@ let calls = 0;
 
 interface Queue {
   cases: Case[];
-  /** Number of cases that run even after the time has ended. */
+  /** Number of cases that run even after SECONDS have passed. */
   least: number;
   seconds: number;
 }

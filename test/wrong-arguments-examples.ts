@@ -41,7 +41,7 @@ async function makeFiles(): Promise<Files> {
 
 const pulled = 'http://127.0.0.1:9/x.pth';
 
-/** Weights in the cache, as if they had been downloaded. */
+/** Writes weights to the cache, as if they had been downloaded. */
 async function writePulled(): Promise<void> {
   const place = join(cacheFolder(), 'weights', '127.0.0.1_9');
   await mkdir(place, { recursive: true });
@@ -81,7 +81,7 @@ async function freePort(): Promise<number> {
 
 const labels = () => Int32Array.of(0, 0, 1, 1);
 
-/** Valid arguments of each callable, by name; `Class#` makes the object on which the methods of a class are called. */
+/** Returns functions that create the valid arguments of each callable, or, for `Class#`, the object whose methods are called. */
 export async function makeExamples(): Promise<Record<string, Make>> {
   const { folder, images, run, served } = await makeFiles();
   const dataset = await lib.imageFolder(images);

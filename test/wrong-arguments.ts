@@ -43,7 +43,7 @@ const isBuilt = new Set([
 const isClass = (value: unknown): value is new (...args: unknown[]) => object =>
   typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
 
-/** Every callable of every subpath in package.json, and an object of each class, whole and without private fields. */
+/** Returns every callable of every subpath in package.json, and two objects per class, one without private fields. */
 export async function callables(): Promise<{ found: Callable[]; objects: [name: string, object: object][] }> {
   const manifest = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
     exports: Record<string, string | { import: { default: string } }>;
@@ -121,7 +121,7 @@ async function consumed(result: unknown): Promise<unknown> {
   return result;
 }
 
-/** Closes what a function or a static method opened; hundreds of open groups, for example, would slow down each other. */
+/** Closes what a function or a static method opened; hundreds of open groups, for example, would slow each other down. */
 async function closed(result: unknown): Promise<unknown> {
   const opened = result as Partial<AsyncDisposable & Disposable> | null | undefined;
   if (result instanceof EventWriter) await result.close();

@@ -65,7 +65,7 @@ for (const [ds, { make, ks, pictures }] of Object.entries(formats)) {
     t.deepEqual(Object.keys(evaluation.spaces).sort(), ['body', 'cosine', 'fused', 'hyperbolic']);
     for (const { at, mapAtR } of Object.values(evaluation.spaces)) {
       t.deepEqual(Object.keys(at).map(Number), ks);
-      t.true(mapAtR >= 0 && mapAtR <= 1 && at[ks.at(-1)!] === 1); // the largest k exceeds the gallery, so its recall is 1
+      t.true(mapAtR >= 0 && mapAtR <= 1 && at[ks.at(-1)!] === 1); // recall is 1 for the largest k, which exceeds the gallery's size
     }
     t.regex(outcome.stderr, /instead of the published .*: results are not comparable/);
 

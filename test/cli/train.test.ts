@@ -251,7 +251,7 @@ test('a corrupt image is named, counted and skipped, unless strict; classes of o
   const { root } = t.context;
   const damaged = join(root, 'damaged');
   await writeImages(damaged, classNames(32), 4);
-  // Two classes with one image each: a training batch contains the image twice; in the test set it has no match.
+  // Two classes with one image each: in training, a batch contains the image twice; in the test set, it has no match.
   await writeImages(damaged, ['class-03b', 'class-30b'], 1);
   await writeFile(join(damaged, 'class-30', '1.jpg'), 'not an image');
   const runs = join(root, 'runs-damaged');

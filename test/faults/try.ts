@@ -39,7 +39,7 @@ export async function prepare(shim: Shim, command: FaultyCommand): Promise<Prepa
   return { command, folder, expected, counts, tookMs, [Symbol.asyncDispose]: remove };
 }
 
-/** Returns up to `most` faults per operation and error, at evenly spaced calls of the operation, or at the middle one. */
+/** Returns up to `most` faults per operation and error, at evenly spaced calls; a single fault is at the middle call. */
 export function faultsOf({ counts }: Prepared, most: number): Fault[] {
   return operations.flatMap((operation) =>
     errorsOf[operation].flatMap((error) => {

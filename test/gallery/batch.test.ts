@@ -112,7 +112,7 @@ test('squares beyond the range of float32 do not change the result', (t) => {
   }
 });
 
-/** Rows around 50 centers, each row with its own spread. */
+/** Returns rows around 50 centers. `spread` returns the largest deviation of a row's coordinates. */
 function clustered(rows: number, seed: number, spread: (row: number) => number): Matrix<Float32Array> {
   const next = noise(seed);
   const centers = cloud(Float32Array, 50, cols, 0.9, 6).data;
@@ -138,7 +138,7 @@ test('lists are used if they rule out half of the rows, for few queries and for 
 
 test('queries of one batch can be searched in different ways', (t) => {
   const rows = clustered(count, 5, (row) => (row % 2 === 0 ? 0.005 : 0.3));
-  // lib/gallery/batch.ts decides between lists and tiles by every 80th query: here, all of these are near a center.
+  // Every 80th query decides between lists and tiles (lib/gallery/batch.ts); here, all of these are near a center.
   const queries = clustered(640, 7, (row) => (row % 80 < 40 ? 0.005 : 0.3));
   const { found, want, calls } = both(queries, rows, 'euclidean', { lists: 60 });
   t.true(calls > 4, `${calls} calls`);

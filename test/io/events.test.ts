@@ -22,7 +22,7 @@ const png = Buffer.from(
   'hex',
 );
 
-/** The records of an event file, each verified against both of its checksums. */
+/** Reads the records of an event file, and verifies both checksums of each. */
 async function records(path: string): Promise<Buffer[]> {
   const bytes = await readFile(path);
   const unmask = (masked: number): number => {

@@ -45,7 +45,7 @@ const sharedTuples = bytesOf(')q\0', '(h\0h\0tq\0'.repeat(doubling), text('x'), 
 const deepTuples = bytesOf(')', Buffer.alloc(50_000, 0x85), text('x'), 0x93, '.');
 const stored = (kind: number, shape: number[], type: number, length: number): Buffer =>
   mat.matrix(kind, shape, 'x', mat.element(type, Buffer.alloc(length, 0x61)));
-/** Struct elements whose only field is empty, 8 bytes each. */
+/** Writes a struct array whose elements have a single, empty field and take 8 bytes each. */
 const structs = (count: number): Buffer =>
   mat.matrix(
     2,

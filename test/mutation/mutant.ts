@@ -7,6 +7,6 @@ export interface Mutant {
   tests: readonly string[];
 }
 
-/** Faults of one file; `tests` are separated by spaces. */
+/** Returns the faults of one file; `tests` are separated by spaces. */
 export const at = (file: string, tests: string, ...changes: [from: string, to: string][]): Mutant[] =>
   changes.map(([from, to]) => ({ file, from, to, tests: tests.split(' ') }));

@@ -43,7 +43,7 @@ function runtime(): Runtime | undefined {
 
 type Outputs = Record<string, ArrayLike<number>>;
 
-/** Outputs of onnxruntime for images (`count` x 3 x `size` x `size`); null, with a log line, if it is not installed. */
+/** Returns the outputs of onnxruntime for `count` x 3 x `size` x `size` inputs; null, with a log line, without onnxruntime. */
 async function onnxOutputs(
   t: ExecutionContext,
   file: string,

@@ -34,7 +34,7 @@ const given: Readonly<Record<string, string>> = {
   count: 'number',
 };
 
-/** The example as a module: with imports, and declarations of names that it does not define. */
+/** Converts an example to a module: adds imports, and declarations of names that it does not define. */
 function asModule(code: string): string {
   const text = code.replaceAll(/\/\/.*$/gm, '');
   const own = Array.from(

@@ -35,7 +35,7 @@ const distance = `
   const x = matrix(new Float64Array([0, 0]), 1, 2), y = matrix(new Float64Array([0.5, 0]), 1, 2);
   dist(x, y, { c: 1 }).then(({ data }) => console.log(data[0], coreInfo().level));`;
 const distanceOf = /^1\.0986122886681\d* (?!simd128)\w+$/;
-/** Resamples an image with the core, and runs the network on another thread. */
+/** Code that embeds an image: the core resamples it, and the network runs on another thread. */
 const embed = `
   loadEmbedder('run').then(async (embedder) => {
     const image = { data: new Uint8Array(20 * 30 * 4).fill(90), width: 20, height: 30 };

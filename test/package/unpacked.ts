@@ -61,7 +61,6 @@ async function linkDependencies(packaged: string): Promise<void> {
   }
 }
 
-/** The outcome of a program. */
 export interface Outcome {
   code: number;
   stdout: string;
@@ -84,7 +83,7 @@ export async function bareNode(
   }
 }
 
-/** The `bin` of the installed package. */
+/** Returns the path of the installed package's `horoball` command. */
 export function program({ packaged }: Installed): string {
   const { bin } = require(join(packaged, 'package.json')) as { bin: { horoball: string } };
   return join(dirname(join(packaged, 'package.json')), bin.horoball);

@@ -69,7 +69,7 @@ fi`;
   };
   const first = setup();
   while (!existsSync(at('log'))) await sleep(50);
-  const ends = setTimeout(() => writeFileSync(at('end'), ''), 10_000); // for a second build, which would wait
+  const ends = setTimeout(() => writeFileSync(at('end'), ''), 10_000); // lets a second build end, if one starts
   t.regex(await setup(), /process \d+ is already running setup/);
   clearTimeout(ends);
   await writeFile(at('end'), '');

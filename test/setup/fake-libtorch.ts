@@ -29,7 +29,7 @@ export async function writeTree(root: string, files: Readonly<Record<string, str
   return root;
 }
 
-/** Files in a zip archive under one folder. */
+/** Returns a zip archive that contains these files in one folder. */
 export function archiveOf(folder: string, files: Readonly<Record<string, string>>): Uint8Array {
   const entries = Object.entries(files).map(
     ([name, text]) => [`${folder}/${name}`, Buffer.from(text)] as const,
@@ -37,7 +37,7 @@ export function archiveOf(folder: string, files: Readonly<Record<string, string>
   return zipSync(Object.fromEntries(entries));
 }
 
-/** A folder that is removed after the test. */
+/** Creates a temporary folder, which is removed after the test. */
 export async function temporary(t: { teardown(fn: () => Promise<void>): void }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'horoball-setup-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));

@@ -6,7 +6,7 @@ import { findLibTorch, type SearchInputs, systemFolders } from '../../lib/setup/
 import { inspectRoot } from '../../lib/setup/inspect.ts';
 import { fakeFiles, temporary, writeTree } from './fake-libtorch.ts';
 
-/** A fake machine with a different version of libtorch in each of these locations. */
+/** Creates a fake machine with a different version of libtorch in each of `places`, and returns the inputs of a search. */
 async function machine(
   t: ExecutionContext,
   { env = {}, places }: { env?: NodeJS.ProcessEnv; places: readonly string[] },

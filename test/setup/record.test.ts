@@ -18,7 +18,7 @@ const damaged = [
   JSON.stringify({ lib: '/l' }),
 ];
 
-/** Sets the cache to an empty folder. */
+/** Sets the cache to an empty folder until the end of the test, and returns the folder. */
 async function emptyCache(t: ExecutionContext): Promise<string> {
   const before = process.env['XDG_CACHE_HOME'];
   t.teardown(() => {

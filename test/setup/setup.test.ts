@@ -134,7 +134,7 @@ test('--libtorch with a folder that is not a libtorch leaves no files', async (t
   t.regex(absent.stderr, /no such file/);
 });
 
-/** Runs a setup that takes the lock and then fails, because the file is not a wheel. */
+/** Runs setup with this content of the lock file. If it takes over the lock, it fails later: the file is not a wheel. */
 async function setupWithLock(holder: string | object): Promise<Outcome & { left: string[] }> {
   const cache = await mkdtemp(join(tmpdir(), 'horoball-lock-'));
   try {

@@ -82,7 +82,7 @@ async function trainSteps(count: number): Promise<void> {
   await train({ ...options, runs: null }, { data: endless(), signal: controller.signal, onStep });
 }
 
-/** A study of one run per seed, in a new folder. */
+/** Runs a study with `count` seeds and one run per seed, in a new folder. */
 async function study(count: number): Promise<void> {
   const { path, remove } = await temporary();
   const made = plan();

@@ -82,7 +82,7 @@ test('results do not depend on the number of threads, nor distances on the model
   t.notDeepEqual(other.points, one.points);
 });
 
-/** Three nodes in different directions and at different distances from the origin. */
+/** Returns the state of a tree of three nodes, in different directions and at different distances from the origin. */
 function stateOf(c: number): TreeState {
   const [dim, negatives] = [2, 1];
   const place = (r: number, angle: number): number[] => [

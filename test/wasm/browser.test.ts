@@ -35,7 +35,7 @@ async function serve(isolated: boolean): Promise<Server> {
   return server;
 }
 
-/** The script of the page, as text, because it runs as a module of the page. */
+/** Returns the script that the page runs. */
 const script = (numbers: readonly number[]): string => `(async () => {
   const h = await import('/wasm/bundle.js');
   const x = h.matrix(new Float32Array(${JSON.stringify(numbers)}), 50, 8);
