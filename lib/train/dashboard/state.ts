@@ -87,7 +87,8 @@ export class LiveState implements RunListener {
   async #load(folder: string, step: number): Promise<void> {
     const { name, rows, snapshot } = await readRun(folder);
     this.run.rows = [...rows.filter((row) => row.step <= step), ...this.run.rows];
-    Object.assign(this.run, { name, snapshot });
+    // An evaluation may have finished in the meantime.
+    Object.assign(this.run, { name, snapshot: this.run.snapshot ?? snapshot });
     this.#listener(['status', 'curves', 'health', 'images']);
   }
 

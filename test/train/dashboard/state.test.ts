@@ -80,6 +80,24 @@ test('the history of a resumed run ends at its checkpoint and comes before new r
   t.deepEqual(changes.at(-1), ['status', 'curves', 'health', 'images']);
 });
 
+test('the history does not replace a snapshot of the session', async (t) => {
+  const runs = await temporary(t);
+  await using store = await DiskStore.create({ ...parseConfig({ name: 'mine' }), runs });
+  store.append(stepRow(1));
+  await store.snapshot(fakeSnapshot());
+  await store.flush();
+  const { state } = listening();
+  const loaded = new Promise<void>((resolve) =>
+    state.onChange((topics) => {
+      if (topics.length === 4) resolve();
+    }),
+  );
+  state.onResume(store.folder, 1);
+  state.onSnapshot({ ...fakeSnapshot(), epoch: 5 });
+  await loaded;
+  t.is(state.run.snapshot!.epoch, 5);
+});
+
 test('an unreadable history causes a note', async (t) => {
   const { state } = listening();
   const noted = new Promise<void>((resolve) => state.onChange(() => resolve()));
