@@ -31,6 +31,9 @@ export interface ReproductionRecord {
   machine: string;
 }
 
+/** Maximum lengths of texts, which a page shows. */
+const [maxCommand, maxMachine] = [10_000, 1000];
+
 const recordSchema: z.ZodType<ReproductionRecord> = z.looseObject({
   ds: z.string(),
   quick: z.boolean(),
@@ -38,8 +41,8 @@ const recordSchema: z.ZodType<ReproductionRecord> = z.looseObject({
   asked: z.array(z.int()).min(1).max(maxRuns),
   grid: z.enum(grids),
   seeds: z.array(z.int()).min(1).max(maxRuns),
-  command: z.string().max(10_000),
-  machine: z.string().max(1000),
+  command: z.string().max(maxCommand),
+  machine: z.string().max(maxMachine),
 });
 
 const recordName = 'reproduction.json';
@@ -90,7 +93,9 @@ export async function openReproduction(path: string, record: ReproductionRecord)
   else {
     const files = { at: '[reproduce] out', what: 'reproduction', record: recordName };
     await checkUnused(path, ['report.html'], files);
-    await writeText(fileOf(path), readableJson(record));
+    const command = record.command.slice(0, maxCommand);
+    const machine = record.machine.slice(0, maxMachine);
+    await writeText(fileOf(path), readableJson({ ...record, command, machine }));
   }
   const { grid, base, seeds } = other ?? record; // those of the first process, because they depend on its measured speed
   const plans = planReproduction(grid, base, seeds);

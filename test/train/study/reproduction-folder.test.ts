@@ -37,6 +37,12 @@ test('a folder has its record and one study per question, and can be opened agai
   t.is(studies.head.plan.cells.length, 2);
 });
 
+test('a command of any length can be read again', async (t) => {
+  const path = join(await temporary(t), 'new');
+  await openReproduction(path, { ...record, command: 'x'.repeat(20_000), machine: 'y'.repeat(2000) });
+  t.is((await readRecord(path))!.command.length, 10_000);
+});
+
 test('does not replace a reproduction that another call has started in the meantime', async (t) => {
   const path = join(await temporary(t), 'new');
   const others = [record, { ...record, asked: [42, 43] }];
