@@ -364,6 +364,7 @@ export const bestName = 'best.safetensors';
 function checkLearner(operation: string, learner: Learner): void {
   const { embedder } = instance(operation, 'learner', learner, Learner);
   instance(operation, 'learner.embedder', embedder, Embedder);
+  learner.checkTrained(operation);
 }
 
 async function fileOf(path: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { boolean, checkCallback, checkOptions, finite, instance, integer, readOptions } from '../../check.ts';
-import { coded } from '../../errors.ts';
+import { coded, typeError } from '../../errors.ts';
 import { ClassTree } from '../data/class-tree.ts';
 import type { LabeledBatch } from '../data/types.ts';
 import type { SteppedEmbeddings } from '../lane/cached.ts';
@@ -267,6 +267,7 @@ export class Learner implements Disposable {
   update(lr: number, step: number): void {
     finite('learner.update', 'lr', lr);
     integer('learner.update', 'step', step, 1, Number.MAX_SAFE_INTEGER);
+    this.checkTrained('learner.update');
     const { optimizer, scaler, ema } = this;
     const { clip_grad, compat } = this.#config;
     if (compat !== 'hypmix') scaler?.unscale(optimizer);
@@ -360,6 +361,12 @@ export class Learner implements Disposable {
       this.#averaging -= 1;
       if (this.#averaging === 0) this.ema?.swap();
     }
+  }
+
+  /** @internal Throws while `averaged` has exchanged the weights in training for their averages. */
+  checkTrained(operation: string): void {
+    if (this.ema === null || this.#averaging === 0) return;
+    throw typeError(operation, 'learner', 'a learner without an averaged() in progress', 'one with it');
   }
 
   /** Applies the loss scale and the learnable curvature to the next step. */

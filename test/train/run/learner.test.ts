@@ -5,6 +5,7 @@ import { ProcessGroup } from '../../../lib/train/lane/group.ts';
 import { setThreads } from '../../../lib/train/lane/native.ts';
 import { memory } from '../../../lib/train/lane/tensor.ts';
 import type { RunConfig } from '../../../lib/train/options/options.ts';
+import { Checkpoint } from '../../../lib/train/run/checkpoint.ts';
 import { Learner } from '../../../lib/train/run/learner.ts';
 import { networkError } from '../../tolerances.ts';
 import { flat, randomImages, relativeError } from '../helpers.ts';
@@ -109,6 +110,12 @@ test.serial('uses averaged weights only during the callback, even if it throws',
   const read = () => learner.averaged(async () => flat(await learner.embedder.state()));
   t.deepEqual(await Promise.all([read(), read(), learner.averaged(read)]), [average, average, average]);
   t.deepEqual(flat(await learner.embedder.state()), own);
+  const position = { step: 2, seconds: 0, metricsBytes: 0, best: null, baselines: [], complete: false };
+  await learner.averaged(async () => {
+    const busy = { code: 'ERR_HOROBALL_TYPE', message: /without an averaged\(\) in progress/ };
+    t.throws(() => learner.update(1e-3, 3), busy);
+    await t.throwsAsync(Checkpoint.capture(learner, tinyConfig({ ema: 0.9 }), position), busy);
+  });
   await t.throwsAsync(
     learner.averaged(() => Promise.reject(new Error('full'))),
     { message: 'full' },
