@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, readlinkSync, rmSync, writeSync } from 'node:fs';
 import { link, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { nativeCore } from '../native.ts';
@@ -72,7 +72,7 @@ export class Lock implements AsyncDisposable {
 
   /**
    * Acquires a lock file atomically. If its holder has ended, exactly one of the competitors takes it over. A
-   * holder on another host is always respected, because its state cannot be checked; a holder in another
+   * holder on another machine is always respected, because its state cannot be checked; a holder in another
    * container is respected unless the kernel reports that it has ended.
    *
    * @param busy - creates the error from the holder and advice on taking over
@@ -129,7 +129,7 @@ export class Lock implements AsyncDisposable {
   }
 
   /** Tries to acquire the lock. Returns its other holder; null if this lock is now held. */
-  async #claim(): Promise<Holder | null> {
+  async #claim(): Promise<Active | null> {
     const temporary = `${this.path}.${crypto.randomUUID()}`;
     let isMine = false;
     try {
@@ -143,7 +143,7 @@ export class Lock implements AsyncDisposable {
     }
   }
 
-  async #compete(temporary: string): Promise<Holder | null> {
+  async #compete(temporary: string): Promise<Active | null> {
     for (let polls = 1; ; polls++) {
       if (await this.#tryLink(temporary)) return null;
       const found = await readLockFile(this.path);
@@ -209,14 +209,17 @@ export async function lockHolder(path: string): Promise<{ holder: string; advice
   return { holder, advice };
 }
 
+/** A holder that must be respected. */
+type Active = Holder & Pick<Found, 'isLocked'>;
+
 /**
  * Returns the holder that must be respected, if any. For a damaged file, the kernel reports whether it is locked, but
  * not by which process.
  */
-function activeHolder(found: Found): Holder | null {
+function activeHolder(found: Found): Active | null {
   const { holder, isLocked } = found;
-  if (holder === null) return isLocked === true ? { pid: unknownPid, host: hostname() } : null;
-  return isActive(holder, found) ? holder : null;
+  if (holder === null) return isLocked === true ? { pid: unknownPid, host: hostname(), isLocked } : null;
+  return isActive(holder, found) ? { ...holder, isLocked } : null;
 }
 
 const unknownPid = 0;
@@ -267,23 +270,35 @@ function differ(one: string | undefined, other: string | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other;
 }
 
-function describeHolder(holder: Holder, path: string): [holder: string, advice: string] {
-  const { pid, host, machine, space } = holder;
-  const here = thisPlace();
+/** Whether a holder runs on this kernel, whose boot ID is random: containers have their own host names. */
+function isOnThisKernel({ boot, host, machine }: Holder, here: ReturnType<typeof thisPlace>): boolean {
+  if (boot !== undefined && boot === here.boot) return true;
+  return host === here.host && !differ(machine, here.machine);
+}
+
+/** Whether a holder has other process IDs, because it runs in another container, or may do so. */
+function isInOtherSpace({ host, space }: Holder, here: ReturnType<typeof thisPlace>): boolean {
+  return host === here.host ? differ(space, here.space) : space === undefined || space !== here.space;
+}
+
+function describeHolder(holder: Active, path: string): [holder: string, advice: string] {
+  const { pid, host, isLocked } = holder;
+  const [here, file] = [thisPlace(), resolve(path)];
   const who = pid === unknownPid ? 'a process' : pid === process.pid ? 'this process' : `process ${pid}`;
-  const isOther = host !== here.host || differ(machine, here.machine);
-  if (pid === unknownPid) return [who, `The file ${path} is damaged; wait until that process finishes.`];
-  if (!isOther && !differ(space, here.space))
-    return [who, `Wait until it finishes, or delete ${path} if that process is a different program.`];
-  const where = !isOther
+  if (pid === unknownPid) return [who, `The file ${file} is damaged; wait until that process finishes.`];
+  const isHere = isOnThisKernel(holder, here);
+  if (isHere && !isInOtherSpace(holder, here))
+    return [who, `Wait until it finishes, or delete ${file} if that process is a different program.`];
+  const where = isHere
     ? `another container of ${host}`
     : host === here.host
       ? `another machine named ${host}`
       : `the host ${host}`;
-  return [
-    `process ${pid} on ${where}`,
-    `If it is no longer running, which cannot be checked from here, delete ${path} to take over.`,
-  ];
+  const advice =
+    isLocked === true
+      ? `It is still running, because ${file} is locked. Wait until it finishes, or end it.`
+      : `If it is no longer running, which cannot be checked from here, delete ${file} to take over. This is safe once that container or machine was stopped, even if it was started again under another name.`;
+  return [`process ${pid} on ${where}`, advice];
 }
 
 /**
@@ -394,11 +409,11 @@ function parsed(text: string): Holder | null {
 function isActive(holder: Holder, { isLocked }: Found): boolean {
   if (isLocked === true) return true;
   const here = thisPlace();
-  if (holder.host !== here.host || differ(holder.machine, here.machine)) return true;
-  const isElsewhere = differ(holder.space, here.space);
+  if (!isOnThisKernel(holder, here)) return true;
+  const isElsewhere = isInOtherSpace(holder, here);
   if (differ(holder.boot, here.boot)) return isElsewhere;
-  // A restarted container has another pid namespace, in which the pid of the previous holder means nothing. That the
-  // kernel no longer locks the file shows that this holder has ended.
+  // A restarted container has another pid namespace, in which the pid of the previous holder means nothing, and often
+  // another host name. That the kernel no longer locks the file shows that this holder has ended.
   if (holder.locked === true && isLocked === false) return false;
   return isElsewhere || isRunning(holder);
 }

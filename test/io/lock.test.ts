@@ -171,15 +171,17 @@ onLinux('a zombie process holds no lock', async (t) => {
   t.is(await takeLock(lock), null);
 });
 
-/** Acquires a lock in a process in another PID namespace, as in a container with the same host name. */
-async function containerTakes(lock: string): Promise<{ kill(): Promise<void> } | null> {
+/** Acquires a lock in a process in another PID namespace, as in a container with this host name; default: the same. */
+async function containerTakes(lock: string, name?: string): Promise<{ kill(): Promise<void> } | null> {
   const module = new URL('../../lib/io/lock.js', import.meta.url).href;
   const script = `const { Lock } = await import('${module}');
     globalThis.lock = await Lock.take(${JSON.stringify(lock)}, () => new Error('busy'));
     console.log('taken');
     setInterval(() => {}, 1000);`;
   const node = [process.execPath, '--input-type=module', '-e', script];
-  const child = spawn('unshare', ['--pid', '--fork', '--kill-child', '--mount-proc', ...node]);
+  const named = name === undefined ? node : ['sh', '-c', `hostname ${name} && exec "$@"`, 'sh', ...node];
+  const own = ['--pid', '--uts', '--fork', '--kill-child', '--mount-proc'];
+  const child = spawn('unshare', [...own, ...named]);
   const taken = await Promise.race([
     once(child.stdout, 'data').then(() => true),
     once(child, 'close').then(() => false),
@@ -206,6 +208,48 @@ onLinux('the lock of a container is held while it runs, and free once it is kill
   t.is(await lockHolder(lock), null);
   t.is(await takeLock(lock), null);
 });
+
+onLinux('the lock of a killed container is free, also in its successor with another host name', async (t) => {
+  const lock = join(await temporary(t), 'lock');
+  const container = await containerTakes(lock, 'first-name');
+  if (container === null) {
+    t.pass('this user may not create these namespaces');
+    return;
+  }
+  t.is(JSON.parse(await readFile(lock, 'utf8')).host, 'first-name');
+  t.regex((await takeLock(lock)) ?? '', /^process \d+ on another container of first-name$/);
+  t.regex((await lockHolder(lock))!.advice, /^It is still running, because .*lock is locked\. Wait/);
+  await container.kill();
+  const successor = await containerTakes(lock, 'second-name');
+  t.is(JSON.parse(await readFile(lock, 'utf8')).host, 'second-name');
+  await successor!.kill();
+  t.is(await takeLock(lock), null);
+});
+
+onLinux(
+  'a lock of another host name is held unless this kernel proves that its holder has ended',
+  async (t) => {
+    const lock = join(await temporary(t), 'lock');
+    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    const elsewhere = { pid: 999_999_999, host: `not-${hostname()}`, space: 'pid:[1]', locked: true };
+    for (const [holder, isHeld] of [
+      [{ ...elsewhere, boot }, false],
+      [{ ...elsewhere, boot, locked: undefined }, true], // written without the core: another container may be running
+      [{ ...elsewhere, boot, locked: undefined, space: undefined }, true],
+      [{ ...elsewhere, boot: 'another' }, true],
+      [{ ...elsewhere, boot: undefined }, true],
+      [{ ...elsewhere, boot, locked: undefined, space: await readlink('/proc/self/ns/pid') }, false], // renamed machine
+    ] as const) {
+      await writeFile(lock, JSON.stringify(holder));
+      const found = await lockHolder(lock);
+      t.is(found !== null, isHeld, JSON.stringify(holder));
+      if (found === null) continue;
+      t.true(
+        found.advice.includes(`delete ${lock} to take over. This is safe once that container or machine was`),
+      );
+    }
+  },
+);
 
 onLinux(
   'a lock from an earlier boot of this machine is free; one of another machine with the same name is held',
