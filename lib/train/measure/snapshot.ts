@@ -34,7 +34,7 @@ export async function takeSnapshot(
   await runSteps('snapshot', undefined, () => checkFinite(embedded));
   const negatives = await measureNegatives(embedded, loss);
   const levels = await radiiByLevel(embedded, split, c);
-  return {
+  return withFewClasses({
     dataset,
     epoch,
     classes: split.classes,
@@ -48,6 +48,44 @@ export async function takeSnapshot(
     ranks: await ranksOf(embedded, c),
     depth: depthRows(levels),
     hierarchy: await hierarchyOf(embedded, split, c, levels),
+  });
+}
+
+/** Maximum number of names of classes and ancestors in a snapshot, a quarter of the values that `parsedJson` accepts. */
+const maxNames = 2 ** 18;
+
+/** Keeps only the classes of the images that are drawn if there are very many, because the file could not be read. */
+function withFewClasses(snapshot: Snapshot): Snapshot {
+  const { classes, parents, disk, gallery, strips } = snapshot;
+  const names = parents.reduce((sum, { length }) => sum + 1 + length, classes.length);
+  if (names <= maxNames) return snapshot;
+  const numbers = new Map<number, number>();
+  const numberOf = (label: number): number => {
+    const number = numbers.get(label) ?? numbers.size;
+    numbers.set(label, number);
+    return number;
+  };
+  const renumbered = <T extends Thumbnail>(image: T): T => ({ ...image, label: numberOf(image.label) });
+  const drawn = {
+    disk: { ...disk, labels: disk.labels.map(numberOf) },
+    gallery: gallery.map(({ query, nearest }) => ({
+      query: renumbered(query),
+      nearest: nearest.map(renumbered),
+    })),
+    ...(strips && {
+      strips: strips.map(({ anchor, positive, hardest }) => ({
+        anchor: renumbered(anchor),
+        positive: renumbered(positive),
+        hardest: hardest.map((one) => ({ ...one, negatives: one.negatives.map(renumbered) })),
+      })),
+    }),
+  };
+  const labels = [...numbers.keys()];
+  return {
+    ...snapshot,
+    ...drawn,
+    classes: labels.map((label) => classes[label]!),
+    parents: parents.length === 0 ? [] : labels.map((label) => parents[label]!),
   };
 }
 

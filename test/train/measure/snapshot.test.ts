@@ -3,6 +3,7 @@ import { readClasses } from '../../../lib/train/data/folder.ts';
 import type { Split } from '../../../lib/train/data/types.ts';
 import type { Embedded } from '../../../lib/train/measure/evaluate.ts';
 import { takeSnapshot } from '../../../lib/train/measure/snapshot.ts';
+import { parseSnapshot } from '../../../lib/train/run/run-schema.ts';
 import { temporary, writeClasses, writeTree } from '../data/support.ts';
 import { options } from './profiled.ts';
 
@@ -80,6 +81,28 @@ test('a single image has no neighbors, no ranks and no negatives', async (t) => 
   const split = await images(t, 1, 1);
   const found = await takeSnapshot('made', split, embeddedOf(split, 0.5), settings);
   t.deepEqual([found.gallery, found.negatives, found.ranks, found.disk.labels], [[], null, null, [0]]);
+});
+
+test('of hundreds of thousands of classes, a snapshot has those of its images, and can be read', async (t) => {
+  const few = await images(t, 4, 6);
+  const count = 250_000;
+  const classes = Array.from({ length: count }, (_, i) => `class ${i}`);
+  const parents = classes.map((name) => [`${name} in genus`, 'in a family', 'in an order']);
+  const samples = few.samples.map(({ path, label }) => ({ path, label: count - 1 - label }));
+  const split = { classes, parents, samples };
+  const found = await takeSnapshot('made', split, embeddedOf(split, 0.5), settings);
+  t.deepEqual(found.classes, ['class 249999', 'class 249998', 'class 249997', 'class 249996']);
+  t.deepEqual(found.parents[3], parents[count - 4]);
+  t.deepEqual(
+    found.disk.labels,
+    few.samples.map(({ label }) => label),
+  );
+  t.true(found.gallery.every(({ query, nearest }) => nearest[0]!.label === query.label));
+  t.deepEqual(parseSnapshot(JSON.stringify(found), 'snapshot.json'), JSON.parse(JSON.stringify(found)));
+  const whole = { ...found, classes, parents };
+  t.throws(() => parseSnapshot(JSON.stringify(whole), 'snapshot.json'), {
+    message: /more than 1048576 values/,
+  });
 });
 
 test('keeps a class tree with its levels', async (t) => {
