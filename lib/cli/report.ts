@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { writeText } from '../io/text.ts';
 import type { Space } from '../train/measure/types.ts';
-import { comparisonPage, maxDrawn, withoutDrawings } from '../train/report/run/compare.ts';
+import { comparisonPage, forComparison, maxDrawn, withoutDrawings } from '../train/report/run/compare.ts';
 import { explorePage } from '../train/report/run/explore.ts';
 import { writeReport } from '../train/report/run/write.ts';
 import { writeStudyReport } from '../train/report/study/write.ts';
@@ -52,7 +52,7 @@ export function reportCommand(): Command {
         // Runs are read one after another: reading thousands in parallel would need as many open files, and much
         // memory.
         const record = await readRun(path);
-        records.push(records.length < maxDrawn ? record : withoutDrawings(record));
+        records.push(records.length < maxDrawn ? forComparison(record) : withoutDrawings(record));
       }
       for (const record of records) if (options.json) jsonLine(lastEvaluation(record));
       const table = comparisonText(records);

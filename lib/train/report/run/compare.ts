@@ -21,6 +21,11 @@ export function withoutDrawings(record: RunRecord): RunRecord {
 /** Maximum number of points of a line in the chart of the loss. */
 const lossBins = 120;
 
+/** Returns the part of a run that {@link comparisonPage} draws: hundreds of thousands of steps take 300 bytes each. */
+export function forComparison(record: RunRecord): RunRecord {
+  return { ...forTrainingCharts(record), snapshot: record.snapshot };
+}
+
 /** Returns the part of a run that {@link trainingCharts} needs, with averages in place of the steps. */
 export function forTrainingCharts(record: RunRecord): RunRecord {
   const steps = stepsOf(record.rows);

@@ -45,7 +45,9 @@ export async function readReproduction(path: string): Promise<ReadReproduction |
   const studies = await readStudies(path);
   const firstRun = async (name: StudyName, { cell, scores }: CellSummary): Promise<RunRecord[]> => {
     const [seed] = scores.keys();
-    return seed === undefined ? [] : [await readRun(join(path, name, 'runs', runName(cell, seed)))];
+    if (seed === undefined) return [];
+    const run = await readRun(join(path, name, 'runs', runName(cell, seed)));
+    return [{ ...run, rows: healthRowsOf(run.rows).slice(-1) }]; // all rows of many long runs would not fit into memory
   };
   const runsOf = async (name: StudyName, cells: readonly CellSummary[]): Promise<RunRecord[]> => {
     const runs: RunRecord[] = [];

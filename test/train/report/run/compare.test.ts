@@ -1,6 +1,7 @@
 import test from 'ava';
 import {
   comparisonPage,
+  forComparison,
   forTrainingCharts,
   maxDrawn,
   trainingCharts,
@@ -84,5 +85,7 @@ test('charts of averaged steps equal those of the steps', (t) => {
     });
     const run = { ...fakeRun('one'), rows: [...fakeRun('one').rows.slice(0, 1), ...steps] };
     t.is(trainingCharts([forTrainingCharts(run)]).text, trainingCharts([run]).text, `${count} steps`);
+    t.is(comparisonPage([forComparison(run), run]), comparisonPage([run, run]));
+    t.true(forComparison(run).rows.length <= 121);
   }
 });
