@@ -11,7 +11,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
  *   `MASTER_PORT` and, if present, `LOCAL_RANK`, `LOCAL_WORLD_SIZE`, `TORCHELASTIC_USE_AGENT_STORE` and
  *   `TORCHELASTIC_RESTART_COUNT`;
  * - SLURM's `srun`: `SLURM_PROCID`, `SLURM_STEP_NUM_TASKS`, `SLURM_LOCALID`, and for the rendezvous `MASTER_ADDR` or the
- *   first host of `SLURM_STEP_NODELIST`, and `MASTER_PORT` or a port derived from `SLURM_JOB_ID`.
+ *   first host of `SLURM_STEP_NODELIST`, and `MASTER_PORT` or a port derived from `SLURM_JOB_ID` and
+ *   `SLURM_STEP_ID`.
  *
  * @returns null for a single process
  * @throws RangeError `ERR_HOROBALL_RENDEZVOUS` naming the variable that is missing or invalid
@@ -34,7 +35,7 @@ export function placeOf(env: Environment): Place | null {
     localSize: isSlurm ? localTasks(env) : Math.max(localSize, localRank + 1),
     host: env['MASTER_ADDR'] ?? (isSlurm ? firstHost(env) : missing('MASTER_ADDR')),
     port:
-      env['MASTER_PORT'] === undefined && isSlurm ? portOfJob(env) : integerOf(env, 'MASTER_PORT', 1, 65535),
+      env['MASTER_PORT'] === undefined && isSlurm ? portOfStep(env) : integerOf(env, 'MASTER_PORT', 1, 65535),
     launched: env['TORCHELASTIC_USE_AGENT_STORE'] === 'True',
     restarts:
       env['TORCHELASTIC_RESTART_COUNT'] === undefined ? 0 : integerOf(env, 'TORCHELASTIC_RESTART_COUNT', 0),
@@ -48,9 +49,16 @@ const torch = { rank: 'RANK', size: 'WORLD_SIZE', local: 'LOCAL_RANK' };
  */
 const slurm = { rank: 'SLURM_PROCID', size: 'SLURM_STEP_NUM_TASKS', local: 'SLURM_LOCALID' };
 
-/** Derives a port from the job id, below the range that systems use for outgoing connections. */
-function portOfJob(env: Environment): number {
-  return 20_000 + (integerOf(env, 'SLURM_JOB_ID', 0) % 10_000);
+/** Distance of the ports of consecutive steps: a prime, so that steps of jobs with close ids have different ports. */
+const portsPerStep = 1237;
+
+/**
+ * Derives a port from the ids of the job and the step, below the range that systems use for outgoing connections. Steps of
+ * a job may run at the same time: at the same port, ranks of one would join the group of another.
+ */
+function portOfStep(env: Environment): number {
+  const step = env['SLURM_STEP_ID'] === undefined ? 0 : integerOf(env, 'SLURM_STEP_ID', 0);
+  return 20_000 + ((integerOf(env, 'SLURM_JOB_ID', 0) + portsPerStep * step) % 10_000);
 }
 
 /** Returns the number of tasks on this node. SLURM_STEP_TASKS_PER_NODE is a list such as 4(x2),3, in node order. */

@@ -56,6 +56,19 @@ test('srun: ranks meet at the first host of the step, on a port derived from the
   t.like(placeOf({ ...srun, MASTER_ADDR: 'a', MASTER_PORT: '7' }), { host: 'a', port: 7 });
 });
 
+test('srun: steps of a job, and of jobs with close ids, meet on different ports', (t) => {
+  const ports = new Set<number>();
+  for (let job = 123456; job < 123556; job++)
+    for (let step = 0; step < 8; step++) {
+      const ids = { SLURM_JOB_ID: String(job), SLURM_STEP_ID: String(step) };
+      const { port } = placeOf({ ...srun, ...ids })!;
+      t.true(port >= 20_000 && port < 30_000);
+      ports.add(port);
+    }
+  t.is(ports.size, 800);
+  t.is(placeOf({ ...srun, SLURM_STEP_ID: '0' })!.port, 23456);
+});
+
 test('one process does not form a group: alone, in a batch script, or as the only rank', (t) => {
   t.is(placeOf({}), null);
   t.is(placeOf({ SLURM_NTASKS: '4', SLURM_PROCID: '0' }), null);
