@@ -57,7 +57,7 @@ function verdict(diagnosis: Diagnosis): string {
 }
 
 function addonText({ file, version, threads, current }: Extract<Diagnosis['addon'], { ok: true }>): string {
-  const age = current ? '' : '; its sources have changed: run `npx horoball setup`';
+  const age = current ? '' : '; its sources or libtorch have changed: run `npx horoball setup`';
   return `for libtorch ${version}, ${threads} threads, ${file}${age}`;
 }
 

@@ -8,6 +8,7 @@ import { coded } from '../errors.ts';
 import { ensureFolder } from '../io/folder.ts';
 import type { Lock } from '../io/lock.ts';
 import { type CommandOptions, lastWords, run, versionOf } from './command.ts';
+import { inspect } from './inspect.ts';
 import { cachedAddons, cacheFolder, checkoutAddon, packageRoot, packageVersion } from './paths.ts';
 import { type AddonRecord, addonName, type BuiltAddon, type LibTorch, recordName } from './record.ts';
 import type { Ui } from './ui.ts';
@@ -40,6 +41,12 @@ export function fingerprint(libtorch: LibTorch): string {
   const files = [...inFolders, ...single.map((name) => join(packageRoot, name))].sort();
   for (const file of files) hash.update(basename(file)).update(readFileSync(file));
   return hash.digest('hex').slice(0, 16);
+}
+
+/** Whether an addon was built from the present sources, and from the libtorch that its folder contains now. */
+export function isCurrent({ libtorch, fingerprint: of }: AddonRecord): boolean {
+  const found = inspect(libtorch.origin, libtorch.lib, libtorch.include); // it may have been upgraded
+  return 'libtorch' in found && of === fingerprint(found.libtorch);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { loadSharp } from '../io/sharp.ts';
 import { core } from '../native.ts';
-import { compilerName, fingerprint } from './build.ts';
+import { compilerName, isCurrent } from './build.ts';
 import { versionOf } from './command.ts';
 import { type CheckedPlace, findLibTorch } from './find.ts';
 import { packageVersion } from './paths.ts';
@@ -86,7 +86,7 @@ async function addonFinding(): Promise<Diagnosis['addon']> {
   if (built === undefined)
     return { ok: false, reason: 'not built; only training needs it. Run `npx horoball setup`.' };
   if ('reason' in probed) return { ok: false, reason: probed.reason };
-  const current = fingerprint(built.record.libtorch) === built.record.fingerprint;
+  const current = isCurrent(built.record);
   return { ok: true, file: built.file, current, ...probed.info };
 }
 

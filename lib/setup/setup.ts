@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs';
 import { rm, rmdir, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { coded } from '../errors.ts';
 import { ensureFolder } from '../io/folder.ts';
 import { Lock } from '../io/lock.ts';
 import { nativeCore } from '../native.ts';
-import { buildCore, buildTrainAddon, fingerprint, requireTools } from './build.ts';
+import { buildCore, buildTrainAddon, fingerprint, isCurrent, requireTools } from './build.ts';
 import { findLibTorch, pythonTorch, type SearchInputs, systemFolders } from './find.ts';
 import { installLibTorch, recoverLibTorch, takeFolder, takeLibTorch } from './install.ts';
 import { addonFolders, cacheFolder } from './paths.ts';
@@ -90,15 +91,20 @@ async function probeAt(file: string): ReturnType<typeof probeAddon> {
   return await probeAddon();
 }
 
-/** Returns the existing installation, if it works and the environment does not request another one. */
+/**
+ * Returns the existing installation, if it works and the environment does not request another one. Takes no lock,
+ * because the cache may be read-only. While another setup holds the lock, or after one was killed, it returns undefined:
+ * libtorch may be replaced already, and the addon not yet.
+ */
 async function readyAsItIs(): Promise<SetupResult | undefined> {
   const { LIBTORCH: requested, LIBTORCH_USE_PYTORCH: python } = process.env;
+  if (existsSync(lockFile())) return undefined;
   const built = findAddon();
   if (built === undefined || requested || python === '1') return undefined;
-  const { libtorch, fingerprint: of } = built.record;
-  if (of !== fingerprint(libtorch)) return undefined;
+  if (!isCurrent(built.record)) return undefined;
   const probed = await probeAddon();
-  if ('reason' in probed) return undefined;
+  if ('reason' in probed || existsSync(lockFile())) return undefined;
+  const { libtorch } = built.record;
   return { libtorch, addon: { file: built.file, ...probed.info }, changed: false };
 }
 
@@ -112,10 +118,12 @@ function lacksCore(): boolean {
   }
 }
 
+const lockFile = (): string => join(cacheFolder(), 'setup.lock');
+
 /** Acquires the lock that prevents concurrent setups, which would unpack and build in the same folders. */
 async function setupLock(): Promise<Lock> {
   await ensureFolder(cacheFolder());
-  return await Lock.take(join(cacheFolder(), 'setup.lock'), (holder, advice) =>
+  return await Lock.take(lockFile(), (holder, advice) =>
     coded('ERR_HOROBALL_BUILD', `[setup] ${holder} is already running setup in ${cacheFolder()}. ${advice}`),
   );
 }

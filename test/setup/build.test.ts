@@ -1,6 +1,7 @@
 // Builds the training addon with a fake cmake that copies the addon of this checkout.
 import { existsSync, writeFileSync } from 'node:fs';
-import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
@@ -48,6 +49,49 @@ fi`;
   const cached = join(here.project, '.cache/horoball/addons', addons!);
   for (const name of await readdir(cached)) await truncate(join(cached, name, 'train.node'), 100);
   t.regex(await setup(), /^Ready: /m, 'a damaged addon is built again');
+});
+
+test('setup does not call an installation ready that another setup has not finished, or whose libtorch was upgraded', async (t) => {
+  const { file, record } = findAddon()!;
+  const here = await install();
+  t.teardown(here.remove);
+  const at = (...names: string[]): string => join(here.project, ...names);
+  const header = at('libtorch', 'include', 'torch', 'headeronly', 'version.h');
+  const writeHeader = async (version: string): Promise<void> => {
+    const parts = version.split('.');
+    const lines = ['MAJOR', 'MINOR', 'PATCH'].map((part, i) => `#define TORCH_VERSION_${part} ${parts[i]}\n`);
+    await mkdir(dirname(header), { recursive: true });
+    await writeFile(header, lines.join(''));
+  };
+  await writeHeader(record.libtorch.version);
+  await symlink(record.libtorch.lib, at('libtorch', 'lib'));
+  await mkdir(at('programs'));
+  await writeFile(at('programs', 'c++'), '#!/bin/sh', { mode: 0o755 });
+  const cmake = `#!/bin/sh
+if [ "$1" = --build ]; then /bin/mkdir -p "$2/out" && /bin/cp ${file} "$2/out/train.node"; fi`;
+  await writeFile(at('programs', 'cmake'), cmake, { mode: 0o755 });
+  const setup = async (env: Record<string, string> = {}): Promise<string> => {
+    const options = { PATH: at('programs'), ...env };
+    return (await bareNode(here, [program(here), 'setup'], options)).stderr;
+  };
+  t.regex(await setup({ LIBTORCH: at('libtorch') }), /^Ready: /m);
+  t.regex(await setup(), /^Nothing to do: /m);
+  const lock = at('.cache', 'horoball', 'setup.lock');
+  await writeFile(lock, JSON.stringify({ pid: process.pid, host: hostname() }));
+  t.regex(await setup(), /process \d+ is already running setup/);
+  await writeFile(lock, JSON.stringify({ pid: 999_999_999, host: hostname() })); // of a killed setup
+  const download = at('.cache', 'horoball', 'download-aBc123');
+  await mkdir(download);
+  t.regex(await setup(), /^Nothing to do: /m);
+  t.deepEqual(
+    [existsSync(lock), existsSync(download)],
+    [false, false],
+    'it checked and cleaned up under its lock',
+  );
+  await writeHeader('2.12.7');
+  const { stdout } = await bareNode(here, [program(here), 'doctor', '--json'], { PATH: at('programs') });
+  t.like(JSON.parse(stdout), { addon: { ok: true, current: false } });
+  t.regex(await setup(), /^Ready: libtorch 2\.12\.7 /m);
 });
 
 test('two setups at the same time do not build the core in one folder', async (t) => {
