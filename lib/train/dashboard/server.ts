@@ -4,8 +4,10 @@ import { defaultPort, headers, LocalServer, sendPage } from './local-server.ts';
 import { section, topics } from './sections.ts';
 import type { LiveState, Topic } from './state.ts';
 
-/** Time between two updates of a page. More frequent updates would slow down training without a visible benefit. */
+/** Minimum time between two updates of a page. More frequent updates would slow down training without a visible benefit. */
 const pauseMs = 500;
+/** Minimum time relative to the duration of the last update, which blocks the thread of the training loop. */
+const pauseFactor = 10;
 
 /** Serves the live page of a run on 127.0.0.1: the page at `/`, and its updates at `/events`. */
 export class Dashboard implements AsyncDisposable {
@@ -15,6 +17,8 @@ export class Dashboard implements AsyncDisposable {
   readonly #clients = new Map<ServerResponse, Set<Topic>>();
   readonly #changed = new Set<Topic>();
   #timer: NodeJS.Timeout | null = null;
+  /** Duration of the last update in milliseconds. */
+  #took = 0;
 
   private constructor(state: LiveState) {
     this.#state = state;
@@ -77,18 +81,20 @@ export class Dashboard implements AsyncDisposable {
 
   #note(changed: readonly Topic[]): void {
     for (const topic of changed) this.#changed.add(topic);
-    this.#timer ??= setTimeout(() => this.#send(), pauseMs).unref();
+    this.#timer ??= setTimeout(() => this.#send(), Math.max(pauseMs, pauseFactor * this.#took)).unref();
   }
 
   #send(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     const events = this.#events();
+    const began = performance.now();
     for (const [client, pending] of this.#clients) {
       for (const topic of this.#changed) pending.add(topic);
       this.#sendTo(client, events);
     }
     this.#changed.clear();
+    this.#took = performance.now() - began;
   }
 
   /** Updates a page. A slow page gets only the latest state of each topic, so nothing accumulates. */

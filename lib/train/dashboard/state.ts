@@ -3,6 +3,7 @@ import type { RunConfig } from '../options/options.ts';
 import type { RunEnd, RunListener } from '../run/hooks.ts';
 import { readRun } from '../run/read.ts';
 import type { EvaluationRow, HealthRow, Row, RunRecord, StepRow } from '../run/record.ts';
+import { maxRows, shortened } from './shortened.ts';
 
 /** The run in progress that a live page shows. */
 export interface LiveRun extends RunRecord {
@@ -32,6 +33,8 @@ const statusOf = {
 export class LiveState implements RunListener {
   readonly run: LiveRun;
   #listener: Listener = () => {};
+  /** Number of rows at which they are shortened. */
+  #limit: number = 2 * maxRows;
 
   constructor(config: RunConfig) {
     const name = config.name ?? `${config.ds}, ${config.geometry}`;
@@ -86,7 +89,7 @@ export class LiveState implements RunListener {
 
   async #load(folder: string, step: number): Promise<void> {
     const { name, rows, snapshot } = await readRun(folder);
-    this.run.rows = [...rows.filter((row) => row.step <= step), ...this.run.rows];
+    this.#setRows([...rows.filter((row) => row.step <= step), ...this.run.rows]);
     // An evaluation may have finished in the meantime.
     Object.assign(this.run, { name, snapshot: this.run.snapshot ?? snapshot });
     this.#listener(['status', 'curves', 'health', 'images']);
@@ -94,6 +97,12 @@ export class LiveState implements RunListener {
 
   #add(row: Row, topics: readonly Topic[]): void {
     this.run.rows.push(row);
+    if (this.run.rows.length >= this.#limit) this.#setRows(this.run.rows);
     this.#listener(topics);
+  }
+
+  #setRows(rows: readonly Row[]): void {
+    this.run.rows = shortened(rows);
+    this.#limit = Math.max(2 * maxRows, 2 * this.run.rows.length);
   }
 }
