@@ -254,11 +254,7 @@ export class Checkpoint {
       learnt: learnables.state(),
       machine: machineOf(config, learner.ranks),
     };
-    const metadata = {
-      ...weightsMetadata(embedder),
-      ...temperaturesMetadata(learnables),
-      ...optionsMetadata(config),
-    };
+    const metadata = { ...weightsMetadata(embedder), ...temperaturesMetadata(learnables) };
     return new Checkpoint(contents, tensors, metadata);
   }
 
@@ -269,7 +265,11 @@ export class Checkpoint {
    */
   async write(path: string): Promise<void> {
     filePath('checkpoint.write', 'path', path);
-    const metadata = { ...this.#weightsMetadata, [checkpointKey]: JSON.stringify(this.#contents) };
+    const metadata = {
+      ...this.#weightsMetadata,
+      ...optionsMetadata(this.config),
+      [checkpointKey]: JSON.stringify(this.#contents),
+    };
     await writeSafetensors(path, this.#tensors, { metadata, checksums: true });
   }
 
