@@ -17,7 +17,16 @@ type Call = (...args: unknown[]) => unknown;
 /** Exports under a second name. */
 const aliases: Readonly<Record<string, string>> = { LearntScalars: 'LearnableScalars' };
 /** Not called: protected and internal members, and those that dispose of objects that the examples share. */
-const skipped = new Set(['constructor', 'dispose', 'close', 'handle', 'direction', 'load']);
+const skipped = new Set([
+  'constructor',
+  'dispose',
+  'close',
+  'handle',
+  'direction',
+  'load',
+  'reads',
+  'checkTrained',
+]);
 
 /** The properties of an object and its prototypes, up to Object. */
 function members(of: object): Map<string, PropertyDescriptor> {
