@@ -81,6 +81,18 @@ export function* inOrder(count: number, size: number, first = 0): Generator<Int3
   }
 }
 
+/** Returns the images of a loader, which are private so that a caller cannot change them. */
+let samplesOf: (loader: ImageLoader) => readonly Sample[];
+
+/** Whether a loader reads these images with these labels, in this order. */
+export function readsAll(loader: ImageLoader, samples: readonly Sample[]): boolean {
+  const own = samplesOf(loader);
+  return (
+    samples.length === own.length &&
+    samples.every(({ path, label }, i) => path === own[i]!.path && label === own[i]!.label)
+  );
+}
+
 /**
  * Reads, decodes, crops and resizes images in the background while the caller computes. Transforms are bit-identical to
  * torchvision's RandomResizedCrop, RandomHorizontalFlip, Resize and CenterCrop on Pillow images.
@@ -93,6 +105,10 @@ export function* inOrder(count: number, size: number, first = 0): Generator<Int3
  * for await (const { images, labels } of loader.batches(sampler.epoch(1), { epoch: 1 })) { ... }
  */
 export class ImageLoader {
+  static {
+    samplesOf = (loader) => loader.#split.samples;
+  }
+
   readonly #split: Split;
   readonly #options: ImageLoaderOptions;
   readonly #slots: Slots;
@@ -110,15 +126,6 @@ export class ImageLoader {
     this.#slots = new Slots(this.#options.concurrency ?? 2 * availableParallelism());
     this.#byClass = this.#split.classes.map(() => []);
     for (const [i, { label }] of this.#split.samples.entries()) this.#byClass[label]!.push(i);
-  }
-
-  /** @internal Whether the loader reads these images with these labels, in this order. */
-  reads(samples: readonly Sample[]): boolean {
-    const own = this.#split.samples;
-    return (
-      samples.length === own.length &&
-      samples.every(({ path, label }, i) => path === own[i]!.path && label === own[i]!.label)
-    );
   }
 
   /** Images found unreadable so far, sorted by path. */

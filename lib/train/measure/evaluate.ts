@@ -15,7 +15,7 @@ import {
 import { quoted, rangeError, typeError } from '../../errors.ts';
 import { concatenated, type Matrix, matrix } from '../../matrix.ts';
 import type { QueryResults } from '../../retrieval.ts';
-import { ImageLoader, inOrder } from '../data/loader.ts';
+import { ImageLoader, inOrder, readsAll } from '../data/loader.ts';
 import { checkSplit } from '../data/split.ts';
 import type { Split } from '../data/types.ts';
 import { lengthOf, ranges } from '../distributed/shard.ts';
@@ -136,7 +136,7 @@ export async function embedPart(
   checkResource('embed', 'embedder', embedder, Embedder);
   instance('embed', 'loader', loader, ImageLoader);
   const { samples: all } = checkSplit('embed', split);
-  if (!loader.reads(all))
+  if (!readsAll(loader, all))
     throw rangeError('embed', 'loader', 'a loader of the split', 'one of other images or labels');
   const { model, dim, device } = embedder.config;
   const { first, end } = ranges(all.length, group.size)[group.rank]!;
