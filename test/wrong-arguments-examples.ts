@@ -287,6 +287,7 @@ export async function makeExamples(): Promise<Record<string, Make>> {
     'Learner#update': () => [1e-3, 1],
     'Learner#finish': async () => [await learnedLoss(), await learned(), labels(), finish()],
     'Learner#firstNotFinite': () => [samples()],
+    'Learner#checkTrained': () => ['train'],
     'Learner#explain': () => [new Error('wrong'), 1, samples()],
     'Learner#averaged': () => [async () => 1],
     'Learner#follow': () => [{ scale: 2, goodSteps: 0, skipped: 0 }],

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { checkObject, checkText, filePath, instance, integer, mostThreads } from '../../check.ts';
-import { coded, describe, quoted } from '../../errors.ts';
+import { coded, describe, quoted, typeError } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
 import {
@@ -135,7 +135,11 @@ function temperaturesMetadata(learnables: LearnableScalars): Record<string, stri
 }
 
 function optionsMetadata(config: RunConfig): Record<string, string> {
-  return { [optionsKey]: JSON.stringify(keptOptions(config)) };
+  const kept = keptOptions(config);
+  for (const [name, value] of Object.entries(kept))
+    if (value !== null && !/^(string|number|boolean|undefined)$/.test(typeof value))
+      throw typeError('checkpoint', `config.${name}`, 'text, a number, a boolean or null', quoted(value));
+  return { [optionsKey]: JSON.stringify(kept) };
 }
 
 /** The evaluation with the highest Recall@1 so far; ties go to the earlier one. */
