@@ -10,6 +10,7 @@ import { parseArgs, promisify } from 'node:util';
 import { Gallery, type Matrix, matrix, type Neighbors, topK } from '../lib/index.ts';
 import { writeNpy } from '../lib/io/index.ts';
 import { machine, root } from './machine.ts';
+import { peerEnvironment } from './peers/client.ts';
 import { type SearchSet, type SearchSetName, searchSet, searchSetNames } from './search-sets.ts';
 
 const help = `Usage: node dist/bench/search-scale.js [options]
@@ -195,7 +196,10 @@ async function faissRows(
       await writeNpy(join(folder, `${name}.npy`), data, [count, cols]);
     const script = join(root, 'bench/peers/scale.py');
     const args = [script, folder, String(threads), String(recall)];
-    const { stdout } = await promisify(execFile)(python, args, { maxBuffer: 1 << 20 });
+    const { stdout } = await promisify(execFile)(python, args, {
+      maxBuffer: 1 << 20,
+      env: peerEnvironment(),
+    });
     const lines = stdout.trim().split('\n');
     return lines.map((line) => ({
       set,

@@ -11,11 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-import faiss
 import numpy as np
+from fast_faiss import faiss
 
-FETCH = (10, 30, 100, 300, 1000, 3000)
-LISTS = (1, 4, 16, 64, 256, 1024)
+FETCH = (10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 2000, 3000)
+LISTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 def measure(index: faiss.Index, queries: np.ndarray, truth: np.ndarray, fetch: int) -> dict[str, float]:

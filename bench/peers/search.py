@@ -7,15 +7,8 @@ import time
 from itertools import product
 
 import numpy as np
+from fast_faiss import faiss
 from registry import Inputs, Params, Peer, peer
-from threadpoolctl import threadpool_info
-
-# faiss ships its own OpenBLAS, which does not know recent processors and uses an SSE kernel on them. Use the kernel
-# that numpy's OpenBLAS chose: on a Zen 5, 277 instead of 91 GFLOP/s.
-for library in threadpool_info():
-    if library["internal_api"] == "openblas":
-        os.environ["OPENBLAS_CORETYPE"] = library["architecture"]
-import faiss  # noqa: E402
 
 
 def _flat(index: faiss.Index, inputs: Inputs, params: Params) -> Peer:
