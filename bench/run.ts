@@ -104,7 +104,7 @@ async function worker(trim: boolean): Promise<PeerWorker | string> {
   if (!values.peers) return '--no-peers';
   if (onWasm) return 'not used on WebAssembly';
   try {
-    return await PeerWorker.start({ threads, trim, hypmix, geoopt, python, clock });
+    return await PeerWorker.start({ threads, trim, fastMkl: true, hypmix, geoopt, python, clock });
   } catch (error) {
     return (error as Error).message;
   }

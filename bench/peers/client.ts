@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,6 +22,17 @@ export function peerEnvironment(): NodeJS.ProcessEnv {
   return free;
 }
 
+/**
+ * Compiles a library that makes MKL, the BLAS of torch, use the kernels on every processor that it uses on Intel's. On a Zen 5,
+ * torch's float32 product then runs at 530 instead of 240 GFLOP/s. Without a C compiler, returns an empty environment.
+ */
+function fastMkl(folder: string): NodeJS.ProcessEnv {
+  const path = join(folder, 'mkl.so');
+  const source = 'int mkl_serv_intel_cpu_true(void) { return 1; }';
+  const built = spawnSync('cc', ['-shared', '-fPIC', '-x', 'c', '-', '-o', path], { input: source });
+  return built.status === 0 && process.platform === 'linux' ? { LD_PRELOAD: path } : {};
+}
+
 /** A typed array and its shape, as passed to a peer. */
 export interface PeerInput {
   readonly data: Float32Array | Float64Array | Int32Array;
@@ -39,6 +50,8 @@ export interface PeerOptions {
   readonly python?: string | undefined;
   /** The clock: `wall` (default) or `cpu`. */
   readonly clock?: string | undefined;
+  /** Makes torch's matrix products fast on processors of every vendor, see `fastMkl`. */
+  readonly fastMkl?: boolean | undefined;
   /** Returns freed memory to the system immediately, so that peaks are accurate; makes calls slower. */
   readonly trim?: boolean | undefined;
 }
@@ -92,9 +105,14 @@ export class PeerWorker {
       const given = options[name];
       if (given !== undefined) args.push(`--${name}`, given);
     }
-    const env = { ...peerEnvironment(), ...(options.trim ? honestMalloc : keepingMalloc) };
+    const files = await mkdtemp(join(tmpdir(), 'horoball-bench-'));
+    const env = {
+      ...peerEnvironment(),
+      ...(options.trim ? honestMalloc : keepingMalloc),
+      ...(options.fastMkl ? fastMkl(files) : {}),
+    };
     const child = spawn(python, args, { stdio: ['pipe', 'pipe', 'ignore'], env });
-    const worker = new PeerWorker(child, await mkdtemp(join(tmpdir(), 'horoball-bench-')));
+    const worker = new PeerWorker(child, files);
     const hello = await worker.#ask('hello', {});
     worker.versions = hello.versions ?? {};
     worker.missing = hello.missing ?? {};

@@ -73,6 +73,8 @@ def kernels() -> str:
     found = [f"OpenBLAS {info['architecture']}" for info in threadpool_info() if info["internal_api"] == "openblas"]
     if "torch" in sys.modules:
         found.append(f"torch {sys.modules['torch'].backends.cpu.get_cpu_capability()}")
+    if os.environ.get("LD_PRELOAD", "").endswith("/mkl.so"):
+        found.append("MKL as on Intel")
     return ", ".join(dict.fromkeys(found))
 
 
