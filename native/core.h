@@ -30,7 +30,7 @@ struct Status {
   char message[248] = {};
 };
 
-// The last enumerator of an enumeration whose values are passed as indices.
+// The largest valid value of an enumeration, specialized for each one that the bindings receive as an index.
 template <class Enum>
 inline constexpr Enum kLast{};
 template <class Enum>
@@ -55,8 +55,8 @@ enum class Guards : std::uint8_t { clean, hypmix };
 template <>
 inline constexpr Guards kLast<Guards> = Guards::hypmix;
 
-// out[i][j] = d_c(x_i, y_j). x: n x d, y: m x d, out: n x m, all of `type`. If y.data == x.data, the distances are those
-// within one set of rows.
+// out[i][j] = d_c(x_i, y_j). x: n x d, y: m x d, out: n x m, all of `type`. If x and y are the same matrix (equal `data` and
+// `rows`), only the upper triangle is computed, and the lower one is copied from it.
 struct PairwiseArgs {
   Type type = Type::f32;
   Metric metric{};
@@ -108,7 +108,7 @@ struct ContrastPart {
 // The contrastive loss over all ordered pairs of views (cpu/contrast/contrast.h). The caller sets `views` and all
 // parameters of the logit, whose defaults are in ops/geometries/card.h. Without `order` the row of a sample is
 // class * views + view. If `tied`, `euclidean` holds unit rows z, the ball points are project(expmap0(clip(z))),
-// grad_euclidean is tangential and grad_hyperbolic is not used.
+// the rows of grad_euclidean are orthogonal to those of z, and grad_hyperbolic is not used.
 struct ContrastArgs {
   Type type = Type::f32;
   Geometry geometry{};
@@ -209,9 +209,9 @@ struct EncodeArgs {
   std::int64_t slots = 0;
   std::int32_t* ids = nullptr;    // the row of each slot, or -1
   std::uint8_t* codes = nullptr;  // signed 8-bit codes: two per slot and pair of columns
-  float* facts = nullptr;         // four per slot
+  float* facts = nullptr;         // kSlotFacts numbers per slot
   float* panels = nullptr;        // the centers, padded to a multiple of 16
-  float* bounds = nullptr;        // four per list
+  float* bounds = nullptr;        // kListFacts numbers per list
 };
 
 // The k nearest rows of every query, like `select`, from lists (cpu/lists/probe.h). Considers the lists of the `probes`
@@ -319,12 +319,15 @@ struct Backend {
   Status (*check_contrast)(const ContrastArgs&) = nullptr;
 };
 
-// The widest level that this machine supports, or the one named by HOROBALL_ISA (null if it is not supported).
+// Returns the function table of the widest ISA level that this machine supports, or of the level named by HOROBALL_ISA or
+// `level` (null if it is not supported).
 const Backend* cpu();
 const Backend* cpu(const char* level);
-// The levels that this machine supports, from the narrowest to the widest; null past the last.
+// Returns the table at `index` among those that this machine supports, from the narrowest level to the widest; null past
+// the last.
 const Backend* cpu_level(int index);
-// Null, with the reason in `why`, if CUDA is not built, no driver is installed or the device does not exist.
+// Returns the function table of a CUDA device. Returns null, with the reason in `why`, if CUDA is not built, no driver is
+// installed or the device does not exist.
 const Backend* cuda(int device, Status* why);
 
 }  // namespace horoball

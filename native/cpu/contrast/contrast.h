@@ -2,9 +2,9 @@
 // matrix of logits, which is processed block by block (plan.h): each tile serves both its rows and its columns.
 //
 // Odds (ops/contrast.h) defines N_ab, L_ab and S+ for an anchor in view a and its positive in view b. A negative in
-// view b with the logit S has the weight exp(S - L_ab). The weight of a negative in view a is the sum of exp(S - L_ab)
-// over all b, so `top` stores -log sum exp(-L_ab) for view a. The positive has the weight exp(S+ - L_ab) - 1, computed
-// as -exp(N_ab - L_ab), which does not cancel.
+// view b with the logit S has the weight exp(S - L_ab). A negative in view a counts for every b: its weight, the sum
+// of exp(S - L_ab) over b, is exp(S - R) with R = -log(sum over b of exp(-L_ab)), which `top` stores for view a. The
+// positive has the weight exp(S+ - L_ab) - 1, computed as -exp(N_ab - L_ab), which does not cancel.
 //
 // A rank that computes only a part (ContrastPart) has complete sums of its own samples after the forward pass. The weights
 // of their pairs with samples of other ranks also need the L_ab of those samples, so the ranks exchange all L_ab before
@@ -257,7 +257,7 @@ class Contrast : ContrastPass<T, BlockMap> {
   }
 
   // --- ranks ---
-  // Fills `all` with `count` numbers per rank, in rank order. Those of this rank must already be in place.
+  // Fills `all` with `count` numbers per rank, in rank order. The caller has already stored those of this rank in `all`.
   template <class Number>
   void gather(Number* all, std::int64_t count) {
     const ContrastPart* part = args_.part;

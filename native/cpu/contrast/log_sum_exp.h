@@ -23,7 +23,6 @@ struct TileSums {
   T top[kBlock<T>], total[kBlock<T>], first[kBlock<T>];
 };
 
-// Smallest logit and sum of the logits of a tile.
 struct TileStats {
   double least, sum;
 };
@@ -73,13 +72,13 @@ inline void find_largest(const T* logits, std::int64_t rows, std::int64_t column
   }
 }
 
-// For a logit S in row i (value v_i) and column j (value v_j), let x = exp(S - (v_i + v_j)/2). Then exp(S - v_i) = x *
-// rise[j] * fall[i] and exp(S - v_j) = x * rise[i] * fall[j]. If the v of a tile differ by at most kMaxSpread, x
-// underflows to 0 only if both exponentials are below 1e-11 (far lower in float64), which is negligible in sums whose
-// largest term is 1.
+// The largest difference between the values v of the rows and columns of a tile for which one exponential per pair
+// replaces two. For a logit S in row i and column j, let x = exp(S - (v_i + v_j)/2). Then exp(S - v_i) = x * rise[j] *
+// fall[i] and exp(S - v_j) = x * rise[i] * fall[j]. Up to this difference, x underflows to 0 only if both exponentials are
+// below 1e-11 (far lower in float64), which is negligible in sums whose largest term is 1.
 constexpr double kMaxSpread = 120;
 
-// exp((v - base)/2) and its inverse, for the rows or the columns of a tile.
+// rise = exp((v - base)/2) and fall = 1/rise, for the rows or the columns of a tile.
 template <class T>
 struct Halves {
   T rise[kBlock<T>], fall[kBlock<T>];
@@ -122,7 +121,8 @@ HOROBALL_INLINE V shared_exponent(V s, T of_row, V of_column) {
   return fma(V(T(-0.5)), of_column, s - V(T(0.5) * of_row));
 }
 
-// Converts sums of shared exponentials to sums of exp(S - top). Their largest term is 1: a sum below 1 has underflowed.
+// Converts sums of shared exponentials to sums of exp(S - top). The largest term of such a sum is 1, so a sum below 1 has
+// underflowed and is set to 1.
 template <class T>
 inline void restore(TileSums<T>& sums, const Halves<T>& halves, std::int64_t count) {
   using V = Vec<T>;

@@ -71,7 +71,6 @@ class PairLoss : ContrastPass<T, GroupMap> {
   }
 
  private:
-  // Sums over the anchors of a block.
   struct BlockSums {
     double loss = 0, weight = 0;
   };
@@ -302,9 +301,9 @@ class PairLoss : ContrastPass<T, GroupMap> {
     return softmax;
   }
 
-  // Prepares one exponential per pair (see kMaxSpread) with copies of the tile's part of `reference_`. In the copies,
-  // silent anchors get the lowest entry, and their `fall` is 0. Returns false if the entries of the other anchors
-  // differ too much.
+  // Fills `halves` so that each pair of the tile needs only one exponential (see kMaxSpread). Silent anchors would exceed
+  // that difference, so their reference is replaced with the lowest one, and their `fall` is set to 0. Returns false if
+  // the references of the other anchors differ too much, or if all anchors are silent.
   static bool share_exponentials(const T* rows, std::int64_t row_count, const T* columns,
                                  std::int64_t column_count, const PairWorker<T>& own, TileHalves<T>& halves) {
     const T silent = static_cast<T>(HUGE_VAL);

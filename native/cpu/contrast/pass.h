@@ -178,7 +178,7 @@ class ContrastPass {
     for (std::int64_t j = 0; j < tile.columns; ++j) lift[j] += static_cast<double>(worker.column_lift[j]);
   }
 
-  // Adds the two products of a tile of weights to the gradients of its two blocks.
+  // Multiplies a tile of weights by the rows of each of its two blocks, and adds the product to the gradient of the other.
   void spread(const ContrastSide<T>& side, int kind, const BlockPair& pair, const ContrastWorker<T>& worker,
               const T* weights) {
     T* rows[kSide];

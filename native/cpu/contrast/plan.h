@@ -25,7 +25,7 @@ struct BlockRows {
   const T* row(std::int64_t i) const { return i < count ? data + index(i) * depth : nullptr; }
 };
 
-// Samples per block: a multiple of the vector width that gives blocks of nearly equal size.
+// Returns the number of samples per block: a multiple of the vector width that gives blocks of nearly equal size.
 template <class T>
 inline std::int64_t block_width(std::int64_t samples) {
   const std::int64_t wanted = ceil_div(samples, kBlock<T>);
@@ -50,9 +50,9 @@ struct ViewBlock {
   bool is_own, is_wanted;
 };
 
-// One symmetric N x N matrix, ordered view by view. A block contains consecutive classes of one view, so all samples of a
-// pair of blocks belong to one pair of views, and positive pairs are on the diagonal. A rank that computes only a part
-// (ContrastPart) processes only the pairs in which at least one block has classes of this rank.
+// The blocks of one symmetric N x N matrix, ordered view by view. A block contains consecutive classes of one view, so all
+// samples of a pair of blocks belong to one pair of views, and positive pairs are on the diagonal. A rank that computes only
+// a part (ContrastPart) processes only the pairs in which at least one block has classes of this rank.
 struct BlockMap {
   enum : int { kBefore, kWanted, kUnwanted, kAfter, kRanges };
 

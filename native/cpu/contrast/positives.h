@@ -49,7 +49,7 @@ class Positives {
  private:
   std::int64_t rows(int group) const { return group == 0 ? args_.euclidean.rows : args_.ref_euclidean.rows; }
 
-  // A counting sort. It is stable: the rows of a class keep their order.
+  // Sorts the rows of a group by label with a counting sort, which keeps the order of the rows of a class.
   void sort_group(int group, const std::int32_t* labels) {
     const std::int64_t count = rows(group), classes = rows(0) + rows(1);
     for (std::int64_t k = 0; k <= classes; ++k) starts_[k] = 0;
@@ -63,7 +63,7 @@ class Positives {
     }
   }
 
-  // The labels of the samples of a block.
+  // Returns the labels in `column` of the samples of a block.
   const std::int32_t* labels_of(const GroupMap& map, std::int64_t block, std::int64_t column) const {
     const int group = map.group(block);
     return labels_[group] + column * rows(group) + map.first(block);
@@ -104,7 +104,7 @@ class Positives {
     return marked;
   }
 
-  // The position in `positives` of an anchor's first positive at or after a row.
+  // Returns the position in `positives` of an anchor's first positive whose index is at least `row`.
   std::int32_t first_at(std::int64_t anchor, std::int64_t row) const {
     std::int32_t low = args_.starts[anchor], high = args_.starts[anchor + 1];
     while (low < high) {

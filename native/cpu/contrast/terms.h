@@ -15,7 +15,7 @@ struct Logit {
   double tau_e, tau_h, lambda, c, clip;
 };
 
-// Returns the logit of a call, multiplied by `factor`: both temperatures are divided by it.
+// Returns the logit of a call. Divides both temperatures by `factor`, which multiplies the logit by it.
 template <class Args>
 inline Logit logit_of(const Args& args, double factor = 1) {
   return {static_cast<int>(args.geometry),
@@ -106,9 +106,9 @@ struct LogitTable {
   // Overwrites g with the weights that multiply the rows of e in the gradients, and s with the weights that multiply the
   // rows of h (of z if heads are tied).
   ParamSums (*weigh)(const PairTile<T>&, const Softmax<T>&, const Lifts<T>&, const NearSink<T>&);
-  // Computes the per-row values of the points whose squared differences are needed.
+  // Computes the per-row values (RowValues in ops/near.h) of kTileCols rows from row `first` on.
   void (*prepare)(double c, const BlockRows<T>&, std::int64_t first, const Prepared<T>&);
-  double (*tied_quantity)(double c, double radius);  // the metric card's quantity of tied ball points
+  double (*tied_quantity)(double c, double radius);  // the metric card's `q` of ball points with this radius
   bool gram, squared;                                // whether tiles of inner products and of s are needed
   Rows rows;                                         // the kind of rows from which s is computed
 };
@@ -118,7 +118,7 @@ struct Pairs {
   const PairTile<T>& tile;
   const typename K::Card card{tile.c};
 
-  // The terms of a vector V of pairs.
+  // Returns the terms of the pairs from (i, j) to (i, j + V::kLanes - 1).
   template <class V>
   HOROBALL_INLINE PairTerms<V> at(std::int64_t i, std::int64_t j) const {
     const std::int64_t at = i * kBlock<T> + j;
@@ -146,7 +146,8 @@ struct Pairs {
   }
 };
 
-// Calls body.template operator()<V>(j) for every column, two vectors at a time.
+// Calls body.template operator()<V>(j) for consecutive groups of columns, where j is the first column of a group. V is
+// VecPair, or Vec for a last group that fits in one vector.
 template <class T, class Body>
 HOROBALL_INLINE void each_vector(std::int64_t columns, Body body) {
   std::int64_t j = 0;

@@ -112,7 +112,7 @@ class ContrastTiles {
     return p;
   }
 
-  // The rows of a block as the right factor of a product; copied to `slot` if they are not kept.
+  // Returns the rows of a block as the right factor of a product. Copies them to `slot` if they are not kept.
   RightSide<T> right(const ContrastSide<T>& side, std::int64_t block, T* slot) const {
     if (keeps_rows_) return {side.rows + block * kSide * pitch_, pitch_};
     copy_rows(source(side, block), 0, map.size(block), static_cast<const double*>(nullptr), depth, slot,
@@ -216,7 +216,7 @@ class ContrastTiles {
     for (std::int64_t i = 0; i < kSide; ++i) numbers.q[i] = q;
   }
 
-  // A block packed for the product: the packed rows that are kept, or rows packed into the worker's slot.
+  // Returns a block packed for the product. Packs its rows into `slot`, the memory of a worker, if they are not kept.
   Prepared<T> packed(const ContrastSide<T>& side, std::int64_t block, T* slot) const {
     Prepared<T> p = of_block(side, block);
     if (keeps_rows_) return p;

@@ -111,7 +111,7 @@ bool is_read(const AnyMatrix& m, const ConstMatrix& shape) {
   return m.data != nullptr && m.rows == shape.rows && m.cols == shape.cols;
 }
 
-// Whether the gradient is null, or its matrix is read and it has the expected shape.
+// Whether the gradient is null, or has the shape of its matrix, which the geometry must read (`read`).
 bool is_wanted(const Matrix& gradient, bool read, const ConstMatrix& shape) {
   return gradient.data == nullptr || (read && is_read(gradient, shape));
 }

@@ -31,7 +31,7 @@ constexpr double kExpTail<double>[] = {
 template <class T>
 constexpr T kExpLow = sizeof(T) == 4 ? T(-87.3) : T(-708.3);
 
-// 2^kShift e^x, at no extra cost for the shift. Constant where the result would not be a normal number.
+// Returns 2^kShift e^x, at no extra cost for the shift. Clamps x to the range in which the result is a normal number.
 template <int kShift, class V>
 HOROBALL_INLINE V exp_within(V x) {
   using T = typename V::Scalar;

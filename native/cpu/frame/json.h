@@ -19,7 +19,7 @@ inline std::string text(std::string_view s) {
   return out + '"';
 }
 
-// JSON has neither NaN nor infinities: both become null.
+// Returns x as JSON, or null if x is NaN or infinite, which JSON cannot express.
 inline std::string number(double x) {
   if (!std::isfinite(x)) return "null";
   char out[32];

@@ -41,7 +41,7 @@ HOROBALL_INLINE T coordinate(const T* row, std::int64_t k, double scale) {
   return row == nullptr ? T(0) : static_cast<T>(static_cast<double>(row[k]) * scale);
 }
 
-// A vector of coordinates from k on.
+// Returns a vector of coordinates of a row, from coordinate k on, like coordinate().
 template <class T>
 HOROBALL_INLINE Vec<T> coordinates(const T* row, std::int64_t k, double scale) {
   if (row == nullptr) return Vec<T>(T(0));

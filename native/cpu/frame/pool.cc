@@ -114,7 +114,8 @@ class Pool {
   int threads_ = 0;
 };
 
-// Never destroyed. A forked child replaces it, because it inherits the memory of the pool but no threads.
+// Returns the pool of the process, which is never destroyed. A forked child replaces it, because it inherits the memory of
+// the pool but no threads.
 Pool*& pool() {
   static Pool* one = [] {
     pthread_atfork(nullptr, nullptr, [] { pool() = new Pool; });

@@ -10,7 +10,8 @@ namespace {
 typedef std::int16_t Shorts __attribute__((vector_size(kVectorBytes)));
 typedef std::int32_t Ints __attribute__((vector_size(kVectorBytes)));
 
-// Half a register of bytes, widened. Uses intrinsics where gcc 12 would widen the halves separately, in five instructions.
+// Loads half a register of bytes and widens them to 16 bits. Uses intrinsics, because gcc 12 would widen the bytes in two
+// parts, with five instructions.
 HOROBALL_INLINE Shorts load_bytes(const std::int8_t* p) {
 #if defined(__AVX512F__)
   return Shorts(_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));

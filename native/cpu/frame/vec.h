@@ -79,7 +79,7 @@ struct Vec {
   static Vec load(const T* p) { return Raw(*reinterpret_cast<const typename Bits<T>::Loose*>(p)); }
   void store(T* p) const { *reinterpret_cast<typename Bits<T>::Loose*>(p) = raw; }
 
-  // The first `count` lanes; the others are 0.
+  // Loads `count` numbers into the first lanes, and sets the others to 0.
   static Vec load(const T* p, int count) {
     Vec v{Raw{}};
     std::memcpy(&v.raw, p, static_cast<std::size_t>(count) * sizeof(T));
@@ -232,7 +232,8 @@ HOROBALL_INLINE Vec<T> rotated(Vec<T> v, std::integer_sequence<int, i...>) {
   return typename Vec<T>::Raw(__builtin_shufflevector(v.raw, v.raw, (i + kBy) % Vec<T>::kLanes...));
 }
 
-// Folds the lanes by halves, always in the same order.
+// Reduces the lanes with `op`: combines the two halves, then the halves of the result, and so on. Every lane of the
+// returned vector has the result.
 template <int kHalf, class T, class Fold>
 HOROBALL_INLINE Vec<T> fold(Vec<T> v, Fold op) {
   if constexpr (kHalf == 0) {

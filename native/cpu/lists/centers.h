@@ -2,8 +2,8 @@
 // the Einstein midpoint: with a = 1 - c|x|^2, a row x has the Lorentz factor (2 - a)/a and the Klein coordinates
 // 2x/(2 - a), so the midpoint is the sum of 2x/a divided by the sum of (2 - a)/a, mapped back to the ball.
 //
-// The center of a list without reachable rows is 0. All bounds are computed from the rounded centers, so they remain valid
-// after the rounding.
+// The center of a list whose rows are all infinitely far from other rows (see Listed in layout.h) is 0. Bounds are
+// computed from the stored centers, so the rounding of a center does not invalidate them.
 #pragma once
 
 #include "cpu/frame/call.h"

@@ -73,7 +73,7 @@ inline bool has_code(const Listed& of) {
   return Card::kRows != Rows::unit || of.factor != 0;
 }
 
-// The squared difference of two rows in float64.
+// Returns the squared difference of two rows, in float64. It is 2 if either row has no code, as for orthogonal directions.
 template <class Card, class T>
 inline double squared_between(const T* x, const Listed& of_x, const T* y, const Listed& of_y,
                               std::int64_t depth) {

@@ -35,14 +35,15 @@ HOROBALL_INLINE Vec<T> squared_from(Vec<T> g, const Prepared<T>& x, std::int64_t
   return squared_from_product<Card>(g, V(x.n[i]), V::load(y.n + j), V(x.q[i]), V::load(y.q + j));
 }
 
-// The scale to which the rounding error of s is relative.
+// Returns the sum of both squared norms, to which the rounding error of s is relative. The norms are Euclidean even for
+// minkowski rows.
 template <class Card, class T>
 HOROBALL_INLINE Vec<T> sizes_of(const Prepared<T>& x, std::int64_t i, const Prepared<T>& y, std::int64_t j) {
   return Card::kRows == Rows::minkowski ? Vec<T>(x.size[i]) + Vec<T>::load(y.size + j)
                                         : Vec<T>(x.n[i]) + Vec<T>::load(y.n + j);
 }
 
-// Negative if s is less than the fraction `part` of the sum of both squared norms.
+// Returns s minus the fraction `part` of the sum of both squared norms, which is negative if s is below that fraction.
 template <class Card, class T>
 HOROBALL_INLINE Vec<T> nearness(Vec<T> s, const Prepared<T>& x, std::int64_t i, const Prepared<T>& y,
                                 std::int64_t j, double part = kNearPart<Card>) {
@@ -71,8 +72,8 @@ template <class Card, class T, class XSource, class YSource>
   }
 }
 
-// Squared differences from sums over the packed coordinates. For minkowski rows the square of the time difference
-// is subtracted twice; the result is negative if that cancels.
+// Returns squared differences, given the sums of the squared differences of the packed coordinates. For minkowski rows,
+// subtracts the square of the time difference twice, because the sum includes it; returns -1 if that cancels.
 template <class Card, class T>
 HOROBALL_INLINE Vec<T> squared_of(Vec<T> sum, const Prepared<T>& x, std::int64_t i, const Prepared<T>& y,
                                   std::int64_t j) {

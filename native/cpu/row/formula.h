@@ -23,10 +23,11 @@ struct RowFormula {
 // The formulas, in the order of ops/rows.h.
 std::span<const RowFormula> row_formulas();
 
-// Returns inside_of() of ops/row_slopes.h for the squared norm high + low.
+// Returns 1 - c|x|^2 for the squared norm high + low, limited as in inside_of() of ops/row_slopes.h.
 double row_inside(bool hypmix, double c, double high, double low);
 
-// The divisor of a midpoint's weights (ops/row/midpoint.h), from the largest weight.
+// Returns the power of two by which the weights of a midpoint are divided, given the largest weight (weight_unit() in
+// ops/row/midpoint.h).
 double row_weight_unit(double largest);
 
 }  // namespace horoball::rowwise

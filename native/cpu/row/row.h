@@ -171,7 +171,8 @@ void forward_rows(const RowCall<T>& call, std::int64_t begin, std::int64_t end) 
   }
 }
 
-// Sums over the rows of a block: the gradients of c and t, and of each input that is a single broadcast row.
+// Sums over the rows of a block: the gradients of c and of the card's parameter, and of each input that is a single
+// broadcast row.
 template <class T>
 struct RowSums {
   double scalars[2] = {};

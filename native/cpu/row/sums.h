@@ -94,7 +94,7 @@ inline V square_error(V v, V square) {
   }
 }
 
-// Like square() of ops/square.h, except that the number of partial sums depends on the vector width.
+// Returns |x|^2, like square() of ops/square.h, except that the number of partial sums depends on the vector width.
 inline Square square(const float* x, std::int64_t d) { return {dot(x, x, d), 0}; }
 
 inline Square square(const double* x, std::int64_t d) {

@@ -152,7 +152,7 @@ class Select {
     }
   }
 
-  // Selects pairs whose rank is within the bound, and near pairs, whose rank is not known yet.
+  // Returns a mask of the pairs whose rank is within the bound, and of near pairs, whose rank is not known yet.
   typename V::Mask candidates(V g, std::int64_t i, std::int64_t j, T bound) const {
     const V s = squared_from<Card>(g, x_, i, y_, j);
     const V rank = card_.rank(s, V(x_.q[i]), V::load(y_.q + j));
