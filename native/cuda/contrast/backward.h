@@ -99,7 +99,8 @@ __device__ bool weigh(const Contrast<T>& k, const typename K::Card& card, std::i
   return any_near;
 }
 
-// blockIdx.x enumerates [row tile][chunk][part], the part fastest.
+// Multiplies the weights of a row tile by one chunk of columns of its partners, and sums the products over one part of the
+// partner tiles. blockIdx.x enumerates [row tile][chunk][part], the part fastest.
 template <class K, class T>
 __global__ void __launch_bounds__(kThreads)
     contrast_backward(const __grid_constant__ Contrast<T> k, std::int64_t chunks) {

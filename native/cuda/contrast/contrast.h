@@ -8,7 +8,7 @@
 namespace horoball::gpu {
 namespace {
 
-// The row in every slot, -1 for padding.
+// Writes the index of the row in each slot to `index`, and -1 for padding.
 __global__ void index_slots(ViewMap map, std::int64_t side, const std::int32_t* order, std::int32_t* index) {
   const std::int64_t slot = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (slot >= map.tiles * side) return;

@@ -42,6 +42,7 @@ __device__ void join(Sum<T>& sum) {
   }
 }
 
+// Computes the log-sum-exp of each row of a tile over one part of the tiles of a view, and stores the logits of positives.
 // blockIdx.x enumerates [row tile][view][part], the part fastest.
 template <class K, class T>
 __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)

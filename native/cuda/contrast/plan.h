@@ -54,8 +54,8 @@ struct Contrast {
   std::int64_t slots() const { return map.tiles * kSide<T>; }
 };
 
-// `card` is constructed once per thread. If each call constructed it, a kernel that writes memory would reload k.c, and
-// repeat the float64 square roots of the card, for every pair.
+// Returns the terms of a pair. `card` is constructed once per thread: if each call constructed it, a kernel that writes
+// memory would reload k.c, and repeat the float64 square roots of the card, for every pair.
 template <class K, class T>
 __device__ PairTerms<T> pair_at(const Contrast<T>& k, const typename K::Card& card, T g, T s, std::int64_t i,
                                 std::int64_t j) {
@@ -76,7 +76,7 @@ __device__ PairTerms<T> pair_at(const Contrast<T>& k, const typename K::Card& ca
   return p;
 }
 
-// This thread's inner products and squared differences of a tile.
+// Computes this thread's inner products and squared differences of a tile.
 template <class K, class T>
 __device__ void fill_tile(Slabs<T>& slabs, const Contrast<T>& k, std::int64_t x_tile, std::int64_t y_tile,
                           Sums<T>& g, Sums<T>& s) {

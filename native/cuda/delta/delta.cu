@@ -12,7 +12,7 @@ struct Products {
   const T* distances;
   std::int64_t n, base;
 
-  // An entry of G. The values of padding are so large in magnitude that they never affect the result.
+  // Returns G_ik. The values of padding are so large in magnitude that they never affect the result.
   __device__ T at(std::int64_t i, std::int64_t k) const {
     constexpr T kHuge = sizeof(T) == 4 ? T(1e36) : T(1e306);
     if (i >= n) return kHuge;

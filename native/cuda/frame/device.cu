@@ -36,8 +36,8 @@ void say_driver(Status& status) {
   }
 }
 
-// A private pool of scratch memory that keeps freed memory for the next call; null if the device does not support pools.
-// Changing the settings of the device's default pool would affect other libraries.
+// Returns a private pool of scratch memory that keeps freed memory for the next call, or null if the device does not
+// support pools. The device's default pool is not used, because changing its settings would affect other libraries.
 cudaMemPool_t pool_of(int device) {
   static std::mutex mutex;
   static cudaMemPool_t pools[kMaxDevices] = {};

@@ -30,17 +30,18 @@ class Call {
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
-  // Scratch memory, not cleared. Null after an error.
+  // Returns scratch memory for `count` elements, not cleared, or null after an error.
   template <class T>
   T* scratch(std::int64_t count) {
     return static_cast<T*>(allocate(bytes_of<T>(count)));
   }
-  // An array that kernels read, null if not given: the array itself, or a copy of it if it is in host memory.
+  // Returns an array that kernels can read: `data` itself, or a copy of it if it is in host memory. Null if `data` is.
   template <class T>
   const T* in(const void* data, std::int64_t count) {
     return static_cast<const T*>(fetch(data, bytes_of<T>(count)));
   }
-  // An array that kernels fill, null if not wanted: the array itself, or one that finish() copies to the host.
+  // Returns an array that kernels can fill: `data` itself or, if that is in host memory, an array that finish() copies to
+  // it. Null if `data` is.
   template <class T>
   T* out(void* data, std::int64_t count) {
     return static_cast<T*>(prepare(data, bytes_of<T>(count)));

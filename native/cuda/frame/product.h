@@ -9,7 +9,7 @@
 namespace horoball::gpu {
 namespace {
 
-// This thread's sums of A B' for two panels, [coordinate][kSide] each, `depth` a multiple of kSlab. `plain`:
+// Computes this thread's sums of A B' for two panels, [coordinate][kSide] each, `depth` a multiple of kSlab. `plain`:
 // factors are rounded to 11 significant bits, the precision of tensor cores (float32 only).
 template <class T>
 __device__ void product(Slabs<T>& shared, const T* a, const T* b, std::int64_t depth, bool plain,

@@ -126,8 +126,8 @@ __device__ inline void tensor_product(Slabs<float>& shared, const float* a, cons
   }
 }
 
-// Rows are outermost here, so adjacent threads write adjacent quads. A pitch of an odd multiple of 4 floats avoids bank
-// conflicts when a warp loads a fragment, 8 rows of 4 floats at a time.
+// A tile of float32 weights. Unlike in the generic template, rows are outermost, so adjacent threads write adjacent quads.
+// A pitch of an odd multiple of 4 floats avoids bank conflicts when a warp loads a fragment, 8 rows of 4 floats at a time.
 template <>
 struct alignas(32) Weights<float> {
   static constexpr int kPitch = kSide<float> + 4;

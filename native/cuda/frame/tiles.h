@@ -44,7 +44,8 @@ constexpr int kSlabPitch = sizeof(T) == 4 ? kSide<T> + 8 : kSide<T>;
 template <class T>
 constexpr int kChunkPitch = sizeof(T) == 4 ? kChunk<T> + 8 : kChunk<T>;
 
-// Two slabs of both factors: one in use, one being copied. In products with weights, rows use the memory of both factors.
+// Two slabs of both factors: one in use, one being copied. A product with weights copies only rows, and a slab of them
+// takes the memory of both factors.
 template <class T>
 struct alignas(32) Slabs {
   T slab[2][2][kSlab * kSlabPitch<T>];  // [buffer][factor]

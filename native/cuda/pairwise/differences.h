@@ -15,7 +15,7 @@ __device__ T squared_from(T g, const Packed<T>& x, std::int64_t i, const Packed<
 template <class T>
 constexpr double kCut = sizeof(T) == 4 ? 2 : 1;
 
-// Negative if s is so small relative to the norms that it is inaccurate.
+// Returns a negative number if s is so small relative to the norms that it is inaccurate.
 template <class Card, class T>
 __device__ T nearness(T s, const Packed<T>& x, std::int64_t i, const Packed<T>& y, std::int64_t j) {
   constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
@@ -32,8 +32,8 @@ __device__ __attribute__((noinline)) T direct(const Packed<T>& x, std::int64_t i
   return direct_difference<Card, T>({x.row(i), x.n[i], x.scale[i]}, {y.row(j), y.n[j], y.scale[j]}, x.depth);
 }
 
-// This thread's squared differences of two tiles of rows. Near pairs are corrected in a separate loop: with one call in
-// the code instead of one per element, the surrounding sums fit in registers.
+// Computes this thread's squared differences of two tiles of rows. Near pairs are corrected in a separate loop: with one
+// call in the code instead of one per element, the surrounding sums fit in registers.
 template <class Card, class T>
 __device__ void squared_differences(Slabs<T>& shared, const Packed<T>& x, std::int64_t x_tile,
                                     const Packed<T>& y, std::int64_t y_tile, bool same, Sums<T>& s) {

@@ -96,7 +96,7 @@ __global__ void pack_lines(Packed<T> rows) {
   rows.lines[at] = scaled(rows, at / rows.pitch, at % rows.pitch);
 }
 
-// Scratch memory for `slots` rows.
+// Allocates scratch memory for `slots` prepared rows.
 template <class T>
 Packed<T> allocate_rows(Call& call, const T* data, std::int64_t count, std::int64_t depth, std::int64_t slots,
                         bool lines) {

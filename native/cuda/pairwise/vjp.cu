@@ -25,7 +25,8 @@ struct VjpSide {
   }
 };
 
-// blockIdx.x enumerates [row tile][chunk][part], the part fastest.
+// Computes the weights of a row tile with one part of the partner tiles, and adds up their products with one chunk of
+// columns of the partners. blockIdx.x enumerates [row tile][chunk][part], the part fastest.
 template <class Card, class T>
 __global__ void __launch_bounds__(kThreads)
     vjp_tile(Card card, const __grid_constant__ VjpSide<T> side, std::int64_t chunks) {

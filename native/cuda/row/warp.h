@@ -1,5 +1,5 @@
-// What a warp computes for a row: sums over coordinates in float64, a card's formula, and combinations of the row's vectors.
-// The formulas are in separate functions, so that each is compiled once.
+// Computes, with one warp per row, sums over coordinates in float64, a card's formula, and combinations of the row's
+// vectors. The formulas are in separate functions, so that each is compiled once.
 #pragma once
 
 #include "cuda/pairwise/prepared_rows.h"

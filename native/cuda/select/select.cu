@@ -33,7 +33,8 @@ struct Search {
   }
 };
 
-// blockIdx.x enumerates [query tile][part], the part fastest.
+// Finds the k nearest rows of one part of the gallery for each query of a tile. blockIdx.x enumerates [query tile][part],
+// the part fastest.
 template <class Card, class T>
 __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
     search_tile(Card card, const __grid_constant__ Search<T> search) {
