@@ -137,8 +137,8 @@ struct Odds {
   }
 };
 
-// Weighted sums of these quantities over all pairs. The gradients of the parameters are
-// computed from them.
+// Weighted sums over all pairs of the inner product, the distance, and its derivatives with respect to c and to the
+// logarithm of the radius of tied heads. The gradients of the parameters are computed from them.
 struct ParamSums {
   double inner = 0, distance = 0, curvature = 0, radius = 0;
 
@@ -150,7 +150,7 @@ struct ParamSums {
   }
 };
 
-// The factors by which ParamSums are multiplied.
+// The factors that turn ParamSums into the gradients of the parameters.
 struct ParamFactors {
   double inner, distance_by_tau, distance_by_lambda, by_c, radius;
 };

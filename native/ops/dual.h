@@ -28,7 +28,7 @@ HD double value(const Dual<N>& x) {
   return x.v;
 }
 
-// f(x), given f and its slope at x.
+// Applies a function to x by the chain rule, given its value `f` and its slope at x.
 HD double chain(double, double f, double) { return f; }
 template <int N>
 HD Dual<N> chain(const Dual<N>& x, double f, double slope) {

@@ -7,7 +7,7 @@
 #define HD inline
 #endif
 
-// The same for loops over a row. On the host they stay separate functions: if they are inlined into a longer one, gcc no
+// HD_LOOP replaces HD for functions that loop over a row. On the host they are not inlined: in a longer function, gcc no
 // longer keeps the independent partial sums in registers.
 #if defined(__CUDACC__)
 #define HD_LOOP HD
@@ -15,7 +15,7 @@
 #define HD_LOOP [[gnu::noinline]] inline
 #endif
 
-// The same for formulas over vectors. On the host, they must always be inlined.
+// HD_INLINE replaces HD for formulas over vectors, which must always be inlined on the host.
 #if defined(__CUDACC__)
 #define HD_INLINE HD
 #else

@@ -42,8 +42,8 @@ struct MetricInfo {
   Accuracy tolerance = kMetricAccuracy;
 };
 
-// plain: unchanged. unit: divided by their norms (a zero row stays zero, and s is 2). minkowski: the first
-// coordinate is the time, which inner products count negatively.
+// How rows are compared. plain: unchanged. unit: divided by their norms (a zero row stays zero, and s is then 2).
+// minkowski: the first coordinate is the time, which inner products count negatively.
 enum class Rows { plain, unit, minkowski };
 
 // d(distance)/dx = pull (x - y) + lift_x x, and the same for y with the roles exchanged. For unit and

@@ -28,7 +28,7 @@ constexpr double kFair = 0.1;
 constexpr double kNearMinkowski = 4 * kNear;
 constexpr double kFairMinkowski = 1.5 * kFair;
 
-// The thresholds of a card's rows.
+// The thresholds kNear and kFair for the rows of a card.
 template <class Card>
 constexpr double kNearPart = Card::kRows == Rows::minkowski ? kNearMinkowski : kNear;
 template <class Card>
@@ -90,8 +90,8 @@ struct RowAt {
   double scale;
 };
 
-// The squared difference, computed directly from two rows that are not the same row of the same matrix; +infinity between
-// a row outside the domain and any other point.
+// Returns the squared difference, computed directly from the rows; +infinity between a row outside the domain and any
+// other point. The caller must handle a row that is compared with itself: the difference is then 0.
 template <class Card, class T>
 HD T direct_difference(RowAt<T> x, RowAt<T> y, Index depth) {
   if (x.row == nullptr || y.row == nullptr) return 1;

@@ -119,7 +119,7 @@ struct Mix {
   double x = 0, y = 0, p = 0, u = 0, w = 0, beta = 0;
 };
 
-// The gradient of input `which` as a combination of the vectors of a row and the cotangent.
+// Returns the gradient of input `which` as a combination of the vectors of a row and the cotangent.
 HD Mix gradient_mix(int which, const RowSlopes& s, double beta) {
   const RowTerms<double>& k = s.terms;
   if (which == 0) return {2 * s.x2, 0, 2 * s.p2, s.xu + s.pu, k.x + k.p, beta};

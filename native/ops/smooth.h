@@ -11,7 +11,7 @@
 
 namespace horoball::rowwise {
 
-// The subgradient at 0 is 0, because a distance has no gradient at coincident points.
+// sqrt z. Its slope at 0 is set to 0, because a distance has no gradient at coincident points.
 template <class T>
 HD T root(const T& z) {
   const double f = std::sqrt(value(z));

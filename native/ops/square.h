@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kStrands = 8;  // independent partial sums, which the compiler keeps in vector registers
 
-// |x|^2 as an unevaluated sum; accurate to about 1e-31 for float64 rows.
+// |x|^2 as the unevaluated sum of two numbers; accurate to about 1e-31 for float64 rows.
 struct Square {
   double high = 0, low = 0;
   HD double value() const { return high + low; }
@@ -111,7 +111,8 @@ HD_LOOP double inverse_norm_scaled(const double* x, Index depth) {
   return largest > 0 ? factor / std::sqrt(sum) : 0;
 }
 
-// 1/|x| from the row and its square; 0 for a zero row and for one with NaN, whose coordinates stay NaN.
+// Returns 1/|x|, given the row and its square. Returns 0 for a zero row, and for a row with NaN: its NaN coordinates stay
+// NaN when they are multiplied by 0.
 HD double inverse_norm(const float*, Index, const Square& n) {
   return n.high > 0 ? 1 / std::sqrt(n.high + n.low) : 0;
 }

@@ -25,7 +25,7 @@ constexpr Accuracy kLossAccuracy = {{{1e-6, 1e-14}, {3e-6, 1e-12}, {3e-6, 1e-12}
 constexpr Accuracy kSeparatedAccuracy = {{{2e-5, 2e-13}, {2e-5, 1e-11}, {2e-5, 1e-11}},
                                          {{1e-4, 1e-11}, {1e-4, 1e-11}, {1e-3, 1e-10}}};
 
-// The parameters of a logit. `start`: the published value, which every interface with defaults uses.
+// A parameter of the logit. `start` is its default, the published value.
 struct LogitParameter {
   const char* name;
   double start;

@@ -15,7 +15,7 @@ namespace losses {
 struct SupervisedCard : LossCard {
   static constexpr bool kLogSum = true;
 
-  // The second term of either loss, and its derivative with respect to N.
+  // Returns log(1 + exp(N - P)), the second term of both losses, and its derivative with respect to N.
   static PairTerm<double> against(const AnchorSums& s) {
     if (s.negatives == 0) return {0, 0};
     return soft_plus(s.negative_log - s.positive_log);

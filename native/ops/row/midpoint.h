@@ -13,7 +13,7 @@
 
 namespace horoball::rowwise {
 
-// The largest power of two that is not above the largest weight; 1 if no weight is positive and finite.
+// Returns the largest power of two that is not above `largest`, the largest weight; 1 if that is 0 or infinite.
 HD double weight_unit(double largest) {
   return largest > 0 && largest < HUGE_VAL ? std::scalbn(1.0, std::ilogb(largest)) : 1;
 }
