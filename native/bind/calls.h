@@ -30,7 +30,7 @@ constexpr std::int64_t kMaxRows = std::int64_t{1} << 40;
 template <class Args>
 using Slot = Status (*Backend::*)(const Args&, const Run&);
 
-// ---- Checks of shapes and indices, because a mismatch could crash the process ----
+// ---- Checks of shapes and indices. Without them, a mismatch could crash the process. ----
 
 template <class Shape>
 bool present(const Shape& a) {
@@ -243,7 +243,6 @@ RowArgs row_args(const In& in, std::span<const double> n) {
   return args;
 }
 
-// Rows and columns of input i.
 inline std::span<const double, 2> input_shape(std::span<const double> n, std::size_t i) {
   return n.subspan(row_call::xRows + 2 * i).first<2>();
 }
@@ -289,7 +288,7 @@ class Layout {
         left_(static_cast<std::int64_t>(memory.size_bytes() / element)),
         element_(element) {}
 
-  // Assigns the next part of the memory to `to`. If `cols` is 0, the matrix is not given.
+  // Assigns the next part of the memory to `to`. Does nothing if `cols` is 0, which means that the matrix is not given.
   template <class Shape>
   void take(Shape& to, double rows, double cols) {
     if (cols == 0) return;
@@ -309,9 +308,9 @@ class Layout {
   std::size_t element_;
 };
 
-// A short call: synchronous, on small matrices. Everything that it reads and writes is in the call buffer, because
-// getting the address of a typed array costs more than the arithmetic. From index kShortData on, the buffer contains
-// the inputs, followed by the result, or by the cotangent and the gradients.
+// Runs a row-wise operation on small matrices, synchronously. Everything that it reads and writes is in the call buffer,
+// because getting the address of a typed array costs more than the arithmetic. From index kShortData on, the buffer
+// contains the inputs, followed by the result, or by the cotangent and the gradients.
 template <class In, Slot<RowArgs> slot, bool backward>
 typename In::Result call_row_short(typename In::Info info) {
   const In in(info);

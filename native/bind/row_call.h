@@ -28,7 +28,7 @@ inline constexpr const char* kNames[] = {HOROBALL_ROW_CALL(HOROBALL_NAME)};
 #undef HOROBALL_NAME
 }  // namespace row_call
 
-// The count of numbers in a call that passes its matrices as arguments.
+// The length of the array of a call that passes its matrices as separate arguments.
 inline constexpr std::size_t kRowNumbers = row_call::job + 1;
 // The position in the call buffer at which the elements of a short call begin.
 inline constexpr std::size_t kShortData = 20;

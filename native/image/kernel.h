@@ -7,7 +7,8 @@
 
 namespace horoball::image {
 
-// Fixed-point weights have this many fractional bits, so a weighted sum of 8-bit values fits in 32 bits.
+// The number of fractional bits of fixed-point weights, as in PIL. A weighted sum of 8-bit values then fits in 32 bits:
+// two bits remain for its sign and for values above 255.
 inline constexpr int kWeightBits = 32 - 8 - 2;
 
 // The spans of output pixels [first, first + count) of an axis that is resized from `from` to `to` pixels.

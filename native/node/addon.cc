@@ -44,7 +44,7 @@ Napi::Value cancel(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// The function table of a device (a number) or of a CPU level ("avx2", ...), for an addon that is built separately;
+// Returns the function table of a device (a number) or of an ISA level ("avx2", ...) to an addon that is built separately;
 // null if unavailable.
 Napi::Value backend_handle(const Napi::CallbackInfo& info) {
   Status why;

@@ -36,7 +36,7 @@ inline bool keeps_memory(Napi::Env) { return false; }
 
 class BackingStores {
  public:
-  // V8's functions. `store_` is null if they cannot be trusted.
+  // Looks up V8's functions at the first call. `store_` is null if they cannot be trusted.
   static const BackingStores& get(Napi::Env env) {
     static const BackingStores found(env);
     return found;
@@ -152,7 +152,8 @@ class KeptArray {
     return data != data_;
   }
 
-  // Whether a job that uses the array's own memory must end before JavaScript continues.
+  // Whether the job uses the array's own memory, and that memory cannot be kept alive. Such a job must end before
+  // JavaScript continues.
   bool can_be_lost() const {
     return copy_.memory == nullptr && node::can_be_lost(array_.Env(), array_.Value());
   }

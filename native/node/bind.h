@@ -57,7 +57,7 @@ class Arguments {
   Napi::Env env() const { return env_; }
   Type type() const { return type_; }  // the element type of the matrices, the same in all
 
-  // The typed arrays that a job reads or writes. Throws if one is resizable, or if a getter of a later argument
+  // Returns the typed arrays that a job reads or writes. Throws if one is resizable, or if a getter of a later argument
   // has transferred one.
   std::vector<KeptArray> keep_arrays() const {
     std::vector<KeptArray> kept;
@@ -81,14 +81,14 @@ class Arguments {
   // Called before the arrays are read, with the number of the job, or 0 for a synchronous call. If the memory of a job's
   // arrays cannot be kept alive, the job uses copies.
   void before_job(double number) { copies_arrays_ = number != 0 && !keeps_memory(env_); }
-  // The same, for calls whose last argument is the number of the job, or 0.
+  // Like before_job(), for calls whose last argument is the number of the job, or 0.
   void before_job_in_last_argument() {
     if (keeps_memory(env_)) return;
     const Napi::Value last = info_[std::max<std::size_t>(info_.Length(), 1) - 1];
     if (last.IsNumber()) before_job(last.As<Napi::Number>().DoubleValue());
   }
 
-  // The next argument.
+  // Reads the next argument.
   template <class T>
   T take() {
     return convert<T>(next());
@@ -99,7 +99,7 @@ class Arguments {
     return Converter<T>::from(*this, value);
   }
 
-  // A property of an argument. Errors name it.
+  // Reads a property of an argument that is an object. Errors contain the name of the property.
   template <class T>
   T property(const Napi::Object& object, const char* name) {
     const char* outer = std::exchange(property_, name);
@@ -108,7 +108,7 @@ class Arguments {
     return value;
   }
 
-  // A member of an argument struct: a scalar or a matrix (data or null, rows, columns).
+  // Reads a member of an argument struct: a scalar (one argument) or a matrix (three: data or null, rows, columns).
   template <class Args, class Member>
   void read(Args& args, Member Args::*member) {
     if constexpr (std::is_same_v<Member, Matrix> || std::is_same_v<Member, ConstMatrix>) {
@@ -120,8 +120,8 @@ class Arguments {
     }
   }
 
-  // The numbers of a call in one array, which is faster than passing each as an argument. Valid until the
-  // call returns.
+  // Reads the numbers of a call from one array, which is faster than passing each as an argument. The result is valid
+  // until the call returns.
   std::span<const double> numbers(std::size_t count) {
     const auto* data =
         static_cast<const double*>(memory(next(), kFloat64, static_cast<std::int64_t>(count), false));
@@ -130,7 +130,7 @@ class Arguments {
     return {data, count};
   }
 
-  // A matrix whose shape is already known; null or undefined means "not given".
+  // Reads a matrix whose shape is already known. Null or undefined means "not given" if `cols` is 0.
   template <class Shape>
   void matrix(Shape& to, double rows, double cols) {
     const Napi::Value value = next();
@@ -138,7 +138,7 @@ class Arguments {
     shape(to, value, whole<std::int64_t>(rows), whole<std::int64_t>(cols));
   }
 
-  // A list of known length; null means "not given". A struct of doubles counts as a list of doubles.
+  // Reads a list of known length; null means "not given". A struct of doubles counts as a list of doubles.
   template <class Item>
   void list(Item*& to, std::int64_t length) {
     constexpr bool kWritten = !std::is_const_v<Item>;
@@ -208,7 +208,8 @@ class Arguments {
     return copy_of(data, size * Napi::TypedArray(env_, value).ElementSize(), written);
   }
 
-  // A copy of the array that was read last. Arguments with the same memory share one, because the core compares addresses.
+  // Returns a copy of the array that was read last. Arguments with the same memory share a copy, because the core compares
+  // addresses.
   void* copy_of(const void* data, std::size_t bytes, bool written) {
     const auto same = std::ranges::find_if(
         copies_, [&](const Copy& each) { return each.of == data && each.copy.bytes == bytes; });

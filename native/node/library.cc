@@ -15,7 +15,8 @@
 namespace horoball::node {
 namespace {
 
-// Returns an empty string, or the error message of the loader. The library stays loaded until the process exits.
+// Loads a library, which stays loaded until the process exits. Returns an empty string, or the error message of the
+// loader.
 std::string load(const std::string& path) {
 #if defined(_WIN32)
   const std::wstring wide = std::filesystem::u8path(path).wstring();

@@ -59,7 +59,7 @@ struct Call {
   std::uint64_t outputs = 0;  // the indices of the arrays that the call writes, one bit each
 };
 
-// The buffer of the synchronous calls on few numbers (bind/calls.h), and its number of elements.
+// The call buffer, which short calls read and write (`call_row_short` in bind/calls.h), and its length.
 inline constexpr std::size_t kCallBufferLength = 256;
 std::span<double> call_buffer();
 
@@ -78,7 +78,7 @@ class Arguments {
   void before_job(double) {}
   void before_job_in_last_argument() {}
 
-  // The next argument: a number, a boolean or the index of an enumeration.
+  // Reads the next argument: a number, a boolean or the index of an enumerator.
   template <class T>
   T take() {
     const Argument argument = next();
@@ -100,7 +100,7 @@ class Arguments {
     }
   }
 
-  // A member of an argument struct: a scalar or a matrix (data or null, rows, columns).
+  // Reads a member of an argument struct: a scalar (one argument) or a matrix (three: data or null, rows, columns).
   template <class Args, class Member>
   void read(Args& args, Member Args::*member) {
     if constexpr (std::is_same_v<Member, Matrix> || std::is_same_v<Member, ConstMatrix>) {
@@ -113,7 +113,7 @@ class Arguments {
     }
   }
 
-  // The scalars of a call, which JavaScript passes as one array of `count` numbers.
+  // Reads the scalars of a call, which JavaScript passes as one array of `count` numbers.
   std::span<const double> numbers(std::size_t count) {
     const void* data = memory(next(), Kind::float64, static_cast<std::int64_t>(count));
     require(data != nullptr, "an array of numbers");
@@ -121,7 +121,7 @@ class Arguments {
     return {data == nullptr ? kNone : static_cast<const double*>(data), count};
   }
 
-  // A matrix whose shape is already known; null or undefined means "not given".
+  // Reads a matrix whose shape is already known. Null or undefined means "not given" if `cols` is 0.
   template <class Shape>
   void matrix(Shape& to, double rows, double cols) {
     const std::size_t index = index_;
@@ -130,7 +130,7 @@ class Arguments {
     shape(to, data, index, whole<std::int64_t>(rows), whole<std::int64_t>(cols));
   }
 
-  // A list of known length; null means "not given". A struct of doubles counts as a list of doubles.
+  // Reads a list of known length; null means "not given". A struct of doubles counts as a list of doubles.
   template <class Item>
   void list(Item*& to, std::int64_t length) {
     const std::size_t index = index_;

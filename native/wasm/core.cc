@@ -55,18 +55,19 @@ std::span<double> call_buffer() {
   return numbers;
 }
 
-// Memory for the arrays of a call, aligned to a cache line; null if there is not enough.
+// Allocates memory for the arrays of a call, aligned to a cache line. Returns null if there is not enough.
 HOROBALL_EXPORT(allocate) void* allocate(std::size_t bytes) {
   return std::aligned_alloc(64, bytes == 0 ? 64 : (bytes + 63) / 64 * 64);
 }
 HOROBALL_EXPORT(release) void release(void* memory) { std::free(memory); }
 
-// The name of a function by its index; null after the last.
+// Returns the name of a function, given its index; null after the last.
 HOROBALL_EXPORT(function_name) const char* function_name(std::size_t index) {
   return index < entries().count ? entries().all[index].name : nullptr;
 }
 
-// The indices of the arrays that a function writes, one bit each. A call without arguments marks them.
+// Returns a bit mask of the arguments that are arrays that a function writes. It marks them when it is called without
+// arguments.
 HOROBALL_EXPORT(function_outputs) double function_outputs(std::size_t index) {
   Outcome ignored;
   Call call{{}, ignored};
