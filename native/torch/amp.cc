@@ -39,7 +39,8 @@ at::ScalarType type_of(Precision precision) {
   return precision == Precision::float16 ? at::kHalf : at::kBFloat16;
 }
 
-// Per thread, like libtorch's autocast state. float32 means that nothing is emulated.
+// The type to which operands are rounded; float32 means that nothing is emulated. Per thread, like libtorch's autocast
+// state.
 thread_local at::ScalarType emulated_type = at::kFloat;
 
 }  // namespace

@@ -13,20 +13,20 @@ struct Target {
   at::Device device;
 
   bool on_device() const { return device.is_cuda(); }
-  // How the call runs: with libtorch's thread count, and on its current stream of the device.
+  // Returns the options of a call: libtorch's thread count and its current stream of the device.
   Run run() const;
 };
 
-// The host, whatever the device of the tensors.
+// Returns the target of a call that runs on the host, whatever the device of the tensors.
 Target host_target(const Tables& tables);
-// The device of the tensors if the core has kernels for it, otherwise the host.
+// Returns the device of the tensors as the target if the core has kernels for it, otherwise the host.
 Target target_of(const Tables& tables, const at::Device& device);
 
 Matrix matrix_of(const at::Tensor& x);
 ConstMatrix const_matrix_of(const at::Tensor& x);
 Type element_type(const at::Tensor& x);
 
-// x on the device, detached and contiguous, in float64 if x is float64, otherwise in float32.
+// Returns x on the device, detached and contiguous, in float64 if x is float64, otherwise in float32.
 at::Tensor rows_for_core(const at::Tensor& x, const at::Device& device);
 
 // Throws the error that a call reported, if any.

@@ -27,7 +27,7 @@ void backward_rows(const std::vector<at::Tensor>& outputs, const std::vector<at:
   if (!values.empty()) torch::autograd::backward(values, gradients);
 }
 
-// The tensor with constant rows appended.
+// Sets `out` to the tensor followed by constant rows.
 void append_rows(TensorResource& out, const TensorResource& tensor, Span<float> rows) {
   const at::Tensor& value = tensor.get();
   const auto width = value.size(1);

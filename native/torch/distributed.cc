@@ -43,8 +43,8 @@ class GradientSumResource : public Resource {
   std::unique_ptr<GradientSum> sum_;
 };
 
-// The rows of all ranks, in rank order. Ranks may have different numbers of rows, but a collective needs the same number
-// from each, so each rank pads its rows with zeros to the largest number.
+// Returns the rows of all ranks, in rank order. Ranks may have different numbers of rows, but a collective needs the same
+// number from each, so each rank pads its rows with zeros to the largest number.
 at::Tensor gather_rows(Group& group, const at::Tensor& own, const Counts& counts) {
   if (static_cast<int>(counts.size()) != group.size() || counts[group.rank()] != own.size(0))
     throw CodedError("ERR_HOROBALL_SHAPE",

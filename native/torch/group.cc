@@ -55,8 +55,8 @@ StorePtr open_store(const GroupConfig& config, bool serves, double seconds) {
   }
 }
 
-// The address at which other ranks reach this one: the address of `config.interface` if given, the loopback address if
-// the store is on this host, or otherwise the address of the host name.
+// Returns a device with the address at which other ranks reach this one: the address of `config.interface` if given, the
+// loopback address if the store is on this host, or otherwise the address of the host name.
 std::shared_ptr<gloo::transport::Device> gloo_device(const GroupConfig& config) {
   using c10d::ProcessGroupGloo;
   if (!config.interface.empty()) return ProcessGroupGloo::createDeviceForInterface(config.interface);
@@ -126,7 +126,7 @@ struct Group::State {
 
 Group::Group() : state_(std::make_unique<State>()) {}
 
-// c10d's destructors wait for collectives in flight, so a broken group is leaked.
+// Leaks a broken group: c10d's destructors would wait for its collectives in flight, which may never end.
 Group::~Group() {
   state_->heartbeat.close();
   if (!state_->broken) return;

@@ -46,7 +46,7 @@ class Group {
   at::Tensor gather(const at::Tensor& own);
   // Overwrites the values with those of rank 0.
   void broadcast(at::Tensor values);
-  // Returns the text of rank 0.
+  // Returns the text that rank 0 passes with the same key. A key can be used only once.
   std::string share(const std::string& key, const std::string& text);
 
   // These may be called from any thread.

@@ -25,7 +25,7 @@ std::string report_key(int rank) { return "watch/" + std::to_string(rank); }
 
 enum class Condition : char { running = 'r', broken = 'b', failed = 'f', closed = 'c' };
 
-// What a rank last wrote to the store: "<number> <condition> <phase>".
+// The last report of a rank, which has the form "<number> <condition> <phase>" in the store.
 struct Report {
   std::string text;
   Condition condition = Condition::running;

@@ -18,8 +18,8 @@ void Initial::uniform(at::Tensor to, double bound) {
   to.uniform_(-bound, bound, generator_);
 }
 
-// Inverse transform sampling: draws uniformly between the values of the cumulative distribution function at +-2, then applies
-// its inverse.
+// Draws from a normal distribution truncated at +-2 by inverse transform sampling: uniformly between the values of the
+// cumulative distribution function at +-2, to which its inverse is applied.
 void Initial::trunc_normal(at::Tensor to, double std) {
   const torch::NoGradGuard frozen;
   const double cut = 2 / std;
@@ -33,8 +33,8 @@ void Initial::trunc_normal_scaled(at::Tensor to, double std) {
   to.mul_(std);
 }
 
-// Takes the Q factor of a random normal matrix, times the signs of R's diagonal, which is uniformly distributed over the
-// orthogonal matrices (Saxe et al. 2014).
+// Draws uniformly from the orthogonal matrices (Saxe et al. 2014): takes the Q factor of a random normal matrix, times the
+// signs of the diagonal of R.
 void Initial::orthogonal(at::Tensor to) {
   const torch::NoGradGuard frozen;
   const bool wide = to.size(0) < to.size(1);

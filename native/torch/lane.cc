@@ -52,8 +52,8 @@ Lane::Lane(Napi::Env env) : env_(env) {
   const auto nothing = Napi::Function::New(env, [](const Napi::CallbackInfo&) {});
   wake_ = Napi::ThreadSafeFunction::New(env, nothing, "horoball lane", 0, 1);
   wake_.Unref(env);
-  // The hook is registered after wake_ is created, so that it runs before wake_ is freed. Releasing wake_ in the
-  // destructor of the instance data would hang at exit on Node 24.
+  // Hooks run in reverse order, so this one, registered after wake_ is created, runs before wake_ is freed. Releasing wake_
+  // in the destructor of the instance data would hang at exit on Node 24.
   env.AddCleanupHook([this] { close(); });
   thread_ = std::thread([this] { serve(); });
 }

@@ -184,8 +184,8 @@ class LossResource : public Resource {
     graph_ = graph_ + weight * term.to(graph_.options());
   }
 
-  // A non-finite loss stops the step here, before it damages the weights. A loss that is still on a device is
-  // checked later, when it is read, so that the host need not wait.
+  // Backpropagates the loss, multiplied by `scale`. Throws if it is not finite, before it can damage the weights. A loss
+  // that is still on a device is checked when it is read, so that the host need not wait.
   void backward(double scale) {
     computed();
     if (!value_.waiting.defined() && !std::isfinite(value_.loss)) {

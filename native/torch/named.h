@@ -8,7 +8,7 @@
 
 namespace horoball::train {
 
-// Converts the name of an enumerator; `names` lists the names of all enumerators in order.
+// Converts the name of an enumerator to its value; `names` lists the names of all enumerators in order.
 template <class Enum, bind::Name... names>
 struct Named {
   static Enum from(node::Arguments& in, const Napi::Value& value) {

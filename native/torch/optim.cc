@@ -40,7 +40,7 @@ at::Tensor AdamWResource::norm() const {
   return made.empty() ? at::zeros({}) : at::stack(at::_foreach_norm(made, 2)).norm();
 }
 
-// As in torch.nn.utils.clip_grad_norm_, epsilon included.
+// Scales the gradients to a total norm of at most `max`. Adds 1e-6 to the norm, as torch.nn.utils.clip_grad_norm_ does.
 void AdamWResource::clip_grad_norm(double max) {
   const torch::NoGradGuard frozen;
   norm_before_clipping_ = norm().item<double>();

@@ -6,7 +6,6 @@
 namespace horoball::train {
 namespace {
 
-// The class of each row.
 std::vector<std::int32_t> classes_of(const ContrastArgs& args) {
   std::vector<std::int32_t> classes(static_cast<std::size_t>(args.euclidean.rows));
   for (std::int64_t sample = 0; sample < args.euclidean.rows; ++sample) {

@@ -9,7 +9,7 @@ constexpr double kPi = 3.14159265358979323846;
 
 at::Tensor counted(std::int64_t count) { return at::arange(count, at::TensorOptions(at::kFloat)); }
 
-// Rows and columns of all patches, row by row.
+// Returns the row and the column of every patch, with the patches in row-major order.
 std::array<at::Tensor, 2> over_grid(const at::Tensor& rows, const at::Tensor& columns) {
   return {rows.repeat_interleave(columns.size(0)), columns.repeat({rows.size(0)})};
 }
@@ -40,7 +40,7 @@ at::Tensor dinov3_angles(const ViTConfig& config, std::int64_t pairs) {
   return (turns * bands(config.rope.temperature, pairs / 2)).flatten(1);
 }
 
-// Frequencies along a random direction for each head of each block.
+// Returns initial frequencies for `mixed`, along a random direction for each head of each block.
 at::Tensor mixed_freqs(const ViTConfig& config, std::int64_t pairs, Initial& initial) {
   auto direction = at::empty({config.depth, config.num_heads, 1}, at::TensorOptions(at::kFloat));
   initial.uniform(direction, kPi);

@@ -16,7 +16,7 @@ at::Tensor channels(const std::vector<double>& values) {
   return at::tensor(values, at::kFloat).view({1, 3, 1, 1});
 }
 
-// (x / 255 - mean) / std as one multiplication and one addition per value; bytes are B x H x W x 3.
+// Returns (x / 255 - mean) / std, with one multiplication and one subtraction per value; bytes are B x H x W x 3.
 at::Tensor normalize(const at::Tensor& bytes, const at::Tensor& mean, const at::Tensor& std) {
   const auto images = bytes.permute({0, 3, 1, 2}).to(at::kFloat, false, true, at::MemoryFormat::Contiguous);
   return at::Tensor(images).mul_(1 / (255 * std)).sub_(mean / std);

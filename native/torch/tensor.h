@@ -16,7 +16,7 @@ struct Gathered {
   at::Tensor own;                    // the rows of this rank, with their graph
 };
 
-// Empty until the lane has filled it. If that work fails, it stays empty.
+// A tensor that the lane computes. Empty until the lane has filled it; if that work fails, it stays empty.
 class TensorResource : public Resource {
  public:
   static constexpr const char* kKind = "Tensor";

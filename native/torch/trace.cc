@@ -8,8 +8,8 @@ namespace {
 
 bool all_finite(const at::Tensor& x) { return at::isfinite(x.detach()).all().item<bool>(); }
 
-// Checks in the order of the computation: images, weights, then the output of each part of the network.
-// Returns an empty string if all values are finite.
+// Returns the name of the first tensor with a non-finite value, or an empty string. The order is that of the computation:
+// images, weights, then the output of each part of the network.
 std::string first_not_finite(EmbedderResource& model, const at::Tensor& images) {
   if (!all_finite(images)) return "the images";
   for (const auto& [name, value] : model.parameters()) {

@@ -9,9 +9,10 @@ namespace horoball::train {
 
 enum class Pool { token, avg, map };
 enum class Activation { gelu, gelu_tanh, quick_gelu, silu };
-// One layer, or a gated pair of layers (Shazeer 2020, arXiv 2002.05202) in one matrix or in two.
+// The first layer of the MLP: a linear layer, or a gated pair (Shazeer 2020, arXiv 2002.05202) in one matrix or in two.
 enum class MlpLayer { plain, swiglu_packed, swiglu };
-// One matrix with one bias; one matrix with biases of q and v; three matrices.
+// How the weights of queries, keys and values are stored: as one matrix with one bias, as one matrix with biases of q and v
+// only, or as three matrices.
 enum class QkvLayout { fused, fused_without_key_bias, separate };
 enum class RopeType { none, axial, mixed, dinov3 };
 

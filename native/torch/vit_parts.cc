@@ -24,15 +24,15 @@ std::int64_t hidden(const ViTConfig& config) {
   return align == 0 ? width : (width + align - 1) / align * align;
 }
 
-// Attention as three operations, each over all heads and images at once.
+// Computes attention in three operations, each over all heads and images at once.
 at::Tensor attend_in_steps(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   const double scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
   return at::matmul(at::matmul(q * scale, k.transpose(-2, -1)).softmax(-1), v);
 }
 
-// softmax(q k^T / sqrt(width)) v over the last two dimensions, fused if libtorch has a public function for it.
-// On the CPU, the gradient of the fused form multiplies 16-bit matrices one head and one image at a time, and
-// the set-up of such a product takes longer than the product itself.
+// Returns softmax(q k^T / sqrt(width)) v over the last two dimensions, fused if libtorch has a public function for it.
+// Gradients of 16-bit types on the CPU do not use the fused form: it would multiply the matrices of one head and one image
+// at a time, and setting up such a product takes longer than the product itself.
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
 #if TORCH_VERSION_MAJOR >= 2
   const bool expensive = q.is_cpu() && q.element_size() == 2 && q.requires_grad();
