@@ -105,8 +105,8 @@ struct Result {
   double sum;
 };
 
-// The index of a card in its list, which is JSON: every card has the key `marker` once, after its name. Ends the
-// process if there is no such card.
+// Returns the index of a card in `cards`, a JSON list in which every card has the key `marker` once, after its name. Ends
+// the process if there is no such card.
 std::int32_t index_of(const char* cards, const char* name, const char* marker) {
   char quoted[64];
   std::snprintf(quoted, sizeof quoted, "{\"name\":\"%s\",", name);
@@ -202,7 +202,7 @@ Result loss() {
   return {status, value + grad_e.sum() + grad_h.sum() + params[0] + params[1] + params[2] + params[3]};
 }
 
-// The value and all gradients of 192 rows in classes of 1 to 2 kMean - 1 rows, interleaved.
+// Computes a pair loss and all its gradients for 192 rows in interleaved classes of 1 to 2 kMean - 1 rows.
 template <int kMean>
 Result pair_loss(const char* name) {
   constexpr std::int64_t kRows = 192;

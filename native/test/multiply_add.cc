@@ -1,4 +1,4 @@
-// The machine's peak rate of float32 multiply-adds, with which the benchmarks compare their rates:
+// Measures the machine's peak rate of float32 multiply-adds, with which the benchmarks compare their rates:
 // `multiply_add THREADS` prints GFLOP/s. Each thread works in registers only, with enough independent sums to hide the
 // latency of an instruction.
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr int kSums = 12;  // two ports with a latency of at most six cycles
+constexpr int kSums = 12;  // 2 execution ports x a latency of at most 6 cycles
 constexpr int kSteps = 1 << 14;
 
 using Float4 = float __attribute__((vector_size(16)));

@@ -213,7 +213,7 @@ double compare(Batch<T> batch, const Starts& starts) {
 
 template <class T>
 void print(const char* type, int geometry, bool tied, horoball::Guards guards) {
-  // The boundaries of the ranks' classes. The core computes in blocks of 64 (float32) or 32 samples of a view.
+  // The boundaries of the ranks' classes. The CPU divides the classes of a rank into blocks of at most 144 (float32) or 96.
   const std::vector<Starts> splits{{0, 131}, {0, 1, 131}, {0, 40, 40, 97, 131}};
   const std::vector<Shape> shapes{{2, 131, 24, 0, false}, {2, 131, 24, 9, true}, {3, 131, 17, 0, true}};
   for (const Shape& shape : shapes) {
@@ -224,7 +224,7 @@ void print(const char* type, int geometry, bool tied, horoball::Guards guards) {
                   static_cast<int>(shape.remembered), starts.size() - 1, error);
     }
   }
-  // A batch that exceeds the memory budget for tiles and packed rows.
+  // A batch whose float64 tiles exceed their memory budget (kTileBudget in cpu/contrast/tiles.h).
   if (tied && guards == horoball::Guards::clean) {
     const double error = compare(Batch<T>({2, 1300, 300, 0, false}, geometry, tied, guards), {0, 500, 1300});
     std::printf("%s geometry %d, 2600 rows\t%.3g\n", type, geometry, error);

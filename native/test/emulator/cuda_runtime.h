@@ -107,7 +107,7 @@ extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulator {
 
-// The error that launches return, and that the next cudaGetLastError reports.
+// Returns the error of HOROBALL_EMULATOR_LAUNCH, which the next cudaGetLastError() also reports.
 cudaError_t refused();
 // Runs `body` once per thread of every block.
 void run(dim3 grid, dim3 threads, void (*body)(void*), void* context);

@@ -41,7 +41,7 @@ constexpr int kRuntime = 13000;
 int driver() { return static_cast<int>(setting("HOROBALL_EMULATOR_DRIVER", kRuntime)); }
 std::size_t memory_of_a_device() { return setting("HOROBALL_EMULATOR_BYTES", std::size_t{1} << 30); }
 
-// An iterator to the array that contains an address, or arrays.end().
+// Returns an iterator to the array that contains an address, or arrays.end().
 auto holder(const void* address) {
   const auto* at = static_cast<const unsigned char*>(address);
   auto next = arrays.upper_bound(at);

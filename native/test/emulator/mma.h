@@ -29,7 +29,8 @@ struct Fragment {
   static constexpr int num_elements = kRows * kColumns / 32;
   float x[num_elements];
 
-  // The position of element i of a lane.
+  // Returns the position of element i of a lane. Multiplying by an odd number permutes the positions, because their count
+  // is a power of two.
   static int slot(int lane, int i) { return ((lane * num_elements + i) * 37 + 11) % (kRows * kColumns); }
   static int row(int slot) { return slot / kColumns; }
   static int column(int slot) { return slot % kColumns; }
