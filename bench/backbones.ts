@@ -21,7 +21,7 @@ Without one, compares a list that covers every feature at least twice. Makes ben
 
 const peers = fileURLToPath(new URL('../../bench/peers/', import.meta.url));
 
-/** Few blocks and patches, to keep the run short; every component of the full models is present. */
+/** The timm models to compare. Few blocks and patches keep the run short; every component of the full models is present. */
 const all = `
 vit_tiny_patch16_224:depth=3,img_size=64
 vit_small_patch8_224:depth=2,img_size=48

@@ -8,8 +8,8 @@ export interface BarItem {
 }
 
 /**
- * Dots on a logarithmic axis of milliseconds, as HTML that shrinks with the page. Whiskers show the spread, clipped to the
- * axis. Dots rather than bars, because a logarithmic axis has no zero at which bars could start.
+ * Returns a chart of times as HTML that shrinks with the page: dots on a logarithmic axis of milliseconds. Whiskers show
+ * the spread, clipped to the axis. Not bars, because a logarithmic axis has no zero at which they could start.
  */
 export function barChart(items: readonly BarItem[]): string {
   const values = items.map(({ value }) => value);
@@ -46,7 +46,7 @@ export interface Curve {
   readonly ys: readonly number[];
 }
 
-/** A curve on two logarithmic axes. */
+/** Returns a plot of the curve on two logarithmic axes, as SVG. */
 export function scalingPlot({ label, over, xs, ys }: Curve, unit: string): string {
   const [w, h, margin] = [380, 250, 52];
   const [xLow, xHigh] = decades(Math.min(...xs), Math.max(...xs));
@@ -77,7 +77,7 @@ function svg(w: number, h: number, label: string, body: string): string {
   return `<svg viewBox="0 0 ${w} ${h}" style="max-width:${w}px" role="img" aria-label="${markup(label)}">${body}</svg>`;
 }
 
-/** Returns the powers of ten around a range. */
+/** Returns the largest power of ten up to `low` and the smallest from `high` on. */
 function decades(low: number, high: number): [number, number] {
   const from = 10 ** Math.floor(Math.log10(low));
   const to = 10 ** Math.ceil(Math.log10(high));
@@ -89,7 +89,7 @@ function powers(low: number, high: number): number[] {
   return Array.from({ length: count + 1 }, (_, i) => low * 10 ** i);
 }
 
-/** Returns a logarithmic scale from `low` to `high`, whose positions are rounded to one decimal. */
+/** Returns a function that maps values from `low` to `high` to positions from `from` to `to` on a logarithmic scale. */
 function scale(low: number, high: number, from: number, to: number): (value: number) => number {
   const per = (to - from) / Math.log10(high / low);
   return (value) => Math.round(10 * (from + per * Math.log10(Math.max(value, low) / low))) / 10;

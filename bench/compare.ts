@@ -115,7 +115,7 @@ export interface RatioPair {
   readonly agrees: boolean;
 }
 
-/** Every ratio that both runs measured: a repetition on the same machine must reproduce it. */
+/** Returns every ratio that both runs measured. A repetition on the same machine must reproduce it. */
 export function ratios(a: Results, b: Results): RatioPair[] {
   const after = new Map(b.rows.map((row) => [identity(row), row]));
   return a.rows.flatMap((row) => {

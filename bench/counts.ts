@@ -55,13 +55,13 @@ export function isCostlier({ verdict }: CountChange): boolean {
   return verdict === 'more' || verdict === 'new' || verdict === 'gone';
 }
 
-/** The committed counts. */
+/** Reads the committed counts. */
 export async function baseline(): Promise<Counts> {
   return JSON.parse(await readFile(baselineFile, 'utf8')) as Counts;
 }
 
-/** The first line of a program's version output; undefined if it is not installed. */
-async function says(program: string, ...args: string[]): Promise<string | undefined> {
+/** Returns the first line that a program prints, or undefined if it is not installed. */
+async function firstLineOf(program: string, ...args: string[]): Promise<string | undefined> {
   try {
     return (await execute(program, args)).stdout.split('\n')[0];
   } catch {
@@ -69,11 +69,11 @@ async function says(program: string, ...args: string[]): Promise<string | undefi
   }
 }
 
-/** Why instructions cannot be counted on this machine, or undefined. */
+/** Returns why instructions cannot be counted on this machine, or undefined. */
 export async function whyNotCounted(): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'counting requires Linux on x64';
   if (!existsSync(join(root, 'build'))) return 'counting requires a checkout that has been built';
-  if ((await says('valgrind', '--version')) === undefined) return 'valgrind is not installed';
+  if ((await firstLineOf('valgrind', '--version')) === undefined) return 'valgrind is not installed';
   const flags = await readFile('/proc/cpuinfo', 'utf8');
   return /\bavx2\b/.test(flags) ? undefined : 'this processor lacks AVX2';
 }

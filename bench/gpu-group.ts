@@ -1,5 +1,5 @@
 // Times training steps of several ranks, one per GPU, for `npm run bench:gpu`: NCCL, the gathered loss and the summed
-// gradients. node dist/bench/gpu-group.js [device] [ranks ...]: the default is 1, 2, 4, ... ranks, up to the number of GPUs.
+// gradients. node dist/bench/gpu-group.js [device] [ranks ...]: by default 1, 2, 4 and 8, up to the number of GPUs.
 // With a single GPU, it prints a note and times nothing.
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +23,7 @@ const name = kind === 'cpu' ? 'vit_nano' : 'vit_small_patch16_224';
 const each = kind === 'cpu' ? 32 : 256;
 const [warmUps, measured] = [3, 12];
 
-/** The median time of a step, in milliseconds; the batch has `each` images per rank. */
+/** Returns the median time of a step, in milliseconds. The batch has `each` images per rank. */
 async function time(group: ProcessGroup | null): Promise<number> {
   const model = vitConfigs[name];
   const device = (kind === 'cuda' ? `cuda:${group?.place.localRank ?? 0}` : kind) as Device;
@@ -60,7 +60,7 @@ async function time(group: ProcessGroup | null): Promise<number> {
   return median(times);
 }
 
-/** One rank: rank 0 prints the row. */
+/** Times the steps in one of `size` ranks. Rank 0 prints the row. */
 async function perform(size: number): Promise<void> {
   const place = placeOf(process.env);
   const group = place === null ? null : await ProcessGroup.join(place);

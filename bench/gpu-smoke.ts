@@ -18,7 +18,7 @@ const device = (process.argv.slice(2).find((argument) => !argument.startsWith('-
 const wantsTraining = !process.argv.includes('--no-training');
 const seed = 1;
 
-/** Uniform numbers in [-1, 1), the same on every machine. */
+/** Returns a generator of uniform numbers in [-1, 1) that are the same on every machine. */
 function noise(start: number): () => number {
   let state = start >>> 0;
   return () => {
@@ -27,7 +27,7 @@ function noise(start: number): () => number {
   };
 }
 
-/** Rows of norm `radius`: the same float32 values, stored as float64 and as float32. */
+/** Returns random rows of norm `radius` twice: as float32, and the same values stored as float64. */
 function rows(n: number, d: number, radius: number, start = seed): { exact: Matrix; single: Matrix } {
   const next = noise(start);
   const data = new Float32Array(n * d).map(next);

@@ -27,7 +27,7 @@ const steps: readonly (readonly [model: keyof typeof vitConfigs, precision: Prec
       ]
     : [['vit_nano', 'float32', Number(most)]];
 
-/** Operations of the matrix products in the blocks, as bench/peers/gpu.py counts them: forward, and twice that backward. */
+/** Returns the operations of the matrix products in the blocks, forward and (twice as many) backward, as in peers/gpu.py. */
 function flops({ imgSize, patchSize, embedDim: width, depth }: SquareViT, images: number): number {
   const tokens = (imgSize / patchSize) ** 2 + 1;
   return 3 * 2 * images * depth * tokens * width * (12 * width + 2 * tokens);

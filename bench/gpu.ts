@@ -31,7 +31,7 @@ const configure = ['-S', root, '-B', build, release, '-DCMAKE_BUILD_TYPE=Release
 
 type Command = readonly [string, ...string[]];
 
-/** The arguments for one test file at a time, because a single one occupies the whole device. */
+/** The arguments of a test run, one file at a time, because the tests of a single file occupy the whole device. */
 const ava = ['node_modules/ava/entrypoints/cli.mjs', '--concurrency=1', '--timeout=5m'];
 
 interface Stage {

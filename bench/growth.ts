@@ -17,7 +17,7 @@ export interface Growth {
 /** Number of largest sizes that are fitted; smaller calls spend much of their time on starting threads. */
 const fittedSizes = 3;
 
-/** Every series with at least three sizes, fitted over the largest ones. */
+/** Fits a power law to the largest sizes of every series with at least three sizes. */
 export function growths({ rows }: Results): Growth[] {
   const series = new Map<string, Row[]>();
   const measured = rows.filter(({ suite, ms }) => suite === 'scaling' && ms > 0);
@@ -77,7 +77,7 @@ const units: readonly (readonly [seconds: number, name: string])[] = [
   [1e-3, 'ms'],
 ];
 
-/** Two digits in the largest unit that fits. */
+/** Formats a duration with two significant digits, in the largest unit of which it is at least one. */
 export function duration(seconds: number): string {
   const [size, name] = units.find(([size]) => seconds >= size) ?? units.at(-1)!;
   const value = Number((seconds / size).toPrecision(2));

@@ -3,7 +3,7 @@ import { type Matrix, matrix, type Reals } from '../lib/index.ts';
 /** Names of element types, the same in Node and in the Python process of the peers. */
 export type Type = 'float32' | 'float64';
 
-/** Uniform numbers in [0, 1), reproducible from the seed on every machine (mulberry32). */
+/** Returns a generator of uniform numbers in [0, 1), the same on every machine for a seed (mulberry32). */
 export function uniform(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -14,7 +14,7 @@ export function uniform(seed: number): () => number {
   };
 }
 
-/** Standard normal numbers (Box-Muller). */
+/** Returns a generator of standard normal numbers (Box-Muller). */
 export function normal(seed: number): () => number {
   const next = uniform(seed);
   return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());

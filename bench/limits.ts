@@ -34,7 +34,7 @@ export async function measureLoading(threads: number): Promise<Row[]> {
   return [...rows, row({ ...known, op: 'core.node, size', value, unit: 'MB' })];
 }
 
-/** The file from which the package loads its core, determined in a process without other addons. */
+/** Returns the file from which the package loads its core, determined in a process without other addons. */
 async function coreOf(index: string): Promise<string> {
   const file = await printedBy(`(await import(${JSON.stringify(index)})).coreInfo();
     console.log(process.report.getReport().sharedObjects.find((name) => name.endsWith('.node')));`);
@@ -76,7 +76,7 @@ interface Evaluation {
 const protocols = { 'Recall@1': [1], 'Recall@1 to @1000': [1, 10, 100, 1000] } as const;
 type Protocol = keyof typeof protocols;
 
-/** Recall, R-Precision and MAP@R of 60,502 rows, once per protocol. */
+/** Times Recall@k, R-Precision and MAP@R of 60,502 rows, once per protocol. */
 export async function measureEvaluation(threads: number): Promise<Row[]> {
   const rows: Row[] = [];
   for (const protocol of Object.keys(protocols) as Protocol[])

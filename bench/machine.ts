@@ -29,7 +29,7 @@ export function machine(): Machine {
   };
 }
 
-/** The text of /proc/cpuinfo; empty on other systems than Linux. */
+/** Returns the text of /proc/cpuinfo, which is empty on systems other than Linux. */
 function cpuInfo(): string {
   try {
     return readFileSync('/proc/cpuinfo', 'utf8');

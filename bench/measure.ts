@@ -46,7 +46,7 @@ export const standard: Plan = { rounds: 9, slowRounds: 3, slowMs: 120, turnMs: 2
 /** The clock: wall time or, for one thread on a busy machine, CPU time of the process. */
 export type Clock = 'wall' | 'cpu';
 
-/** Reads of each clock in milliseconds, and the shortest interval that is timed on its own. */
+/** For each clock, a function that reads it in milliseconds, and the shortest call that is timed on its own. */
 const clocks: Record<Clock, { readonly now: () => number; readonly grainMs: number }> = {
   wall: { now: () => performance.now(), grainMs: 0.05 },
   cpu: { now: processorMs, grainMs: 1 },

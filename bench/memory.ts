@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 
-/** The peak memory during a call minus the memory before it, in bytes; NaN if the system does not report it. */
+/** Returns the peak memory during a call minus the memory before it, in bytes; NaN if the system does not report it. */
 export async function peakBytes(run: () => unknown): Promise<number> {
   try {
     // Garbage from making the inputs must be collected first; otherwise its release would hide what the call allocates.
@@ -24,5 +24,8 @@ function status(field: string): number {
   return Number(found?.[1]) * 1024;
 }
 
-/** A fixed threshold makes glibc map and unmap every large block; otherwise, a cached block would not raise the peak. */
+/**
+ * Environment variables with which glibc maps and unmaps every large block. Otherwise it would reuse a freed block, which
+ * does not raise the peak.
+ */
 export const honestMalloc = { MALLOC_MMAP_THRESHOLD_: '65536' };

@@ -6,8 +6,8 @@ import { root } from './machine.ts';
 const execute = promisify(execFile);
 
 /**
- * The machine's peak rate of float32 multiply-adds on `threads` threads in GFLOP/s, measured by
- * native/test/multiply_add.cc; NaN if it cannot be built, such as in an installed package.
+ * Measures the machine's peak rate of float32 multiply-adds on `threads` threads in GFLOP/s, with
+ * native/test/multiply_add.cc. Returns NaN if that cannot be built, as in an installed package.
  */
 export async function multiplyAddPeak(threads: number): Promise<number> {
   try {

@@ -158,7 +158,7 @@ function newest(files: readonly File[], { of, sides }: Line): [Row, File] | unde
   return undefined;
 }
 
-/** The files of each machine that has a figure, ordered by name. */
+/** Groups the files by machine and returns the machines that have a figure, ordered by name. */
 function byMachine(files: readonly File[]): File[][] {
   const machines: File[][] = [];
   for (const file of files) {
@@ -173,7 +173,7 @@ function byMachine(files: readonly File[]): File[][] {
 
 const nameOf = ({ results }: File): string => results.about['machine'] ?? '';
 
-/** A machine, and the dates and commits of the files whose figures its column shows. */
+/** Returns the head of a machine's column: its name, and the dates and commits of the files whose figures it shows. */
 function headOf(files: readonly File[]): string {
   const used = new Set(lines.map((line) => newest(files, line)?.[1]));
   const shown = files.filter((file) => used.has(file)).reverse();
@@ -207,7 +207,7 @@ export function readmeTable(files: readonly File[]): string {
   return table.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** `ratio >= 5` as `≥ 5`. */
+/** Formats a target such as `ratio >= 5` as `≥ 5`, followed by the unit of the line. */
 function targetText(bar: string, { unit = '' }: Line): string {
   const [, relation, limit] = bar.split(' ');
   return limit === undefined ? 'none' : `${relation === '<=' ? '≤' : '≥'} ${limit}${unit}`;
@@ -224,7 +224,7 @@ function growthText(files: readonly File[]): string {
 ${growthTable(results)}`;
 }
 
-/** Every page with generated figures, and their text. */
+/** Every page with generated figures, and the function that writes them. */
 const pages: Readonly<Record<string, (files: readonly File[]) => string>> = {
   'README.md': readmeTable,
   'lib/guide/performance.md': growthText,
@@ -232,14 +232,14 @@ const pages: Readonly<Record<string, (files: readonly File[]) => string>> = {
 
 const marks = ['<!-- figures: npm run bench:readme -->', '<!-- end of figures -->'] as const;
 
-/** A page with its figures replaced. */
+/** Returns a page with its figures replaced. */
 export function withFigures(page: string, figures: string): string {
   const [begin, end] = marks.map((mark) => page.indexOf(mark)) as [number, number];
   if (begin < 0 || end < begin) throw new Error(`expected a page with the lines ${marks.join(' and ')}`);
   return `${page.slice(0, begin + marks[0].length)}\n\n${figures}\n\n${page.slice(end)}`;
 }
 
-/** The pages with current figures, by file name. */
+/** Returns the pages with current figures, by file name. */
 export async function writtenPages(): Promise<Record<string, string>> {
   const files = await committed();
   const written = Object.entries(pages).map(async ([name, figures]) => {

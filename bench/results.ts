@@ -1,4 +1,4 @@
-/** The subject of a row; with its suite and side, it identifies the row. */
+/** What a row measures; with the suite, side, threads and unit, it identifies the row. */
 export interface Labels {
   /** The operation, such as `pairwiseDistance`. */
   readonly op: string;

@@ -98,7 +98,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** The Python process, or the reason that its rows will show. */
+/** Starts the Python process and returns it, or the reason why it is not available, which its rows will show. */
 async function worker(trim: boolean): Promise<PeerWorker | string> {
   const { hypmix, geoopt, python } = values;
   if (!values.peers) return '--no-peers';

@@ -117,7 +117,7 @@ const manyThreads = 64;
 /** Target for the memory of the loss beyond inputs and results, for any number of rows. */
 const lossMemory: Bar = { of: 'peakMB', atMost: 64 };
 
-/** Time and memory of each workload, and their growth; `full`: also the largest sizes, which take minutes. */
+/** Measures the growth of the time and memory of each workload; `full`: also at the largest sizes, which take minutes. */
 export async function measureScaling(threads: number, clock: Clock, full: boolean): Promise<Row[]> {
   const rows: Row[] = [];
   for (const name of names) {
@@ -141,7 +141,7 @@ function labelsOf(name: Name, size: number): Labels {
   return { ...labels(size), shape: `scaling, ${over} = ${size}` };
 }
 
-/** The fitted exponents of a workload. */
+/** Returns one row per fitted exponent of a workload. */
 function growth(name: Name, sizes: readonly number[], points: readonly Row[], threads: number): Row[] {
   const { over, atMost } = workload(name);
   const fitted = (of: 'time' | 'memory', values: readonly number[], limit: number): Row => {

@@ -38,7 +38,7 @@ interface Row {
   readonly side: string;
   readonly setting: string;
   readonly recall: number;
-  /** Share of the queries whose result is proven to be exact. */
+  /** Fraction of the queries whose result is proven to be exact. */
   readonly proven: number | undefined;
   readonly singleMs: number;
   readonly batchMs: number;
@@ -66,7 +66,7 @@ const columns = [
 
 const candidateCounts = [10, 30, 100, 300, 1000, 3000];
 
-/** Share of the true neighbors that were found. */
+/** Returns the fraction of the true neighbors that were found. */
 function recallOf(found: ArrayLike<number>, truth: Int32Array, k: number): number {
   const queries = truth.length / k;
   const each = found.length / queries;
@@ -78,7 +78,7 @@ function recallOf(found: ArrayLike<number>, truth: Int32Array, k: number): numbe
   return hits / truth.length;
 }
 
-/** Milliseconds per query, one at a time (the median of 50) and in a batch. */
+/** Returns the milliseconds per query: one at a time, as the median of the first `singles` queries, and in a batch. */
 function timed(queries: Matrix<Float32Array>, search: (part: Matrix<Float32Array>) => unknown, singles = 50) {
   const { data, rows, cols } = queries;
   const times = Array.from({ length: Math.min(singles, rows) }, (_, i) => {

@@ -87,8 +87,8 @@ export function searchSet(name: SearchSetName, rows: number, queries: number, di
 }
 
 /**
- * Unit vectors in random directions: sums of two slices of a table of normal numbers, which is faster than drawing every
- * number.
+ * Returns a function that fills a row with a unit vector in a random direction: the sum of two slices of a table of normal
+ * numbers, divided by its norm. This is faster than drawing every number.
  */
 function normals(dim: number, seed: number): (row: Float32Array, next: Random) => Float32Array {
   const next = random(seed);

@@ -54,7 +54,7 @@ export const cubTest: EvaluationShape = { name: 'cub-test', rows: 5924, dim: 128
 export const sopTest: EvaluationShape = { name: 'sop-test', rows: 60_502, dim: 128, perClass: 5 };
 /** Features of a ViT-S backbone. */
 export const vitS: MatrixShape = { name: 'vit-s', rows: 4096, dim: 384 };
-/** The rows of one batch as points, and a larger square. */
+/** Shapes of distance matrices: the rows of one batch, and a larger set. */
 export const batch: MatrixShape = { name: 'batch', rows: 900, dim: 128 };
 export const square: MatrixShape = { name: 'square', rows: 2048, dim: 128 };
 

@@ -58,7 +58,7 @@ function program(): Uint8Array<ArrayBuffer> {
 
 const section = (id: number, content: readonly number[]): number[] => [id, ...sized(content)];
 
-/** A size as LEB128, and the bytes. */
+/** Returns the bytes, preceded by their number in LEB128. */
 function sized(bytes: readonly number[]): number[] {
   const size: number[] = [];
   for (let rest = bytes.length; size.length === 0 || rest > 0; rest >>= 7)

@@ -54,7 +54,7 @@ function size({ n, m, dim, views, threads }: Row): string {
     .join(', ');
 }
 
-/** Geometry, heads, guards, and anything special about the inputs. */
+/** Describes a row: its geometry, heads and guards, and anything special about the inputs. */
 export function what(row: Row): string {
   const guards = row.guards === 'compat' ? 'compat' : '';
   return [row.geometry, row.heads, guards, row.shape.split(', ')[1]].filter(Boolean).join(' ');

@@ -27,5 +27,5 @@ def metric_learning(inputs: Inputs, params: Params) -> Peer:
         value.backward()
         return value.detach(), e.grad, criterion.proxies.grad
 
-    # The float32 norm of 10,000 rows is accurate to 2e-4 only.
+    # In float32, the norm of 10,000 rows would be accurate only to 2e-4.
     return Peer(run, lambda out: [float(out[0]), *(float(g.double().norm()) for g in out[1:])])

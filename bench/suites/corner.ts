@@ -1,9 +1,9 @@
 import type { Matrix } from '../../lib/index.ts';
 
-/** Rows per corner that are compared with the oracle. */
+/** Rows, and entries of each of these rows, that are compared with the oracle at either end of a matrix. */
 export const corners = 4;
 
-/** The first entries of the first row and the last entries of the last row. */
+/** Returns the first entries of the first row and the last entries of the last row. */
 export function corner({ data }: Pick<Matrix, 'data' | 'rows' | 'cols'>): number[] {
   return [...data.subarray(0, corners), ...data.subarray(data.length - corners)];
 }

@@ -90,7 +90,7 @@ function figures({ recall, rPrecision, mapAtR }: RetrievalMetrics): number[] {
   return [recall[1]!, rPrecision, mapAtR];
 }
 
-/** The three metrics of a few rows, by sorting all distances of each row. */
+/** Computes the three metrics of a few rows by sorting all distances of each row. */
 function bySorting(data: Reals, classes: Int32Array, dim: number): number[] {
   const rows = table(data, dim);
   const sums = [0, 0, 0];

@@ -162,7 +162,7 @@ export function dot(a: Reals, b: Reals): number {
   return sum;
 }
 
-/** Norm of the difference over the norm of the reference; 0 if both are zero. */
+/** Returns the norm of the difference divided by the norm of `exact`; 0 if they are equal. */
 export function apart(found: ArrayLike<number>, exact: ArrayLike<number>): number {
   let [miss, size] = [0, 0];
   for (let i = 0; i < exact.length; ++i) {

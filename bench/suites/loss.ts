@@ -102,7 +102,7 @@ export function lossSuite(shape: BatchShape, bars: LossBars, threads: number, fu
   };
 }
 
-/** The geometries whose logit is a distance alone. */
+/** Returns the geometries whose logit is a distance alone, each with the metric of that distance. */
 function distanceGeometries(): [Geometry, Metric][] {
   return geometryCards().flatMap(({ name, inner, distance }) =>
     inner || distance === null ? [] : [[name, distance]],

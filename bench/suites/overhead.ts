@@ -11,7 +11,7 @@ const c = 0.1;
 const dim = 8;
 const many = 1001;
 
-/** Overhead of a call beyond its arithmetic: one pair of 8-vectors, minus a pair's share of a long call. */
+/** Returns the suite of the overhead per call: the time of one pair of 8-vectors, minus the time per pair among many. */
 export function overheadSuite(): Suite {
   const x = ballPoints(unitRows(many, dim, 1, 61, 'float64'), c, 62);
   const y = ballPoints(unitRows(many, dim, 1, 63, 'float64'), c, 64);

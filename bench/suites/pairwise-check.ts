@@ -101,7 +101,7 @@ function sum(formula: Formula, [xs, ys]: readonly number[][][]): number {
 
 type Way = (row: readonly number[], direction: readonly number[]) => number[];
 
-/** How points may move: anywhere, or only along the hyperboloid, because distances are not defined elsewhere. */
+/** The surface on which points may move: all of space, or only the hyperboloid if distances are not defined elsewhere. */
 interface Surface {
   /** Projects a moved row back onto the surface. */
   lift(row: readonly number[]): number[];
@@ -131,7 +131,7 @@ function moved(
   );
 }
 
-/** The first rows and the last. */
+/** Returns the first `corners` rows and the last. */
 function ends({ data, rows, cols }: Matrix): number[][] {
   const first = table(data.subarray(0, corners * cols), cols);
   return [...first, ...table(data.subarray((rows - corners) * cols), cols)];
