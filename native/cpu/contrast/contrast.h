@@ -92,7 +92,7 @@ class Contrast : ContrastPass<T, BlockMap> {
     Pass::allocate(arena);
   }
 
-  // The index in the arrays of LogSums at which the entries for `block` and `view` begin.
+  // Returns the index in the arrays of LogSums at which the entries for `block` and `view` begin.
   std::int64_t place(std::int64_t view, std::int64_t block) const {
     return (view * map_.count + block) * kSide;
   }
@@ -102,8 +102,8 @@ class Contrast : ContrastPass<T, BlockMap> {
     return map_.view(pair.i) != map_.view(pair.j) && map_.first_class(pair.i) == map_.first_class(pair.j);
   }
 
-  // The weight of each term in the loss: 1/classes, divided by the number of ordered pairs of views if the loss is the mean
-  // over them.
+  // Returns the weight of each term in the loss: 1/classes, divided by the number of ordered pairs of views if the loss is
+  // the mean over them.
   double term_weight() const {
     const double pairs = static_cast<double>(map_.views * (map_.views - 1));
     return 1 / (static_cast<double>(map_.classes) * (args_.mean ? pairs : 1));

@@ -115,7 +115,7 @@ struct TileHalves {
   }
 };
 
-// Argument of the shared exponential: s - (v_i + v_j)/2.
+// Returns s - (v_i + v_j)/2, the argument of the exponential x (see kMaxSpread).
 template <class V, class T>
 HOROBALL_INLINE V shared_exponent(V s, T of_row, V of_column) {
   return fma(V(T(-0.5)), of_column, s - V(T(0.5) * of_row));

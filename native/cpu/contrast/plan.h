@@ -80,18 +80,18 @@ struct BlockMap {
     const ViewBlock& of = blocks[block];
     return {data[0], depth, order, of.first_class * views + of.view, views, of.size};
   }
-  // The block's index in ContrastSide::gradient: 0 if its gradients are wanted, otherwise 1.
+  // Returns the index of a block in ContrastSide::gradient: 0 if its gradients are wanted, otherwise 1.
   int group(std::int64_t block) const { return blocks[block].is_wanted ? 0 : 1; }
   bool meets(const BlockPair& pair) const { return is_own(pair.i) || is_own(pair.j); }
   // Whether another rank also processes the pair.
   bool is_shared(const BlockPair& pair) const { return !is_own(pair.i) || !is_own(pair.j); }
-  // The pair, ordered so that its first block belongs to this rank.
+  // Returns the pair, ordered so that its first block belongs to this rank.
   BlockPair directed(const BlockPair& pair) const {
     return is_own(pair.i) ? pair : BlockPair{pair.j, pair.i, pair.round};
   }
   std::int64_t samples() const { return views * classes; }
   std::int64_t tiles() const { return own * (own + 1) / 2 + own * (count - own); }
-  // The position at which the tile of a directed pair is stored. The pairs of two blocks of this rank come first.
+  // Returns the position at which the tile of a directed pair is stored. The pairs of two blocks of this rank come first.
   std::int64_t tile_index(const BlockPair& pair) const {
     const std::int64_t i = blocks[pair.i].own_before, j = blocks[pair.j].own_before;
     return is_own(pair.j) ? j * (j + 1) / 2 + i : own * (own + 1) / 2 + i * (count - own) + pair.j - j;
@@ -161,7 +161,7 @@ struct GroupMap {
   bool is_symmetric() const { return references.samples == 0; }
   int group(std::int64_t block) const { return block < anchors.blocks ? 0 : 1; }
   const Group& group_of(std::int64_t block) const { return group(block) == 0 ? anchors : references; }
-  // The index of a block's first sample within its group.
+  // Returns the index of a block's first sample within its group.
   std::int64_t first(std::int64_t block) const {
     return group(block) == 0 ? block * anchors.width : (block - anchors.blocks) * references.width;
   }

@@ -78,7 +78,7 @@ struct Softmax {
     return where(scaled < V(kLeastScaled<T>), V(T(0)), scaled) * V(T(kUnscale));
   }
 
-  // The weight of the positive pair (i, j).
+  // Returns the weight of the positive pair (i, j).
   template <class V>
   HOROBALL_INLINE V of_positive(std::int64_t i, std::int64_t j) const {
     return V(row_miss[i]) + V::load(column_miss + j);
@@ -165,7 +165,7 @@ void logits_of(const PairTile<T>& tile, T* logits) {
   }
 }
 
-// The softmax weights of a vector of pairs; 0 for padding and for a sample with itself.
+// Returns the softmax weights of a vector of pairs; 0 for padding and for a sample with itself.
 template <class V, class T>
 HOROBALL_INLINE V softmax_weight(const PairTile<T>& tile, const Softmax<T>& softmax, V logit, std::int64_t i,
                                  std::int64_t j) {

@@ -37,7 +37,7 @@ std::string all_metrics(MetricList<Entries...>) {
   return "[" + out + "]";
 }
 
-// The name of a geometry's distance, or null if its logit uses no distance.
+// Returns the name of a geometry's distance as JSON: null if its logit uses no distance.
 template <class Geometry, bool kTied>
 std::string distance_of() {
   if constexpr (kHasDistance<Geometry>) {
@@ -52,7 +52,7 @@ std::string reads(const GeometryTerms& terms, bool tied) {
          ",\"hyperbolic\":" + boolean(terms.reads_hyperbolic(tied)) + "}";
 }
 
-// The names of the parameters that enter the logit.
+// Returns the names of the parameters that enter the logit, as a JSON array.
 std::string parameters(const GeometryTerms& terms, bool tied) {
   std::string out;
   for (const LogitIndex parameter : {kTauE, kTauH, kLambda, kC}) {

@@ -11,7 +11,7 @@
 namespace horoball {
 namespace {
 
-// Alternating lanes of two vectors, from lane kFrom on: a0 b0 a1 b1 ...
+// Returns alternating lanes of two vectors, from lane kFrom on: a0 b0 a1 b1 ...
 template <int kFrom, class T, int... i>
 HOROBALL_INLINE Vec<T> interleaved(Vec<T> a, Vec<T> b, std::integer_sequence<int, i...>) {
   return typename Vec<T>::Raw(
@@ -35,7 +35,7 @@ HOROBALL_INLINE void transpose(Vec<T> (&rows)[Vec<T>::kLanes]) {
   });
 }
 
-// Coordinate k of a row times `scale`, rounded once; 0 for a missing row.
+// Returns coordinate k of a row times `scale`, rounded once; 0 for a missing row.
 template <class T>
 HOROBALL_INLINE T coordinate(const T* row, std::int64_t k, double scale) {
   return row == nullptr ? T(0) : static_cast<T>(static_cast<double>(row[k]) * scale);

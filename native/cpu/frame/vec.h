@@ -211,7 +211,7 @@ HOROBALL_INLINE bool any(MaskRaw mask) {
 #endif
 }
 
-// The lanes in which a comparison holds, one bit each.
+// Returns a bit mask of the lanes in which a comparison holds.
 template <class T>
 HOROBALL_INLINE unsigned bits_of(Vec<T>, typename Vec<T>::Mask mask) {
 #if defined(__AVX512F__)
@@ -226,7 +226,7 @@ HOROBALL_INLINE unsigned bits_of(Vec<T>, typename Vec<T>::Mask mask) {
 #endif
 }
 
-// The lanes rotated down by `kBy`.
+// Returns the lanes rotated down: lane i + kBy moves to lane i.
 template <int kBy, class T, int... i>
 HOROBALL_INLINE Vec<T> rotated(Vec<T> v, std::integer_sequence<int, i...>) {
   return typename Vec<T>::Raw(__builtin_shufflevector(v.raw, v.raw, (i + kBy) % Vec<T>::kLanes...));
@@ -255,7 +255,7 @@ HOROBALL_INLINE T most(Vec<T> v) {
   return fold<Vec<T>::kLanes / 2>(v, [](Vec<T> a, Vec<T> b) { return max(a, b); }).raw[0];
 }
 
-// p 2^n, where `shifted` is n + kRounder and the result is a normal number.
+// Returns p 2^n, where `shifted` is n + kRounder. The result must be a normal number.
 template <class T>
 HOROBALL_INLINE Vec<T> scaled(Vec<T> p, Vec<T> shifted) {
   using Mask = typename Vec<T>::Mask;

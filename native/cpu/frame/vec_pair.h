@@ -79,7 +79,7 @@ HOROBALL_INLINE bool any_lane(VecPair<T>, typename VecPair<T>::Mask mask) {
   return any(mask.a | mask.b);
 }
 
-// The sum of the two vectors of a pair. A single vector is returned unchanged.
+// Returns the sum of the two vectors of a pair, or a single vector unchanged.
 template <class T>
 HOROBALL_INLINE Vec<T> folded(Vec<T> x) {
   return x;

@@ -35,7 +35,7 @@ inline float rounded_down(double x) { return static_cast<float>(x < 3e38 ? x : 3
 inline std::int64_t pairs_of(std::int64_t depth) { return ceil_div(depth, 2); }
 inline std::int64_t block_bytes(std::int64_t depth) { return pairs_of(depth) * 2 * kSlots; }
 
-// The index of coordinate k of a center. Centers are stored 16 at a time, coordinate by coordinate.
+// Returns the index of coordinate k of a center in `panels`. Centers are stored 16 at a time, coordinate by coordinate.
 inline std::int64_t panel_at(std::int64_t list, std::int64_t k, std::int64_t depth) {
   return (list / kSlots * depth + k) * kSlots + list % kSlots;
 }

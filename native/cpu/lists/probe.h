@@ -219,7 +219,7 @@ class Probe {
       if (order[at].index % parts_ == part) order[kept++] = order[at];
     return kept;
   }
-  // The smaller of two lower bounds of distances. A NaN in b counts as 0, which is a lower bound of any distance.
+  // Returns the smaller of two lower bounds of distances. A NaN in b counts as 0, which is a lower bound of any distance.
   static float least(float a, float b) { return b == b ? (b < a ? b : a) : 0; }
 
   void scan(Search& search, std::int64_t l) const {
@@ -282,7 +282,7 @@ class Probe {
     if (heap[0] < search.within) search.within = heap[0];
   }
 
-  // The largest distance that a row of at most this rank can have.
+  // Returns the largest distance that a row of at most this rank can have.
   float distance_at(const Search& search, float rank) const {
     const double d = card_.distance(static_cast<double>(rank), search.point.own, 1.0);
     return rounded_up(d);

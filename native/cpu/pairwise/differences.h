@@ -50,7 +50,7 @@ HOROBALL_INLINE Vec<T> nearness(Vec<T> s, const Prepared<T>& x, std::int64_t i, 
   return fma(Vec<T>(static_cast<T>(-part)), sizes_of<Card>(x, i, y, j), s);
 }
 
-// The exact squared difference of rows i and j; +infinity between a row outside the domain and any other point.
+// Returns the exact squared difference of rows i and j; +infinity between a row outside the domain and any other point.
 template <class Card, class T, class XSource, class YSource>
 inline T direct(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j) {
   if (sides.same && i == j) return 0;

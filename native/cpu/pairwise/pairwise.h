@@ -1,4 +1,4 @@
-// Every distance between two sets of rows: blocks of the matrix product, with the metric applied to each tile
+// Computes every distance between two sets of rows: blocks of the matrix product, with the metric applied to each tile
 // while it is in the cache. For a set with itself only the upper triangle is computed.
 #pragma once
 

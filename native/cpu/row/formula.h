@@ -20,7 +20,7 @@ struct RowFormula {
   void (*slopes)(const RowState<double>&, const RowWeights&, RowSlopes&);
 };
 
-// The formulas, in the order of ops/rows.h.
+// Returns the formulas, in the order of ops/rows.h.
 std::span<const RowFormula> row_formulas();
 
 // Returns 1 - c|x|^2 for the squared norm high + low, limited as in inside_of() of ops/row_slopes.h.

@@ -57,8 +57,8 @@ double planes_vjp_pair(const PlanesCall<T>& call, std::int64_t i, std::int64_t k
   return slopes.c;
 }
 
-// One of two passes: for each of `owners` rows (or classes), sums the gradients of inputs `first` to `last` over all
-// `others` classes (or rows).
+// Computes one of the two passes: for each of `owners` rows (or classes), sums the gradients of inputs `first` to `last`
+// over all `others` classes (or rows).
 template <class T, class Pair>
 Status planes_pass(const PlanesCall<T>& call, const Run& run, std::int64_t owners, std::int64_t others,
                    int first, int last, const Pair& pair) {

@@ -83,7 +83,7 @@ inline double pair_square(const T* x, const T* y, double beta, std::int64_t d) {
   });
 }
 
-// v * v - square, exactly.
+// Returns v * v - square, exactly.
 template <class V>
 inline V square_error(V v, V square) {
   if constexpr (kFused && sizeof(V) == sizeof(Wide)) {

@@ -80,7 +80,7 @@ class Select {
     return {collected_.row(rows), collected_.counts + rows, collected_.farthest + rows, args_.k};
   }
 
-  // The list of query i over one part of the gallery; the list of part 0 is the result itself.
+  // Returns the list of query i for one part of the gallery. The list of part 0 is stored in the result.
   Nearest<T> list(std::int64_t i, std::int64_t part) const {
     const std::int64_t at = i * args_.k, spare = ((part - 1) * queries_.rows + i) * args_.k;
     if (part == 0) return {static_cast<T*>(args_.distances.data) + at, args_.indices + at, args_.k};
