@@ -31,7 +31,7 @@ struct Corner {
   }
 };
 
-// The softmax weight of a pair, which is 0 for padding and for a sample with itself. `r` and `c` are relative to the
+// Returns the softmax weight of a pair, which is 0 for padding and for a sample with itself. `r` and `c` are relative to the
 // corner.
 template <class T>
 __device__ T softmax_weight(const Contrast<T>& k, const Corner<T>& at, T logit, int r, int c) {
@@ -169,7 +169,7 @@ __device__ double part_sum(const T* sums, std::int64_t parts, std::int64_t strid
   return total;
 }
 
-// One warp per slot: computes the gradients from the sums of weights and of weighted rows.
+// Computes the gradients from the sums of weights and of weighted rows, with one warp per slot.
 template <class K, class T>
 __global__ void contrast_gradient(const __grid_constant__ Contrast<T> k, T* e_gradient, T* h_gradient) {
   const std::int64_t slot = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;

@@ -121,7 +121,7 @@ __device__ Sum<T> whole(const Contrast<T>& k, std::int64_t view, std::int64_t sl
   return sum;
 }
 
-// One block per tile, one thread per sample: computes the losses and Contrast::reference. For another view b, the
+// Computes the losses and Contrast::reference, with one block per tile and one thread per sample. For another view b, the
 // reference is L_ab (ops/contrast.h); for the sample's own view it is -log sum_b exp(-L_ab), because its negatives
 // count for every b.
 template <class T>

@@ -21,7 +21,7 @@ struct Products {
   }
 };
 
-// The maximum over a block. Only thread 0 has the result.
+// Returns the maximum over a block, in thread 0 only.
 template <class T>
 __device__ T block_max(T value, T* shared) {
   shared[threadIdx.x] = value;

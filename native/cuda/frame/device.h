@@ -69,7 +69,7 @@ class Call {
   // Whether float32 products may round their factors to TF32 (HOROBALL_CUDA_MATH=tf32): up to three times as
   // fast, but accurate to only three digits.
   bool plain();
-  // The number of blocks that occupy the whole device.
+  // Returns the number of blocks that occupy the whole device.
   std::int64_t busy() const { return kBlocksPerProcessor * processors_; }
 
  private:

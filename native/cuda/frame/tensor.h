@@ -73,13 +73,13 @@ struct SlabSum {
   }
 };
 
-// The first row and column of this warp, which computes 16 rows of a tile and one half of its columns.
+// Return the first row and column of this warp, which computes 16 rows of a tile and one half of its columns.
 __device__ inline int warp_row() { return static_cast<int>(threadIdx.x) / 64 * kFragment; }
 __device__ inline int warp_column(int columns) {
   return static_cast<int>(threadIdx.x) / 32 % 2 * columns / 2;
 }
 
-// sums = A B', as in product().
+// Computes sums = A B', as described at product().
 __device__ inline void tensor_product(Slabs<float>& shared, const float* a, const float* b,
                                       std::int64_t slabs, bool plain, Sums<float>& sums) {
   constexpr int kBlocks = kSide<float> / 2 / kFragment, kPitch = kSlabPitch<float>;

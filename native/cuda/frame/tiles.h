@@ -27,7 +27,7 @@ struct alignas(16) Quad {
 };
 static_assert(sizeof(Quad<float>) == 16 && sizeof(Quad<double>) == 16);
 
-// This thread's first row and first column in a tile.
+// Return this thread's first row and first column in a tile.
 template <class T>
 __device__ int first_row() {
   return static_cast<int>(threadIdx.x) / 16 * kMicro<T>;
@@ -194,7 +194,7 @@ __device__ void fetch_rows(T (&to)[2][kSlab * kSlabPitch<T>], const T* rows, std
   __pipeline_commit();
 }
 
-// The sum over the 16 threads that share a row of a tile. All of them get the result.
+// Returns the sum over the 16 threads that share a row of a tile, in all of them.
 template <class N>
 __device__ N across_row(N value) {
 #pragma unroll
@@ -202,7 +202,7 @@ __device__ N across_row(N value) {
   return value;
 }
 
-// The sum over a warp.
+// Returns the sum over a warp, in all of its lanes.
 template <class N>
 __device__ N across_warp(N value) {
 #pragma unroll
@@ -210,7 +210,7 @@ __device__ N across_warp(N value) {
   return value;
 }
 
-// The sum over a block. Only thread 0 has the result. `shared` holds one number per warp.
+// Returns the sum over a block, in thread 0 only. `shared` has space for one number per warp.
 __device__ inline double across_block(double value, double* shared) {
   value = across_warp(value);
   __syncthreads();

@@ -23,7 +23,7 @@ __device__ T nearness(T s, const Packed<T>& x, std::int64_t i, const Packed<T>& 
   return fma(static_cast<T>(-kPart), kMinkowski ? x.size[i] + y.size[j] : x.n[i] + y.n[j], s);
 }
 
-// The exact squared difference; +infinity between a row outside the domain and any other point. `same`: x and y are
+// Returns the exact squared difference; +infinity between a row outside the domain and any other point. `same`: x and y are
 // the same rows.
 template <class Card, class T>
 __device__ __attribute__((noinline)) T direct(const Packed<T>& x, std::int64_t i, const Packed<T>& y,

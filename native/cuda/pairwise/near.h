@@ -33,7 +33,7 @@ __device__ void store_chunk(const ChunkSums<T>& sums, T* to, std::int64_t pitch,
   sums.store(to + tile * kSide<T> * pitch + chunk * kChunk<T>, pitch);
 }
 
-// The number of parts into which the partners of a row tile are divided, so that all multiprocessors have work.
+// Returns the number of parts into which the partners of a row tile are divided, so that all multiprocessors have work.
 inline std::int64_t parts_for(const Call& call, std::int64_t blocks, std::int64_t partners) {
   const std::int64_t wanted = ceil_div(call.busy(), max(blocks, 1));
   return max(min(wanted, partners), 1);

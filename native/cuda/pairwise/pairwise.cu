@@ -1,5 +1,5 @@
-// Every distance between two sets of rows: one block per tile of the product, with the metric applied while the tile
-// is in registers. For a set with itself only the upper triangle is computed.
+// Computes every distance between two sets of rows: one block per tile of the product, with the metric applied while the
+// tile is in registers. For a set with itself only the upper triangle is computed.
 #include "cuda/families.h"
 #include "cuda/pairwise/differences.h"
 

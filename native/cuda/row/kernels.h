@@ -225,7 +225,7 @@ __global__ void unit_of_weights(const __grid_constant__ RowView<T>, std::int64_t
   largest[0] = rowwise::weight_unit(most);
 }
 
-// The weight of point i divided by `*unit`, or 1 if `unit` is null because there are no weights.
+// Returns the weight of point i divided by `*unit`, or 1 if `unit` is null because there are no weights.
 template <class T>
 __device__ double weight_of(const RowView<T>& v, std::int64_t i, const double* unit) {
   return unit == nullptr ? 1 : static_cast<double>(v.inputs[1][i]) / *unit;
@@ -269,7 +269,7 @@ __global__ void midpoint_forward(const __grid_constant__ RowView<T> v, const dou
   for (std::int64_t k = lane(); k < v.d; k += 32) v.out[k] = static_cast<T>(factor * sum[k]);
 }
 
-// One warp: writes the gradients with respect to N, D and c to `by`.
+// Writes the gradients with respect to N, D and c to `by`, in one warp.
 template <class T>
 __global__ void midpoint_slopes(const __grid_constant__ RowView<T> v, const double* sum, double* by) {
   RowWeights weights;
@@ -323,7 +323,7 @@ __global__ void planes_forward(const __grid_constant__ RowView<T> v, std::int64_
   if (lane() == 0) v.out[at] = static_cast<T>(value);
 }
 
-// One warp per owner and part of the owner's partners: sums the owner's gradients over these partners. With `by_rows`, owners
+// Sums the gradients of each owner over one part of its partners, with one warp per owner and part. With `by_rows`, owners
 // are rows and partners are classes, otherwise the reverse. `sums` is [input][part][owner][coordinate].
 template <class T>
 __global__ void planes_backward(const __grid_constant__ RowView<T> v, std::int64_t classes, bool by_rows,

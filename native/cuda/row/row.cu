@@ -96,7 +96,7 @@ class RowCall {
   }
 
  private:
-  // The number of warps that share a sum over rows.
+  // Returns the number of warps that share a sum over rows.
   std::int64_t warps() const { return max(1, min(v_.rows, 4 * call_.busy())); }
 
   template <class To>

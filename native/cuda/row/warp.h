@@ -122,7 +122,7 @@ __device__ void measure(State& s, int op, const Vectors<T>& v, std::int64_t d) {
   }
 }
 
-// Coordinate k of the linear combination `mix` of the vectors in `v` and, if it is not null, `more`.
+// Returns coordinate k of the linear combination `mix` of the vectors in `v` and, if it is not null, `more`.
 template <class T, class U>
 __device__ double mixed(const Mix& mix, const Vectors<T>& v, const U* more, std::int64_t k) {
   double sum = mix.x * static_cast<double>(v.x[k]);

@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
   }
 }
 
-// One thread per query: merges its lists and sorts the result.
+// Merges the lists of each query and sorts the result, with one thread per query.
 template <class T>
 __global__ void finish_queries(const __grid_constant__ Search<T> search) {
   const std::int64_t query = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
