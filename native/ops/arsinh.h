@@ -7,7 +7,7 @@
 namespace horoball {
 namespace {
 
-// Beyond this, u^2 could overflow, and sqrt(u (1 + u)) equals u up to rounding.
+// Returns a bound beyond which u^2 could overflow, and sqrt(u (1 + u)) equals u up to rounding.
 template <class V>
 HD V far_away() {
   return constant<V>(kIsSingle<V> ? 1e9 : 1e17);
@@ -39,7 +39,7 @@ HD V double_arsinh(V u) {
   return log1p_finite(constant<V>(2) * (u + sqrt(fma(u, u, u))));
 }
 
-// The inverse function: the u for which 2 arsinh(sqrt u) is `t`.
+// Returns the u for which 2 arsinh(sqrt u) is `t`.
 HD double from_double_arsinh(double t) {
   const double z = std::expm1(t);
   return z < 1e100 ? z * z / (4 * (1 + z)) : z / 4;

@@ -37,7 +37,7 @@ struct PairTerms {
   V g, s, near_below, qx, qy, nx, ny, distance, logit;
 };
 
-// The squared difference between the points whose distance enters the logit.
+// Returns the squared difference between the points whose distance enters the logit.
 template <class K, class V, class T>
 HD_INLINE V scaled_s(const LogitScale<T>& scale, const PairTerms<V>& p) {
   return K::kTied ? V(scale.ratio) * p.s : p.s;
@@ -111,7 +111,7 @@ struct LogSum {
   }
 };
 
-// The logarithm of a total; finite for 0, and NaN for NaN.
+// Returns the logarithm of a total; finite for 0, and NaN for NaN.
 template <class V>
 HD V log_total(V total) {
   return log(max(constant<V>(kIsSingle<V> ? 1.1754943508222875e-38 : 2.2250738585072014e-308), total));
@@ -155,7 +155,7 @@ struct ParamFactors {
   double inner, distance_by_tau, distance_by_lambda, by_c, radius;
 };
 
-// `weight` is the weight of one term in the loss.
+// Returns these factors. `weight` is the weight of one term in the loss, and `tied` is null for untied heads.
 inline ParamFactors param_factors(const GeometryTerms& terms, double tau_e, double tau_h, double lambda,
                                   double weight, const TiedRadius* tied) {
   const double h_weight = terms.distance_weight(lambda, tau_h);

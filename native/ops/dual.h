@@ -37,7 +37,7 @@ HD Dual<N> chain(const Dual<N>& x, double f, double slope) {
   return out;
 }
 
-// x, with its value replaced by a more accurate one.
+// Returns x, with its value replaced by a more accurate one.
 HD double with_value(double, double exact) { return exact; }
 template <int N>
 HD Dual<N> with_value(Dual<N> x, double exact) {

@@ -20,7 +20,7 @@ struct TiedRadius {
   double radius = 1, by_curvature = 0;
 };
 
-// The parameter of one of the head's cards: the caller's clip, or the card's default.
+// Returns the parameter of one of the head's cards: the caller's clip, or the card's default.
 template <class Card>
 constexpr double head_parameter(double) {
   return Card::kInfo.parameter.start;
@@ -30,7 +30,7 @@ constexpr double head_parameter<rowwise::Clip>(double clip) {
   return clip;
 }
 
-// The norm of a row after the cards have been applied in order.
+// Returns the norm of a row after the cards have been applied in order.
 template <class T, class... Cards>
 inline T norm_after(rowwise::RowList<Cards...>, rowwise::RowState<T> row, T norm, double clip) {
   const auto apply = [&]<class Card>() {
@@ -51,7 +51,7 @@ inline TiedRadius tied_radius(double c, double clip, bool published) {
   return {norm.v, norm.d[0]};
 }
 
-// A metric card's quantity q, the same for every ball point of tied heads.
+// Returns a metric card's quantity q, which is the same for every ball point of tied heads.
 template <class Card>
 inline double tied_quantity(double c, double radius) {
   return Card{c}.q(1 - c * radius * radius);

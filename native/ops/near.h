@@ -43,7 +43,7 @@ struct RowValues {
   double scale;  // the factor by which the row is multiplied
 };
 
-// The values of a padding row.
+// Returns the values of a padding row.
 template <class T>
 HD RowValues<T> padding_values() {
   return {1, 1, 1, 0};
@@ -71,7 +71,7 @@ HD RowValues<T> row_values(const Card& card, const T* row, Index depth, const Sq
   return out;
 }
 
-// The squared difference of two rows from their inner product g.
+// Returns the squared difference of two rows, given their inner product g.
 template <class Card, class V>
 HD V squared_from_product(V g, V x_n, V y_n, V x_q, V y_q) {
   const V s = fma(constant<V>(-2), g, x_n + y_n);

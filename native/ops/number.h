@@ -24,7 +24,7 @@ struct ScalarOf<double> {
   using Type = double;
 };
 
-// A constant, rounded to the precision of the number.
+// Returns a constant, rounded to the precision of the number.
 template <class V>
 HD V constant(double x) {
   return V(static_cast<typename ScalarOf<V>::Type>(x));

@@ -27,14 +27,14 @@ HD double inside_of(bool hypmix, double c, const Square& n) {
 // Whether a vector of the row contains NaN. The compensated squared norms are also NaN if they overflow.
 HD bool has_nan(const RowState<double>& s) { return s.x2 != s.x2 || s.y2 != s.y2 || s.u2 != s.u2; }
 
-// The terms of the card; all NaN for a row with NaN, even if the formula does not depend on it.
+// Returns the terms of the card; all NaN for a row with NaN, even if the formula does not depend on it.
 template <class Card>
 HD RowTerms<double> terms(const RowState<double>& s) {
   if (has_nan(s)) return {NAN, NAN, NAN, NAN, NAN};
   return Card::terms(s);
 }
 
-// The number of vectors in the formula of a card; the midpoint family passes one.
+// Returns the number of vectors in the formula of a card; the midpoint family passes one.
 template <class Card>
 constexpr int vectors() {
   return Card::kInfo.family == RowFamily::midpoint ? 1 : Card::kInfo.vectors();

@@ -36,7 +36,7 @@ HD void add_square(double v, double& high, double& low) {
   high = total;
 }
 
-// The sum of the strands. For floats it is a tree: a chain of exact additions would take longer than the squares
+// Returns the sum of the strands. For floats it is a tree: a chain of exact additions would take longer than the squares
 // of a row.
 HD Square joined(const double (&high)[kStrands], const double (&)[kStrands], float) {
   return {((high[0] + high[1]) + (high[2] + high[3])) + ((high[4] + high[5]) + (high[6] + high[7])), 0};

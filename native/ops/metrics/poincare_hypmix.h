@@ -52,8 +52,8 @@ struct PoincareHypmix {
     return {common * fma(p.big, a * b, bias * (p.big + cs)), lift * b, lift * a};
   }
 
-  // The derivative of 2/sqrt(c) artanh(t) with respect to c. For small t it uses the series of t/(1 - t^2) - artanh(t),
-  // where the direct form would cancel. The series form would itself cancel near the clamp.
+  // Returns the derivative of 2/sqrt(c) artanh(t) with respect to c. For small t it uses the series of t/(1 - t^2) -
+  // artanh(t), where the direct form would cancel. The series form would itself cancel near the clamp.
   template <class V>
   HD V by_curvature(V d, V s, V a, V b, V nx, V ny) const {
     // Coefficients of the series divided by t^3.
@@ -102,7 +102,8 @@ struct PoincareHypmix {
             where((ratio < top), where(ratio > zero, ratio, zero), top)};
   }
 
-  // The derivative of the distance with respect to t/sqrt(c): 2/(1 - t^2) = (2 + r)^2/(2 + 2 r) with r = 2 t/(1 - t).
+  // Returns the derivative of the distance with respect to t/sqrt(c), 2/(1 - t^2). With r = 2 t/(1 - t), it is
+  // (2 + r)^2/(2 + 2 r).
   template <class V>
   HD V artanh_slope(const Parts<V>& p) const {
     const V sum = constant<V>(2) + p.ratio;

@@ -12,12 +12,13 @@ inline constexpr const char* kConeGradient = "The gradient is 0 wherever the ang
 inline constexpr RowParameter kMinRadius = {
     .name = "minRadius", .doc = "K, which determines the width of the cones", .start = 0.1, .low = 0};
 
-// A point of the hyperboloid, as an input of a card.
+// Returns the description of an input that is a point of the hyperboloid.
 constexpr RowInput space_point(const char* name) {
   return {name, "space coordinates, without time", RowDomain::anywhere};
 }
 
-// The angle of the vector (along, across), in [0, pi]; the constant 0 if both are so small that their squares underflow.
+// Returns the angle of the vector (along, across), in [0, pi]; the constant 0 if both are so small that their squares
+// underflow.
 template <class T>
 HD T angle(const T& across, const T& along) {
   const double y = value(across), x = value(along), length = std::hypot(x, y);

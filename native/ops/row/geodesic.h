@@ -55,15 +55,15 @@ struct Geodesic : RowDifferenceCard {
   }
 
  private:
-  // The denominator d of the result equals `whole` times (1 + time), where time >= 1 is sqrt(c) times the time
-  // coordinate of the result. This bounds d from below on a path inward from the rim, where d may cancel.
+  // Returns the denominator d of the result, at least 2 `whole`. Exactly, d is `whole` times (1 + time), where time >= 1
+  // is sqrt(c) times the time coordinate of the result; on a path inward from the rim, d may cancel.
   template <class T>
   HD static T divisor(const T& d, const T& whole) {
     const double least = 2 * value(whole);
     return value(d) > least ? d : with_value(d, least);
   }
 
-  // t, limited so that the point is at most kRimDistance from the end that is farther away.
+  // Returns t, limited so that the point is at most kRimDistance from the end that is farther away.
   template <class T>
   HD static T reached(const T& t, const T& l2) {
     const double v = value(t), beyond = v > 0.5 ? v : v - 1;

@@ -8,7 +8,7 @@
 
 namespace horoball::rowwise {
 
-// The terms of x (+) y, for any beta.
+// Returns the terms of x (+) y, for any beta.
 template <class T>
 HD RowTerms<T> mobius_terms(const RowState<T>& r) {
   const T bias = r.hypmix ? hypmix::kBias : 0;

@@ -20,7 +20,7 @@ struct Project : RowCard {
                     .high = 1},
       .published = true,
   };
-  // The factor by which a vector of norm `norm` is scaled.
+  // Returns the factor by which a vector of norm `norm` is scaled.
   template <class T, class Margin>
   HD static T factor(const T& norm, const T& c, Margin margin) {
     const T most = (1 - margin) / root(c);
