@@ -23,7 +23,7 @@
 namespace horoball::train {
 namespace {
 
-// The version of the loaded libtorch. The headers give the version that the addon was built with.
+// Returns the version of the loaded libtorch. The headers give the version that the addon was built with.
 std::string library_version() {
   const std::string key = "TORCH_VERSION=", config = at::show_config();
   const auto start = config.find(key);
@@ -110,7 +110,7 @@ void bind(Exports& exports) {
   }
 }
 
-// The signatures of all exports, in TypeScript.
+// Returns the signatures of all exports, in TypeScript.
 std::string signatures() {
   std::string text;
   Exports exports(&text);

@@ -5,8 +5,8 @@
 namespace horoball::train {
 namespace {
 
-// The cudaStream_t of a stream: null for the default stream, otherwise the native handle, which only newer versions of
-// libtorch expose.
+// Returns the cudaStream_t of a stream: null for the default stream, otherwise the native handle, which only newer versions
+// of libtorch expose.
 template <class Stream>
 void* stream_handle(const Stream& stream) {
   if (stream.id() == 0) return nullptr;

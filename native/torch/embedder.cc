@@ -236,7 +236,7 @@ struct Converter<ViTConfig> {
   }
 
  private:
-  // Height and width; a single number means both.
+  // Reads a height and a width; a single number means both.
   static std::array<std::int64_t, 2> pair(Arguments& in, const Napi::Object& options, const char* key) {
     if (options.Get(key).IsNumber()) {
       const auto side = in.property<std::int64_t>(options, key);

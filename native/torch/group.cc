@@ -182,8 +182,8 @@ void Group::State::check() {
   throw rank_error(*failure);
 }
 
-// With Gloo, blocks the host until the work has ended, and throws as soon as a rank is known to have failed. With NCCL, the
-// future completes when the work is queued, and synchronize() makes the current stream wait for it.
+// Waits for a collective. With Gloo, blocks the host until it has ended, and throws as soon as a rank is known to have
+// failed. With NCCL, the future completes when the work is queued, and synchronize() makes the current stream wait for it.
 void Group::State::wait(const WorkPtr& work) {
   const auto future = work->getFuture();
   const auto ending = std::make_shared<Ending>();

@@ -49,7 +49,7 @@ class Group {
   // Returns the text that rank 0 passes with the same key. A key can be used only once.
   std::string share(const std::string& key, const std::string& text);
 
-  // These may be called from any thread.
+  // at(), fail() and close() may be called from any thread.
   void at(const std::string& where);
   void fail(const std::string& message);
   void close();

@@ -26,8 +26,8 @@ class Heartbeat {
   void at(const std::string& where);
   // Returns a sentence that says which rank failed and where, or nothing if that is not known.
   std::optional<std::string> failure() const;
-  // Called after a collective has failed: waits a limited time until the failed rank is known. Returns the sentence
-  // about it, or `otherwise`.
+  // Waits a limited time until the failed rank is known; to be called after a collective has failed. Returns the sentence
+  // about that rank, or `otherwise`.
   std::string explained(const std::string& otherwise);
   // Announces this rank's own error; returns once the others can read it.
   void fail(const std::string& message);

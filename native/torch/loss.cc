@@ -33,7 +33,7 @@ struct LossConfig {
   std::optional<PairVariant> pairs;  // a pair loss instead of the loss over views
   bool divide = false;               // among the ranks that gathered the rows
 
-  // Only the loss over views has CUDA kernels and can be divided among ranks.
+  // Whether this is the core's loss over views, the only one that has CUDA kernels and can be divided among ranks.
   bool is_over_views() const { return beta == 0 && !pairs; }
   Target target(const at::Device& device) const {
     return is_over_views() ? target_of(tables, device) : host_target(tables);
@@ -74,7 +74,8 @@ at::Tensor order_of(const ContrastArgs& args) {
 
 class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
  public:
-  // `euclidean` and `hyperbolic` are the rows that get gradients: all rows, or those of this rank if the loss is divided.
+  // Computes the loss and its gradients. `euclidean` and `hyperbolic` are the rows that get gradients: all rows, or those
+  // of this rank if the loss is divided.
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& euclidean,
                             const at::Tensor& hyperbolic, const LossRows& rows, const LossConfig& config,
                             LossValue* value, const Flag* cancel) {

@@ -22,7 +22,7 @@ struct Named {
   }
 };
 
-// The guards that the option `compat` selects; `clean` if it is not given.
+// Returns the guards that the option `compat` selects; `clean` if it is not given.
 inline Guards guards_of(const node::Arguments& in, const std::optional<std::string>& compat) {
   in.require(!compat || *compat == "hypmix", "compat hypmix or none");
   return compat ? Guards::hypmix : Guards::clean;

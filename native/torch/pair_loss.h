@@ -17,8 +17,9 @@ struct ProxySides {
   const std::int32_t* classes = nullptr;  // of each row of the batch
 };
 
-// A pair loss of a batch with the same number of views per class, on the host: between its rows, or against proxies. The
-// arguments and results are those of the core's loss over views (ContrastArgs); the statistics are computed by that loss.
+// Computes a pair loss of a batch with the same number of views per class, on the host: between its rows, or against
+// proxies. The arguments and results are those of the core's loss over views (ContrastArgs); the statistics are computed by
+// that loss.
 Status pair_loss(const Backend& backend, const ContrastArgs& args, const PairVariant& variant, const Run& run,
                  const ProxySides* proxies = nullptr);
 

@@ -25,8 +25,8 @@ class ProxiesResource : public Resource {
   at::Tensor rows_;
 };
 
-// The loss of a batch against proxies, as a node of the graph. `args` is as in pair_loss(), without rows and gradients;
-// `classes` is the proxy index of each row of the batch. `args` and `run` are not kept after the call.
+// Returns the loss of a batch against proxies, as a node of the graph. `args` is as in pair_loss(), without rows and
+// gradients; `classes` is the proxy index of each row of the batch. `args` and `run` are not kept after the call.
 at::Tensor proxy_loss(const at::Tensor& euclidean, const at::Tensor& hyperbolic, const Outputs& proxies,
                       const std::int32_t* classes, const Tables& tables, const ContrastArgs& args,
                       const PairVariant& variant, const Run& run);

@@ -14,7 +14,7 @@ std::array<at::Tensor, 2> over_grid(const at::Tensor& rows, const at::Tensor& co
   return {rows.repeat_interleave(columns.size(0)), columns.repeat({rows.size(0)})};
 }
 
-// temperature^(-i / count) for i from 0 to count - 1.
+// Returns temperature^(-i / count) for i from 0 to count - 1.
 at::Tensor bands(double temperature, std::int64_t count) {
   return 1 / at::pow(at::Scalar(temperature), counted(count) / count);
 }

@@ -19,7 +19,7 @@ struct Rotation {
 
 struct RotaryImpl : torch::nn::Module {
   RotaryImpl(const ViTConfig& config, Initial& initial);
-  // The rotations of all blocks, in order, on the device of `like`.
+  // Returns the rotations of all blocks, in order, on the device of `like`.
   std::vector<Rotation> forward(const at::Tensor& like);
 
  private:

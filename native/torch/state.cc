@@ -27,7 +27,7 @@ void write_model(const EmbedderResource& model, const Names& names, const Arrays
   for (std::size_t i = 0; i < names.size(); ++i) copy_in(values.at(i), model.parameter(names[i]));
 }
 
-// The state of a device's default generator.
+// Returns the state of a device's default random generator.
 std::vector<std::uint8_t> read_random(const std::string& device) {
   const auto state = at::globalContext().defaultGenerator(device_from(device)).get_state().contiguous();
   const auto* bytes = static_cast<const std::uint8_t*>(state.data_ptr());

@@ -22,7 +22,7 @@ at::Tensor normalize(const at::Tensor& bytes, const at::Tensor& mean, const at::
   return at::Tensor(images).mul_(1 / (255 * std)).sub_(mean / std);
 }
 
-// The lane's stream for copies to a device. Always the same one, because libtorch caches memory per stream.
+// Returns the lane's stream for copies to a device. It is always the same one, because libtorch caches memory per stream.
 c10::Stream stream_for_copies(const at::Device& device) {
   static thread_local std::map<c10::DeviceIndex, c10::Stream> streams;
   const auto known = streams.find(device.index());
@@ -59,7 +59,7 @@ at::Tensor view_of(Span<float> values, at::IntArrayRef shape) {
   return at::from_blob(values.data, shape, at::TensorOptions(at::kFloat));
 }
 
-// Far above the size of any image, and small enough that the product of a count and two sides does not overflow.
+// The maximum count and side of images: far above any in use, and small enough that their product does not overflow.
 constexpr std::int64_t kMaxSide = 1 << 20;
 
 std::int64_t batch_length(std::int64_t count, std::int64_t height, std::int64_t width) {

@@ -93,7 +93,7 @@ at::Tensor doubles(Span<double> from, const at::Device& device) {
   return sent(at::from_blob(from.data, {length}, at::TensorOptions(at::kDouble)).clone(), device);
 }
 
-// The Einstein midpoint of the rows of each node, weighted by their Lorentz factors, lambda - 1.
+// Returns the Einstein midpoint of the rows of each node, weighted by their Lorentz factors, lambda - 1.
 at::Tensor midpoints(const at::Tensor& points, const at::Tensor& nodes, const at::Tensor& rows,
                      std::int64_t count, double c) {
   const auto lambda = 2 / (1 - c * points.square().sum(1, true));
@@ -105,9 +105,9 @@ at::Tensor midpoints(const at::Tensor& points, const at::Tensor& nodes, const at
   return klein / (1 + (1 - c * klein.square().sum(1, true)).clamp_min(0).sqrt());
 }
 
-// `cones` is the mean of max(0, exterior angle - half aperture) over the pairs of a node and a row. `radius` is the mean of
-// (distance from the origin / reach - depth in the tree)^2 over all rows and over the nodes of all pairs. A node is the
-// midpoint of its rows.
+// Sets `cones` to the mean of max(0, exterior angle - half aperture) over the pairs of a node and a row, and `radius` to the
+// mean of (distance from the origin / reach - depth in the tree)^2 over all rows and over the nodes of all pairs. A node is
+// the midpoint of its rows.
 void cone_loss(TensorResource& cones, TensorResource& radius, const at::Tensor& hyperbolic,
                const ConeConfig& config, Span<std::int32_t> node_of, Span<std::int32_t> row_of,
                Span<double> node_depths, Span<double> row_depths) {

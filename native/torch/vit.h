@@ -13,7 +13,7 @@ namespace horoball::train {
 struct ViTImpl : torch::nn::Module {
   ViTImpl(const ViTConfig& config, Initial& initial);
 
-  // B x 3 x H x W normalized images -> B x width. `cancel` is polled between blocks. `class_alone` leaves
+  // Maps normalized images (B x 3 x H x W) to features (B x width). `cancel` is polled between blocks. `class_alone` leaves
   // the distillation token out of the feature.
   at::Tensor forward(const at::Tensor& images, bool class_alone, const Flag* cancel = nullptr,
                      const Watch& watch = {});

@@ -14,7 +14,7 @@ namespace horoball::train {
 // Called with the output of each part of the network, under timm's name for the part.
 using Watch = std::function<void(const std::string& name, const at::Tensor& value)>;
 
-// x W^T + b, subject to autocast or emulated rounding (amp.h).
+// Returns x W^T + b, subject to autocast or emulated rounding (amp.h).
 at::Tensor product(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x);
 
 // LayerNorm, or RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467) over the last dimension.
@@ -48,7 +48,7 @@ TORCH_MODULE(Attention);
 
 struct MlpImpl : torch::nn::Module {
   explicit MlpImpl(const ViTConfig& config);
-  // The MLP of attention pooling: always plain and without a norm inside.
+  // Constructs the MLP of attention pooling: always plain and without a norm inside.
   MlpImpl(std::int64_t width, std::int64_t hidden, Activation act);
   at::Tensor forward(const at::Tensor& x);
 
