@@ -24,7 +24,7 @@
 
 namespace horoball::bind {
 
-// Far more rows than fit in memory, and few enough that sums of row counts do not overflow.
+// The maximum number of rows: far more than fit in memory, and few enough that sums of row counts do not overflow.
 constexpr std::int64_t kMaxRows = std::int64_t{1} << 40;
 
 template <class Args>
@@ -176,8 +176,8 @@ std::int64_t bounds(const Args& a) {
 
 // ---- Calls a backend function with the arguments of a binding ----
 
-// `device` is the index of a CUDA device; -1 for the CPU; or -2 for the first CUDA device if there is one and it supports
-// the function, and otherwise the CPU.
+// Returns the function table of a device: the index of a CUDA device; -1 for the CPU; or -2 for the first CUDA device if
+// there is one, and otherwise the CPU. With -2, finish() also uses the CPU for functions that CUDA does not support.
 inline const Backend* backend(int device, Status& why) {
   if (device == -1) return cpu();
   const Backend* found = cuda(std::max(device, 0), &why);
@@ -190,7 +190,7 @@ inline Status not_supported_by(const char* name) {
   return status;
 }
 
-// The last step of every call: selects the device and runs the function.
+// Selects the device and runs the function, as the last step of every call.
 template <class In, class Args, Slot<Args> slot>
 typename In::Result finish(const In& in, const Args& args, int device, Launch how) {
   Status why{Code::device};
@@ -407,7 +407,7 @@ struct Functions {
   static void add(To& to) {
     (to.template add<Each::template call<In>>(Each::kName), ...);
   }
-  // The names and types of the arguments of every function, as JSON.
+  // Returns the names and types of the arguments of every function, as JSON.
   static std::string describe() {
     std::string out;
     ((out += (out.empty() ? "\"" : ",\n\"") + std::string(Each::kName) + "\":[" + Each::arguments() + "]"),

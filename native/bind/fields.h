@@ -68,7 +68,7 @@ struct MemberType<Value Args::*> {
 template <auto member>
 using TypeOf = typename MemberType<decltype(member)>::Type;
 
-// The TypeScript type of a member.
+// Returns the TypeScript type of a member.
 template <class Value>
 constexpr const char* type_name() {
   if constexpr (std::is_same_v<Value, Matrix> || std::is_same_v<Value, ConstMatrix>) {

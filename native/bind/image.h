@@ -37,8 +37,8 @@ struct ImageFunction {
   static std::string arguments() { return ((describe(Fields{}) + ",") + ...) + describe_launch(); }
 };
 
-// Far above the size of any image, but small enough that width * height * channels and the sum of two sides do not
-// overflow.
+// The maximum side of an image: far above any in use, but small enough that width * height * channels and the sum of two
+// sides do not overflow.
 inline constexpr std::int32_t kMaxSide = 1 << 28;
 inline constexpr std::int32_t kMaxAugmentSide = 1 << 14;
 inline constexpr std::int32_t kMaxAugmentSteps = 1 << 10;

@@ -24,7 +24,7 @@ struct Check {
 };
 inline constexpr Check kNoCheck{[] { return true; }, ""};
 
-// The last two arguments of most bound functions.
+// Reads the number of threads and the job, which are the last two arguments of most bound functions.
 template <class In>
 Launch launch_of(In& in) {
   const auto threads = in.template take<int>();

@@ -53,7 +53,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
       list(APPEND _libraries ${LibTorch_${_name}_LIBRARY})
     endif()
   endforeach()
-  # Otherwise the linker would drop libraries from which no symbol is used, such as those of CUDA.
+  # --no-as-needed keeps libraries from which no symbol is used, such as those of CUDA. The linker would drop them.
   target_link_libraries(LibTorch::LibTorch INTERFACE
     $<$<PLATFORM_ID:Linux>:-Wl,--push-state,--no-as-needed> ${_libraries} $<$<PLATFORM_ID:Linux>:-Wl,--pop-state>)
 endif()

@@ -12,8 +12,9 @@ file(GLOB horoball_cuda_sources CONFIGURE_DEPENDS native/cuda/*.cu native/cuda/*
 # Machine code for data-center Ampere, Ada and Hopper, and PTX that drivers compile for later GPUs.
 set(horoball_release 80-real 89-real 90-real 90-virtual)
 
-# Generating machine code takes most of the time of a build, so AUTO generates it only for the GPUs of this machine.
-# Without a GPU, it generates PTX, which compiles faster and runs on any supported GPU.
+# Sets `result` to the architectures to compile for. Generating machine code takes most of the time of a build, so AUTO
+# generates it only for the GPUs of this machine. Without a GPU, it generates PTX, which compiles faster and runs on any
+# supported GPU.
 function(horoball_cuda_architectures result)
   if(HOROBALL_CUDA_ARCHITECTURES STREQUAL "RELEASE")
     set(${result} ${horoball_release} PARENT_SCOPE)

@@ -7,7 +7,7 @@ add_library(horoball_kernels STATIC ${horoball_cpu_sources})
 target_include_directories(horoball_kernels PRIVATE native)
 target_link_libraries(horoball_kernels PRIVATE horoball_warnings Threads::Threads)
 
-# With the sanitizers, compiling at -O3 would take half an hour.
+# Builds with sanitizers use -O1, because compiling them at -O3 would take half an hour.
 set(horoball_optimize $<IF:$<BOOL:${HOROBALL_SANITIZE}>,-O1,-O3>)
 set_source_files_properties(native/cpu/row/formula.cc PROPERTIES COMPILE_OPTIONS
   "${horoball_optimize};-ffp-contract=off")

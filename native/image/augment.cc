@@ -24,12 +24,12 @@ struct View {
 
 Byte clip8(int value) { return static_cast<Byte>(std::clamp(value, 0, 255)); }
 
-// Pillow's convert('L').
+// Returns the gray level of a pixel, as Pillow's convert('L') does.
 int gray(const Byte* rgb) {
   return static_cast<int>((rgb[0] * 19595U + rgb[1] * 38470U + rgb[2] * 7471U + 0x8000U) >> 16);
 }
 
-// Image.blend of two levels, in the float arithmetic of Pillow. For a factor outside [0, 1], the result is clipped.
+// Blends two levels like Image.blend, in the float arithmetic of Pillow. For a factor outside [0, 1], the result is clipped.
 Byte blend(int from, int to, float factor) {
   const float value = static_cast<float>(from) + factor * static_cast<float>(to - from);
   if (factor >= 0 && factor <= 1) return static_cast<Byte>(value);
@@ -63,8 +63,8 @@ void color(View image, float factor) {
   }
 }
 
-// ImageFilter.SMOOTH: a 3 x 3 kernel with weights of 5/13 in the center and 1/13 around it; the border is unchanged. A sum
-// of 13ths is never halfway between two integers, so integer arithmetic rounds as Pillow's floats do.
+// Smooths an image like ImageFilter.SMOOTH: a 3 x 3 kernel with weights of 5/13 in the center and 1/13 around it; the border
+// is unchanged. A sum of 13ths is never halfway between two integers, so integer arithmetic rounds as Pillow's floats do.
 Bytes smoothed(View image) {
   Bytes out(image.data, image.data + image.length());
   const std::ptrdiff_t pitch = 3 * static_cast<std::ptrdiff_t>(image.size);
@@ -89,7 +89,7 @@ struct Hsv {
   Byte h, s, v;
 };
 
-// Pillow's rgb2hsv, with its mixture of float and double.
+// Converts a pixel to HSV, like Pillow's rgb2hsv, with its mixture of float and double.
 Hsv hsv_of(const Byte* rgb) {
   const Byte r = rgb[0];
   const Byte g = rgb[1];
@@ -114,7 +114,7 @@ Hsv hsv_of(const Byte* rgb) {
   return {clip8(static_cast<int>(h * 255.0)), clip8(static_cast<int>(s * 255.0)), high};
 }
 
-// Pillow's hsv2rgb.
+// Writes a pixel from HSV, like Pillow's hsv2rgb.
 void put_hsv(Hsv hsv, Byte* rgb) {
   const Byte v = hsv.v;
   if (hsv.s == 0) {
@@ -200,7 +200,8 @@ void equalize(View image) {
   }
 }
 
-// Pillow's affine transform with nearest-neighbor resampling, in fixed-point arithmetic with 16 fractional bits.
+// Transforms an image like Pillow's affine transform with nearest-neighbor resampling, in fixed-point arithmetic with 16
+// fractional bits.
 void affine(View image, const double* a) {
   const Bytes from(image.data, image.data + image.length());
   const auto fixed = [](double value) {

@@ -6,7 +6,7 @@
 namespace horoball::image {
 namespace {
 
-// Keys' cubic convolution with a = -1/2 (R. Keys, 1981), with support 2.
+// Returns the weight at distance x of Keys' cubic convolution with a = -1/2 (R. Keys, 1981), which has support 2.
 double bicubic(double x) {
   constexpr double kA = -0.5;
   x = std::abs(x);

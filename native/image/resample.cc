@@ -38,7 +38,7 @@ HOROBALL_CLONES void weigh(const std::int32_t* weights, int taps, const std::uin
     out[j] = static_cast<std::uint8_t>(std::clamp(sums[j] >> kWeightBits, 0, 255));
 }
 
-// Pads a row to whole blocks of kLanes values, so that `weigh` has no remainder to process.
+// Returns the length of a row of `width` pixels, padded to whole blocks of kLanes values so that `weigh` has no remainder.
 std::size_t padded(std::int32_t width) {
   return (3 * width + kLanes - 1) / kLanes * static_cast<std::size_t>(kLanes);
 }
@@ -47,7 +47,7 @@ bool blends(const ResampleArgs& a) {
   return a.background != kDropAlpha && (a.layout == Layout::gray_alpha || a.layout == Layout::rgba);
 }
 
-// The horizontal pass over the box's rows [begin, end), kBlockRows at a time. The rows are transposed first,
+// Runs the horizontal pass over the box's rows [begin, end), kBlockRows at a time. The rows are transposed first,
 // so that the channels of one column of pixels are contiguous. Returns rows of `size` pixels.
 Bytes shrink_rows(const ResampleArgs& a, const Axis& across, std::int32_t begin, std::int32_t end) {
   const std::size_t pitch = padded(a.size);
@@ -79,7 +79,7 @@ Bytes shrink_rows(const ResampleArgs& a, const Axis& across, std::int32_t begin,
   return out;
 }
 
-// The vertical pass, which writes to `a.out`.
+// Runs the vertical pass, which writes to `a.out`.
 void shrink_columns(const ResampleArgs& a, const Axis& down, const Bytes& rows) {
   const std::size_t pitch = padded(a.size);
   const std::size_t length = 3 * static_cast<std::size_t>(a.size);

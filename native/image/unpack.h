@@ -7,7 +7,7 @@
 
 namespace horoball::image {
 
-// x * y / 255, correctly rounded for 8-bit factors.
+// Returns x * y / 255, correctly rounded for 8-bit factors.
 inline std::uint8_t scale_by(std::uint32_t x, std::uint32_t y) {
   const std::uint32_t product = x * y + 128;
   return static_cast<std::uint8_t>((product + (product >> 8)) >> 8);

@@ -78,8 +78,8 @@ class Arguments {
     return kept;
   }
 
-  // Called before the arrays are read, with the number of the job, or 0 for a synchronous call. If the memory of a job's
-  // arrays cannot be kept alive, the job uses copies.
+  // Decides whether the arrays of a call are copied: only if it is a job and their memory cannot be kept alive. Must be
+  // called before the arrays are read, with the number of the job, or 0 for a synchronous call.
   void before_job(double number) { copies_arrays_ = number != 0 && !keeps_memory(env_); }
   // Like before_job(), for calls whose last argument is the number of the job, or 0.
   void before_job_in_last_argument() {

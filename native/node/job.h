@@ -148,7 +148,7 @@ Napi::Value launch(const Arguments& in, const Launch& how, const bind::Check<Che
   throw error_from(in.env(), why);
 }
 
-// The array that short calls read and write.
+// Returns the array that short calls read and write.
 inline std::span<double> call_buffer_of(const Arguments& in) { return state(in.env()).doubles; }
 
 }  // namespace horoball::node

@@ -159,8 +159,8 @@ void select(const Backend& backend, std::int64_t queries, std::int64_t n, std::i
         2.0 * static_cast<double>(queries) * static_cast<double>(n * d));
 }
 
-// `large`: shapes that fill the device, instead of the shapes on which the peer libraries are also timed. `most`: maximum
-// number of rows.
+// Times all functions. `large`: on shapes that fill the device, instead of the shapes on which the peer libraries are also
+// timed. `most`: maximum number of rows.
 int bench(bool large, std::int64_t most) {
   Status why;
   const Backend* backend = cuda(0, &why);

@@ -61,7 +61,7 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Floating-point operations per second of all threads together over `seconds`.
+// Returns the floating-point operations per second of all threads together, measured for `seconds`.
 double rate(const Level& level, int threads, double seconds) {
   std::atomic<long> runs{0};
   volatile float sink = 0;

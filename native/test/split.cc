@@ -178,7 +178,7 @@ struct Batch {
   }
 };
 
-// The difference of two vectors relative to the size of the second.
+// Returns the norm of the difference of two vectors, divided by the norm of `expected`.
 double error_of(const double* got, const double* expected, std::int64_t count) {
   double difference = 0, size = 0;
   for (std::int64_t i = 0; i < count; ++i) {
