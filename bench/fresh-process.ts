@@ -13,7 +13,7 @@ export async function inFreshProcess<T>(module: string, ...args: readonly (strin
   return JSON.parse(stdout) as T;
 }
 
-/** The command-line arguments if {@link inFreshProcess} runs the module; undefined if another module imports it. */
+/** Returns the command-line arguments if {@link inFreshProcess} runs the module; undefined if another module imports it. */
 export function entryArguments(module: string): string[] | undefined {
   const [, script, ...args] = process.argv;
   return script === fileURLToPath(module) ? args : undefined;

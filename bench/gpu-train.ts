@@ -33,7 +33,7 @@ function flops({ imgSize, patchSize, embedDim: width, depth }: SquareViT, images
   return 3 * 2 * images * depth * tokens * width * (12 * width + 2 * tokens);
 }
 
-/** The median time of several steps, in milliseconds. */
+/** Returns the median time of several steps, in milliseconds. */
 async function time(model: SquareViT, precision: Precision, batch: number): Promise<number> {
   const head = { head: 'hypmix', dim, clipR: 2.3, c: lossSettings.c } as const;
   const options = { model, ...head, seed: 0, device: device as 'cuda', freezePatchEmbed: true, precision };

@@ -55,7 +55,7 @@ const words: Readonly<Record<string, string>> = {
 /** The sizes to which the growth in N is extrapolated. */
 const far = [1e6, 1e9] as const;
 
-/** The table in Markdown: the fit, the measurements, and the extrapolation to sizes that take too long to measure. */
+/** Returns a table in Markdown: the fit, the measurement, and the extrapolation to sizes that take too long to measure. */
 export function growthTable(results: Results): string {
   const lines = growths(results).map(({ op, over, exponent, largest, ms, peakMB }) => [
     `${words[op] ?? op}${over === 'D' ? ', by columns D' : ''}`,

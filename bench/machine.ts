@@ -10,7 +10,7 @@ export const root: string = fileURLToPath(new URL('../..', import.meta.url));
 /** Whether results belong to a commit. */
 export const isCheckout: boolean = existsSync(join(root, '.git'));
 
-/** Everything that a committed figure depends on. */
+/** The machine, commit, date and version of Node with which figures were measured. */
 export interface Machine {
   /** The CPU's model name, family, model number, stepping and cores in one file name: `amd-epyc-f26m2s1-x2`. */
   readonly name: string;

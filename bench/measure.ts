@@ -166,7 +166,7 @@ export function quantile(values: readonly number[], at: number): number {
   return low + (high - low) * (place - Math.floor(place));
 }
 
-/** The slope of log y over log x by least squares: 2 if y grows as x squared. */
+/** Returns the slope of log y over log x by least squares: 2 if y grows as x squared. */
 export function exponent(xs: readonly number[], ys: readonly number[]): number {
   const u = xs.map(Math.log);
   const v = ys.map(Math.log);

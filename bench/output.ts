@@ -15,7 +15,10 @@ export const outputOptions = {
   out: { type: 'string', default: (isCheckout ? join(root, 'bench', 'rows') : 'horoball-bench') as string },
 } as const;
 
-/** Everything that the results of a run depend on; `peers` is the Python process, or the reason it is unavailable. */
+/**
+ * Returns the versions and settings on which the results of a run depend. `peers` is the Python process, or the reason why
+ * it is unavailable.
+ */
 export async function origin(threads: number, peers: PeerWorker | string): Promise<Record<string, string>> {
   const { name, commit, date, node } = machine();
   const versions = typeof peers === 'string' ? peers : Object.entries(peers.versions).flat().join(' ');

@@ -41,7 +41,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 details { background: var(--card); border-radius: 8px; padding: .6rem .9rem; margin-top: .75rem; } summary { cursor: pointer; }
 `;
 
-/** The results as one self-contained HTML file. */
+/** Returns the results as one self-contained HTML file. */
 export function page({ about, rows }: Results): string {
   const suites = new Map<string, Row[]>();
   for (const row of rows) suites.set(row.suite, [...(suites.get(row.suite) ?? []), row]);
@@ -119,7 +119,7 @@ function items(rows: readonly Row[]): BarItem[] {
   });
 }
 
-/** Charts each workload's time, and its memory if that is above 0 at every size. */
+/** Plots each workload's time, and its memory if that is above 0 at every size. */
 function plots(rows: readonly Row[]): string {
   const workloads = new Map<string, Row[]>();
   const fewest = Math.min(...rows.map(({ threads }) => threads)); // rows with more threads measure memory only

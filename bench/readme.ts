@@ -129,7 +129,7 @@ interface File {
   readonly results: Results;
 }
 
-/** The committed files, the newest first. */
+/** Reads the committed files, the newest first. */
 async function committed(): Promise<File[]> {
   const folder = join(root, 'bench', 'rows');
   // bench/search-scale.ts writes a separate table.
@@ -184,8 +184,8 @@ function headOf(files: readonly File[]): string {
 }
 
 /**
- * The table in Markdown: a column per machine, each figure linked to the file that contains it. All figures of a line
- * are judged by the target of its newest row.
+ * Returns the table in Markdown: a column per machine, each figure linked to the file that contains it. All figures of a
+ * line are judged by the target of its newest row.
  */
 export function readmeTable(files: readonly File[]): string {
   const machines = byMachine(files);

@@ -20,7 +20,7 @@ const type = { i32: 0x7f, f32: 0x7d, v128: 0x7b } as const;
 const sums = 13;
 const steps = 1 << 20;
 
-/** A module with one function, `run(steps: i32, factor: f32): f32`, which adds and multiplies in registers only. */
+/** Returns a module with one function, `run(steps: i32, factor: f32): f32`, which adds and multiplies in registers only. */
 function program(): Uint8Array<ArrayBuffer> {
   const [count, factor, x, first] = [0, 1, 2, 3];
   const all = Array.from({ length: sums }, (_, i) => first + i);
@@ -67,8 +67,8 @@ function sized(bytes: readonly number[]): number[] {
 }
 
 /**
- * The peak rate of float32 multiplications and additions of WebAssembly's SIMD128 on one thread in GFLOP/s: the best of
- * several measurements.
+ * Measures the peak rate of float32 multiplications and additions of WebAssembly's SIMD128 on one thread in GFLOP/s. Returns
+ * the best of several measurements.
  */
 export function simd128Peak(): number {
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(program()), {});

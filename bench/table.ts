@@ -19,7 +19,7 @@ const heads = [
 ];
 const words = 5;
 
-/** The results as a terminal table, one block per suite, with targets judged. */
+/** Formats the results as a table for terminals, with one block per suite and the verdicts on targets. */
 export function table(results: Results): string {
   const { rows } = results;
   const peak = peakOf(results);

@@ -21,7 +21,7 @@ SETTINGS = {"tauE": 0.05, "tauH": 0.2, "lambda": 3.0, "c": 0.1}
 BATCHES = [(2, 450, 128), (9, 100, 128), (2, 2048, 128)]
 NANO = {"imgSize": 48, "patchSize": 8, "embedDim": 128, "depth": 4, "numHeads": 4}
 SMALL = {"imgSize": 224, "patchSize": 16, "embedDim": 384, "depth": 12, "numHeads": 6}
-# The same as in bench/gpu-train.ts: name, network, precision, images per step.
+# The training steps to time, as in bench/gpu-train.ts: name, network, precision, images per step.
 STEPS = [
     ("vit_small_patch16_224", SMALL, "bfloat16", 900),
     ("vit_small_patch16_224", SMALL, "float32", 900),

@@ -31,7 +31,7 @@ export interface Planned {
   build(): Suite;
 }
 
-/** Every suite of `npm run bench`, in the order of the table. On WebAssembly, only the suites for WebAssembly. */
+/** Returns every suite of `npm run bench`, in the order of the table. On WebAssembly, only the suites for WebAssembly. */
 export function suites(threads: number, js: JsPeers = noJsPeers, full = false): Planned[] {
   if (coreInfo().level === 'simd128')
     return [batch, square, vitS].map((shape) => ({

@@ -7,7 +7,7 @@ import { difference, type Suite } from '../suite.ts';
 import { within } from './loss-check.ts';
 import { input } from './product.ts';
 
-/** The Gromov delta of n random unit rows as wide as ViT-S features. */
+/** Returns the suite of the Gromov delta of n random unit rows as wide as ViT-S features. */
 export function deltaSuite(n: number, threads: number): Suite {
   const features = unitRows(n, 384, 5, 41, 'float32');
   const distances = pairwiseDistance.sync(features, { metric: 'euclidean' });

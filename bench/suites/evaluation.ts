@@ -18,7 +18,7 @@ import { asType, input } from './product.ts';
 /** Number of rows whose metrics the check recomputes by sorting. */
 const checkedRows = 200;
 
-/** Embeddings and classes of a full test set. */
+/** Makes the embeddings and classes of a full test set. */
 export function testSet({ rows, dim, perClass }: EvaluationShape): {
   x: Matrix<Float32Array>;
   classes: Int32Array;
@@ -27,7 +27,7 @@ export function testSet({ rows, dim, perClass }: EvaluationShape): {
   return { x, classes: Int32Array.from({ length: rows }, (_, i) => Math.floor(i / perClass)) };
 }
 
-/** Recall@1, R-Precision and MAP@R of a full test set. */
+/** Returns the suite of Recall@1, R-Precision and MAP@R of a full test set. */
 export function evaluationSuite(shape: EvaluationShape, threads: number): Suite {
   const { rows, dim } = shape;
   const { x, classes } = testSet(shape);

@@ -62,7 +62,7 @@ interface Limits {
   readonly parameters: number;
 }
 
-/** The errors that a geometry's card allows; in float64, plus the errors of the oracle and of its finite differences. */
+/** Returns the errors that a geometry's card allows; in float64, plus those of the oracle and of its finite differences. */
 export function limitsOf(geometry: Geometry = 'hybrid'): Record<Type, Limits> {
   const { value, gradient, parameters } = geometryCard(geometry).tolerance;
   return {

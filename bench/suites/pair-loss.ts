@@ -14,7 +14,7 @@ import { dot } from './loss-check.ts';
 import { type CheckedPairLoss, checkPairLoss, type PairLossNumbers } from './pair-loss-check.ts';
 import { asType, input } from './product.ts';
 
-/** A label per row: classes of 1 to `most` rows, in random order. */
+/** Returns a label per row: classes of 1 to `most` rows, in random order. */
 function raggedLabels({ rows, most }: RaggedShape): Int32Array {
   const next = uniform(31);
   const labels = new Int32Array(rows);
@@ -33,7 +33,7 @@ function raggedLabels({ rows, most }: RaggedShape): Int32Array {
 /** Parameters for the oracle; the losses of this suite do not use alpha, beta, base and margin. */
 const numbers: PairLossNumbers = { ...lossSettings, alpha: 2, beta: 50, base: 0.5, margin: 0.1 };
 
-/** Pair losses of one batch with all gradients; `hybrid views` is the loss over pairs of views, for comparison. */
+/** Returns the suite of pair losses of a batch with all gradients. Its side `hybrid views` times the loss over views. */
 export function pairLossSuite(
   shape: RaggedShape,
   losses: readonly ('ntxent' | 'supcon')[],

@@ -8,7 +8,7 @@ import type { Checked } from './pairwise-sides.ts';
 
 const step = 1e-5;
 
-/** The errors that the card of a side's metric allows. */
+/** Returns the errors that the card of a side's metric allows. */
 function toleranceOf({ labels: { geometry, guards } }: Checked): MetricCard['tolerance'] {
   const card = metricCard(geometry as Metric);
   return guards === 'compat' ? card.publishedTolerance! : card.tolerance;

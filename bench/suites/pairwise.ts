@@ -16,7 +16,7 @@ const slowRows = 1000;
 /** From this size on, a call takes a tenth of a second; the whole benchmark must finish within three minutes. */
 const largeRows = 4000;
 
-/** Distance matrices between two sets: every card, forward and backward. */
+/** Returns the suite of distance matrices between two sets: every card, forward and backward. */
 export function pairwiseSuite(shape: MatrixShape, threads: number, js: JsPeers): Suite {
   const { rows: n, dim } = shape;
   const x = ballPoints(unitRows(n, dim, 2, 1, 'float32'), c, 2);
@@ -40,7 +40,7 @@ export function pairwiseSuite(shape: MatrixShape, threads: number, js: JsPeers):
   };
 }
 
-/** As many cards, types and passes as time permits for the shape. */
+/** Returns the sides to time: as many cards, types and passes as time permits for n rows. */
 function cards(sides: Sides, n: number): Checked[] {
   const isLarge = n >= largeRows;
   const all: Cards = isLarge ? ['poincare', 'euclidean', 'cosine'] : metrics;
@@ -65,7 +65,7 @@ function cards(sides: Sides, n: number): Checked[] {
   ];
 }
 
-/** The cost of curvature: the same work with the Poincaré, Euclidean and cosine cards. */
+/** Returns the cost of curvature: the time with the Poincaré card divided by that with the Euclidean or cosine card. */
 function costOfCurvature(own: readonly OwnSide[], { labels }: Sides): Derived[] {
   const has = (name: string) => own.some((side) => side.name === name);
   const passes = ['', ' backward', ' both'].filter((pass) => has(`poincare${pass}`));

@@ -12,7 +12,7 @@ import { input } from './product.ts';
 const scale = 32;
 const margin = 0.1;
 
-/** Proxy losses of one batch and all their gradients. Proxy-Anchor uses the proxies as anchors; NT-Xent uses the batch. */
+/** Returns the suite of proxy losses with all gradients. The anchors of Proxy-Anchor are the proxies; those of NT-Xent, rows. */
 export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads: number): Suite {
   const next = uniform(41);
   const labels = Int32Array.from({ length: rows }, () => Math.floor(proxies * next()));
@@ -115,7 +115,7 @@ function summary(
   return [loss, ...(name === 'proxy-anchor' ? sizes.reverse() : sizes)];
 }
 
-/** Norm of a gradient without its radial part, because the gradients of a peer that normalizes its rows have none. */
+/** Returns the norm of a gradient without its radial part. The gradients of a peer that normalizes its rows have none. */
 function tangentialSize({ data, rows, cols }: Matrix, { data: points }: Matrix): number {
   let size = 0;
   for (let i = 0; i < rows; ++i) {

@@ -54,7 +54,7 @@ function optionsOf({ parameter }: RowCard): Readonly<Record<string, number>> {
 type Call = (...args: unknown[]) => unknown;
 type Operation = { sync: Call; vjp: { sync: Call } };
 
-/** All row-wise operations on one batch, forward and backward, in both types. No peer implements all of them. */
+/** Returns the suite of all row-wise operations on one batch, in both types. No peer implements all of them. */
 export function rowwiseSuite(threads: number): Suite {
   const own = (['float32', 'float64'] as const).flatMap((type) => {
     const made = inputs(type);
@@ -189,7 +189,7 @@ function resultOf(card: RowCard, given: readonly Matrix[]): Matrix {
   return operationOf(card.name).sync(...argumentsOf(card, given), optionsOf(card)) as Matrix;
 }
 
-/** The gradients of the inputs. A leading number stays fixed, so its gradient is not checked. */
+/** Returns the gradients of the inputs. A leading number stays fixed, so its gradient is not checked. */
 function gradientsOf(
   card: RowCard,
   given: readonly Matrix[],

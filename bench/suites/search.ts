@@ -12,7 +12,7 @@ const c = 0.1;
 /** Numbers of queries: a few, and enough for faiss to reach its best rate. */
 export const queryCounts = [512, 4096] as const;
 
-/** Exact search of a large gallery. */
+/** Returns the suite of exact searches of a large gallery. */
 export function searchSuite(
   shape: MatrixShape,
   k: number,
