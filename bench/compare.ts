@@ -92,7 +92,7 @@ function zero(value: number): number {
   return Number.isNaN(value) ? 0 : value;
 }
 
-/** Returns how much slower the machine was in B, by the times of peers; 1 if both runs share fewer than three rows of peers. */
+/** Returns how much slower the machine was in B, by the times of peers; 1 if fewer than three rows of peers are in both. */
 function machineFactor(rows: readonly Row[], after: ReadonlyMap<string, Row>): number {
   const factors = rows
     .filter((row) => !isOwn(row) && row.ms > 0)

@@ -30,7 +30,8 @@ struct Status {
   char message[248] = {};
 };
 
-// The largest valid value of an enumeration, specialized for each one that the bindings receive as an index.
+// The largest valid value of an enumeration. Each one that the bindings receive as an index specializes `kLast` or overloads
+// last_of().
 template <class Enum>
 inline constexpr Enum kLast{};
 template <class Enum>

@@ -12,7 +12,7 @@ import { input } from './product.ts';
 const scale = 32;
 const margin = 0.1;
 
-/** Returns the suite of proxy losses with all gradients. The anchors of Proxy-Anchor are the proxies; those of NT-Xent, rows. */
+/** Returns the suite of proxy losses with all gradients. Anchors are the proxies in Proxy-Anchor, the rows in NT-Xent. */
 export function proxyLossSuite({ name, rows, proxies, dim }: ProxyShape, threads: number): Suite {
   const next = uniform(41);
   const labels = Int32Array.from({ length: rows }, () => Math.floor(proxies * next()));

@@ -18,8 +18,8 @@ void Initial::uniform(at::Tensor to, double bound) {
   to.uniform_(-bound, bound, generator_);
 }
 
-// Draws from a normal distribution truncated at +-2 by inverse transform sampling: uniformly between the values of the
-// cumulative distribution function at +-2, to which its inverse is applied.
+// Draws from a normal distribution truncated at +-2 by inverse transform sampling: applies the inverse of the cumulative
+// distribution function to uniform numbers between its values at -2 and 2.
 void Initial::trunc_normal(at::Tensor to, double std) {
   const torch::NoGradGuard frozen;
   const double cut = 2 / std;

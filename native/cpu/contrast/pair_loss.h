@@ -302,7 +302,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
   }
 
   // Fills `halves` so that each pair of the tile needs only one exponential (see kMaxSpread). Silent anchors would exceed
-  // that difference, so their reference is replaced with the lowest one, and their `fall` is set to 0. Returns false if
+  // that difference, so their references are replaced with the lowest one, and their `fall` is set to 0. Returns false if
   // the references of the other anchors differ too much, or if all anchors are silent.
   static bool share_exponentials(const T* rows, std::int64_t row_count, const T* columns,
                                  std::int64_t column_count, const PairWorker<T>& own, TileHalves<T>& halves) {

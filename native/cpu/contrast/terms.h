@@ -42,7 +42,9 @@ struct PairTile {
   bool diagonal;  // the tile pairs a block with itself
 };
 
-// In the backward pass x (see kMaxSpread) is scaled by 2^kScaleShift. A scaled weight below kLeastScaled counts as 0.
+// In the backward pass x (see kMaxSpread) is multiplied by 2^kScaleShift, which is more than e^(kMaxSpread/2). Therefore it
+// does not underflow if either of the two exponentials is a normal number. A weight below the smallest normal number counts
+// as 0: kLeastScaled is that number times 2^kScaleShift.
 constexpr int kScaleShift = 90;
 constexpr double kUnscale = 0x1p-90;
 static_assert(kUnscale * (std::uint64_t{1} << kScaleShift / 2) * (std::uint64_t{1} << kScaleShift / 2) == 1);

@@ -10,7 +10,8 @@ namespace horoball {
 namespace {
 
 // Maximum bytes of packed rows, of tiles that the backward pass reads again, and of all workers (there is always at least
-// one). All other scratch memory is linear in N. 28 MiB is enough for the float32 tiles of 2,600 rows in two matrices.
+// one). All other scratch memory is linear in N. 28 MiB is enough for the float32 tiles of 2,592 rows (18 blocks) in two
+// matrices.
 constexpr std::size_t kPackedBudget = 20u << 20, kTileBudget = 28u << 20, kWorkerBudget = 28u << 20;
 
 // One of the two sets of rows, e or h (or z, which serves as both). `data` and `gradient` have one entry per group of the map.

@@ -76,7 +76,7 @@ HOROBALL_INLINE V log_near_one(V f) {
   }
 }
 
-// Returns k ln 2 + log. In float64, ln 2 is the sum of two numbers.
+// Returns k ln 2 + log. In float64, ln 2 is split into two numbers.
 template <class V>
 HOROBALL_INLINE V join(V k, V log) {
   using T = typename V::Scalar;
