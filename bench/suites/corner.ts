@@ -1,6 +1,6 @@
 import type { Matrix } from '../../lib/index.ts';
 
-/** Rows, and entries of each of these rows, that are compared with the oracle at either end of a matrix. */
+/** Number of rows, and of entries per row, that are compared with the oracle at each end of a matrix. */
 export const corners = 4;
 
 /** Returns the first entries of the first row and the last entries of the last row. */
