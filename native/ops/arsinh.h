@@ -26,10 +26,16 @@ HD V inverse_root(V root) {
   return where(root > zero, constant<V>(1) / root, zero);
 }
 
+// exp(2 arsinh(sqrt u)) - 1, given root = root_product(u).
+template <class V>
+HD V expm1_double_arsinh(V u, V root) {
+  return constant<V>(2) * (u + root);
+}
+
 // 2 arsinh(sqrt u), given root = root_product(u).
 template <class V>
 HD V double_arsinh(V u, V root) {
-  return log1p(constant<V>(2) * (u + root));
+  return log1p(expm1_double_arsinh(u, root));
 }
 
 // 2 arsinh(sqrt u). Distant pairs are rare: one test per vector is cheaper than a guard in every lane.

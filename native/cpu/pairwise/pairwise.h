@@ -84,16 +84,34 @@ class Pairwise {
     write(s, i, j, rows, columns);
   }
 
-  // Converts squared differences to distances in rows `pitch` apart, two rows at a time.
+  static constexpr bool kLogarithmic = requires(const Card& card, V v) { card.expm1_distance(v, v, v); };
+
+  // Converts squared differences to distances in rows `pitch` apart. For logarithmic distances this takes two passes,
+  // because a processor overlaps few of the long chains from the square root to the end of the logarithm.
   template <int kVectors>
-  void measure(const T* s, std::int64_t i, std::int64_t j, int rows, T* to, std::int64_t pitch) const {
+  void measure(T* s, std::int64_t i, std::int64_t j, int rows, T* to, std::int64_t pitch) const {
+    if constexpr (kLogarithmic) {
+      each_pair<kVectors>(s, i, j, rows, s, kCols,
+                          [&](auto z, auto qx, auto qy) { return card_.expm1_distance(z, qx, qy); });
+      const VecPair<T> scale(static_cast<T>(1 / std::sqrt(card_.c)));
+      each_pair<kVectors>(s, i, j, rows, to, pitch, [&](auto z, auto, auto) { return scale * log1p(z); });
+    } else {
+      each_pair<kVectors>(s, i, j, rows, to, pitch,
+                          [&](auto z, auto qx, auto qy) { return card_.distance(z, qx, qy); });
+    }
+  }
+
+  // Writes formula(s, q of x, q of y) of each pair of a tile to rows `pitch` apart, two rows at a time.
+  template <int kVectors, class Formula>
+  HOROBALL_INLINE void each_pair(const T* s, std::int64_t i, std::int64_t j, int rows, T* to,
+                                 std::int64_t pitch, Formula formula) const {
     for (int r = 0; r < rows; r += 2) {
       const VecPair<T> qx(V(x_.q[i + r]), V(x_.q[i + r + 1]));
       for (int v = 0; v < kVectors; ++v) {
         const T* from = s + r * kCols + v * V::kLanes;
         const V qy = V::load(y_.q + j + v * V::kLanes);
         const VecPair<T> d =
-            card_.distance(VecPair<T>(V::load(from), V::load(from + kCols)), qx, VecPair<T>(qy, qy));
+            formula(VecPair<T>(V::load(from), V::load(from + kCols)), qx, VecPair<T>(qy, qy));
         d.a.store(to + r * pitch + v * V::kLanes);
         d.b.store(to + (r + 1) * pitch + v * V::kLanes);
       }

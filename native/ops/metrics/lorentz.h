@@ -36,6 +36,13 @@ struct Lorentz {
     return constant<V>(1 / std::sqrt(c)) * double_arsinh(constant<V>(c / 4) * s);
   }
 
+  // exp(sqrt(c) d) - 1.
+  template <class V>
+  HD V expm1_distance(V s, V, V) const {
+    const V u = constant<V>(c / 4) * s;
+    return expm1_double_arsinh(u, root_product(u));
+  }
+
   template <class V>
   HD V rank(V s, V, V) const {
     return s;

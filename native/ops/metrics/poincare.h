@@ -34,6 +34,13 @@ struct Poincare {
     return constant<V>(1 / std::sqrt(c)) * double_arsinh(s * (qx * qy));
   }
 
+  // exp(sqrt(c) d) - 1.
+  template <class V>
+  HD V expm1_distance(V s, V qx, V qy) const {
+    const V u = s * (qx * qy);
+    return expm1_double_arsinh(u, root_product(u));
+  }
+
   template <class V>
   HD V rank(V s, V, V qy) const {
     return s * qy;

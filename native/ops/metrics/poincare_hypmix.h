@@ -32,12 +32,18 @@ struct PoincareHypmix {
 
   template <class V>
   HD V distance(V s, V a, V b) const {
-    return constant<V>(1 / std::sqrt(c)) * log1p(parts(s, a, b).ratio);
+    return constant<V>(1 / std::sqrt(c)) * log1p(expm1_distance(s, a, b));
+  }
+
+  // exp(sqrt(c) d) - 1.
+  template <class V>
+  HD V expm1_distance(V s, V a, V b) const {
+    return parts(s, a, b).ratio;
   }
 
   template <class V>
   HD V rank(V s, V a, V b) const {
-    return parts(s, a, b).ratio;
+    return expm1_distance(s, a, b);
   }
   HD double rank_at(double d, double) const { return std::expm1(std::sqrt(c) * d); }
 
