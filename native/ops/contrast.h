@@ -50,7 +50,7 @@ HD_INLINE void compute_logit(const typename K::Card& card, const LogitScale<T>& 
   if constexpr (K::kDistance) {
     const V s = p.s;
     // A pair at infinite distance (a point outside the ball) has no gradient: it is treated as coincident.
-    if constexpr (K::kBounded) p.s = where(s > constant<V>(-kOutside), constant<V>(0), s);
+    if constexpr (K::kBounded) p.s = where(s > constant<V>(-kOutside<T>), constant<V>(0), s);
     p.distance = card.distance(scaled_s<K>(scale, p), p.qx, p.qy);
     if constexpr (K::kBounded) p.distance = where(s > p.s, V(scale.infinite), p.distance);
     if constexpr (K::kTied) {

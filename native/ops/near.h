@@ -10,7 +10,8 @@ namespace {
 
 // The squared norm that marks a row outside the domain of the metric: every pair with it counts as near and is
 // computed directly.
-constexpr double kOutside = -1e30;
+template <class T>
+constexpr T kOutside = static_cast<T>(sizeof(T) == 4 ? -1e30 : -1e300);
 
 // Replaces an infinite distance as a factor in a sum: if its weight is 0, the term must be 0, not NaN.
 template <class T>
@@ -64,7 +65,7 @@ HD RowValues<T> row_values(const Card& card, const T* row, Index depth, const Sq
     out.n = out.size = 1;
   } else if constexpr (Card::kBounded) {
     if (!(a > 0)) {
-      out.n = static_cast<T>(kOutside);
+      out.n = kOutside<T>;
       out.q = 1;
     }
   }
@@ -99,8 +100,7 @@ HD T direct_difference(RowAt<T> x, RowAt<T> y, Index depth) {
     if (x.scale == 0 || y.scale == 0) return 2;
   }
   const double s = squared_difference(x.row, x.scale, y.row, y.scale, depth, Card::kRows == Rows::minkowski);
-  const T outside = static_cast<T>(kOutside);
-  if (s > 0 && (x.n == outside || y.n == outside)) return static_cast<T>(HUGE_VAL);
+  if (s > 0 && (x.n == kOutside<T> || y.n == kOutside<T>)) return static_cast<T>(HUGE_VAL);
   return static_cast<T>(s);
 }
 

@@ -128,7 +128,7 @@ class Select {
   void mask_rows(std::int64_t begin, std::int64_t first, std::int64_t rows) {
     for (std::int64_t j = begin; j < begin + kCols; ++j) {
       const bool masked = j >= rows || (args_.allowed != nullptr && args_.allowed[first + j] == 0);
-      if (masked) y_.n[j] = y_.size[j] = static_cast<T>(-kOutside);
+      if (masked) y_.n[j] = y_.size[j] = -kOutside<T>;
     }
   }
 

@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(kThreads)
                            j = y_tile * kSide<T> + first_column<T>() + c;
         const T w = side.weight(i, j);
         // A pair at infinite distance has no gradient: it is treated as coincident.
-        const T given = s[r][c], squared = given < static_cast<T>(-kOutside) ? given : T(0);
+        const T given = s[r][c], squared = given < -kOutside<T> ? given : T(0);
         const Slope<T> slope = card.slope(squared, x.q[i], y.q[j]);
         const T weight = w * slope.pull;
         const bool is_near = nearness<Card>(squared, x, i, y, j) < 0;
