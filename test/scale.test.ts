@@ -154,6 +154,40 @@ test('a cosine distance and its gradients do not depend on the scale of either r
 const transposed = (data: ArrayLike<number>) =>
   Float64Array.from({ length: 16 }, (_, i) => data[(i % 4) * 4 + Math.floor(i / 4)]!);
 
+test('float64 distances and the hyperbolic loss have gradients at any scale whose squares are in range', (t) => {
+  const scaleBy = (rows: Float64Array, scale: number) =>
+    matrix(
+      rows.map((each) => each * scale),
+      4,
+      3,
+    );
+  const pairs = matrix(
+    Float64Array.from({ length: 16 }, (_, i) => Math.cos(i)),
+    4,
+    4,
+  );
+  for (const scale of [2 ** -200, 2 ** 55, 2 ** 200]) {
+    for (const metric of ['euclidean', 'poincare'] as const) {
+      const [plain] = pairwiseDistance.vjp.sync(points, points, pairs, { metric, c: c / 4 });
+      const rows = scaleBy(points.data, scale);
+      const [got] = pairwiseDistance.vjp.sync(rows, rows, pairs, { metric, c: c / 4 / scale ** 2 });
+      close(t, got!.data, plain!.data, limitsOf(metric, Float64Array).gradient, `${metric}, ${scale}`);
+    }
+    const options = { euclidean: points, views: 2, lambda: 0.5, tauE: 0.2, tauH: 0.3 };
+    const plain = hybridContrastiveLoss.sync({ ...options, hyperbolic: points, c: c / 4 });
+    // Distances are divided by sqrt(c), so the temperature scales with them.
+    const scaled = hybridContrastiveLoss.sync({
+      ...options,
+      hyperbolic: scaleBy(points.data, scale),
+      c: c / 4 / scale ** 2,
+      tauH: 0.3 * scale,
+    });
+    close(t, [scaled.loss], [plain.loss], midpoint.value.float64, `loss, ${scale}`);
+    const back = scaled.gradHyperbolic!.data.map((each) => each * scale);
+    close(t, back, plain.gradHyperbolic!.data, midpoint.gradient.float64, `gradient of the loss, ${scale}`);
+  }
+});
+
 test('normals of a plane are accurate for any norm that the cards allow, and give NaN above that range and 0 below', (t) => {
   const p = matrix(
     points.data.map((each) => each / 3),
