@@ -44,7 +44,7 @@ export type Runtime = 'onnxruntime-node' | 'onnxruntime-web';
 
 /** Options of `loadEmbedder`. */
 export interface LoadEmbedderOptions {
-  /** Default: `onnxruntime-node` if it is installed, otherwise `onnxruntime-web`. */
+  /** Default: `onnxruntime-node` if it is installed and can be loaded, otherwise `onnxruntime-web`. */
   runtime?: Runtime | undefined;
   /**
    * For an exported folder, the file to load; default the most accurate one. For a run, the type in which weights are

@@ -142,7 +142,7 @@ export function rowsOfStore<T extends Reals>({ data, used, cols }: Store<T>): Ma
   return { data: data.subarray(0, used * cols) as T, rows: used, cols };
 }
 
-/** Returns the positions of the rows to exclude, one per query, by their numbers; -1 if not found. */
+/** Returns, for each query, the position of the row to exclude, given its number; -1 if there is no such row. */
 export function* excludedRows(
   operation: string,
   store: Store<Reals>,

@@ -15,7 +15,7 @@ export function parsedBy<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafePars
 }
 
 /**
- * Validates the contents of a file that horoball wrote. Unknown keys are kept.
+ * Validates the contents of a file that horoball wrote. Unknown keys are kept if the schema is a `z.looseObject`.
  * @throws `ERR_HOROBALL_FORMAT` naming the file and the invalid field
  */
 export function checkedBy<T>(schema: z.ZodType<T>, value: unknown, file: string): T {

@@ -7,7 +7,7 @@ const maxValues = 10_000;
 
 /**
  * Reads the JSON of a small record that is stored next to other files.
- * @throws `ERR_HOROBALL_FORMAT` if it is not JSON, too large, a pipe or a device; file system errors
+ * @throws `ERR_HOROBALL_FORMAT` if it is too large, is a pipe or a device, or does not contain JSON; file system errors
  */
 export async function readRecordFile(path: string): Promise<unknown> {
   return boundedJson(await readText(path, maxBytes), maxValues, (why) => damaged(path, `it ${why}`));

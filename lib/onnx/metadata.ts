@@ -42,7 +42,7 @@ export async function readOnnxMetadata(path: string): Promise<Map<string, string
 
 interface Field {
   number: number;
-  /** Offset of the content in the file. */
+  /** Offset of the content: in the buffer from parseField, in the file from fieldAt. */
   begin: number;
   length: number;
 }

@@ -92,7 +92,7 @@ export type { Baseline, Evaluation, Health, Recall, Snapshot } from './measure/t
 export type { Learnable, RunConfig, RunOptions } from './options/options.ts';
 export { parseConfig, publishedDefaults, shapesDefaults } from './options/resolve.ts';
 export { writeReport } from './report/run/write.ts';
-export { type Best, Checkpoint, type Position, saveWeights } from './run/checkpoint.ts';
+export { type Best, Checkpoint, type Position } from './run/checkpoint.ts';
 export type { RunEnd, RunListener, RunResult, TrainHooks } from './run/hooks.ts';
 export { LearnableScalars, LearnableScalars as LearntScalars } from './run/learnable.ts';
 export { Learner, type StepOutcome } from './run/learner.ts';
@@ -100,6 +100,7 @@ export { readRun } from './run/read.ts';
 export type { EvaluationRow, HealthRow, Row, RunRecord, StepRow } from './run/record.ts';
 export { learningRate, type Schedule } from './run/schedule.ts';
 export type { RunSummary } from './run/summary.ts';
+export { saveWeights } from './run/trained-weights.ts';
 export { type TrainResult, train } from './train.ts';
 export { findWeights, type LoadWeightsOptions, loadWeights, type WeightsReport } from './weights/load.ts';
 export { type Pulled, pullWeights } from './weights/pull.ts';

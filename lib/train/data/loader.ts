@@ -271,7 +271,7 @@ export class ImageLoader {
     this.#cache ??= openCache(where);
     const cache = await this.#cache;
     const pixels = await cache.read(path, read);
-    checkSize(pixels.width, pixels.height, maxPixels); // a cached image was decoded with another limit
+    checkSize(pixels.width, pixels.height, maxPixels); // a cached image may have been decoded with another limit
     return pixels;
   }
 

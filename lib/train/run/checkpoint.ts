@@ -1,146 +1,25 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { checkObject, checkText, filePath, instance, integer, mostThreads } from '../../check.ts';
-import { coded, describe, quoted, typeError } from '../../errors.ts';
+import { coded } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
-import {
-  checkpointKey,
-  lastName,
-  networkKey,
-  optionsKey,
-  stepKey,
-  temperaturesKey,
-} from '../../io/run-path.ts';
+import { checkpointKey, lastName, optionsKey } from '../../io/run-path.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
 import { decoderVersion } from '../../io/sharp.ts';
 import { coreInfo } from '../../native.ts';
 import type { DataIdentity } from '../data/fingerprint.ts';
-import { ViT } from '../lane/backbone.ts';
 import { Embedder } from '../lane/embedder.ts';
 import { randomState, setRandomState, torchInfo } from '../lane/native.ts';
 import type { AnyTensor, Device, ScalerState } from '../lane/types.ts';
 import type { Baseline } from '../measure/types.ts';
-import { isTemperature, keptOptions, learnable, type RunConfig } from '../options/options.ts';
-import { learnableNames, storedConfig } from '../options/resolve.ts';
-import { loadWeights, type WeightsReport } from '../weights/load.ts';
+import type { RunConfig } from '../options/options.ts';
+import { storedConfig } from '../options/resolve.ts';
 import { problemOf } from './checkpoint-check.ts';
-import { checkedContents, type SavedNetwork, savedNetwork, savedTemperatures } from './checkpoint-schema.ts';
-import type { LearnableScalars, LearnableState } from './learnable.ts';
+import { checkedContents } from './checkpoint-schema.ts';
+import type { LearnableState } from './learnable.ts';
 import { Learner } from './learner.ts';
-
-/**
- * Writes a network as safetensors with timm's parameter names. The file is written atomically; its metadata describes the
- * network. `loadWeights` reads it.
- * @throws file system errors
- */
-export async function saveWeights(path: string, model: Embedder | ViT): Promise<void> {
-  filePath('saveWeights', 'path', path);
-  if (!(model instanceof ViT)) instance('saveWeights', 'model', model, Embedder);
-  const metadata = model instanceof ViT ? { format: 'pt' } : weightsMetadata(model);
-  await writeSafetensors(path, await model.state(), { metadata, checksums: true });
-}
-
-/** Writes the network of a run after a step as {@link saveWeights} does, with its learnable temperatures. */
-export async function saveTrained(
-  path: string,
-  { embedder, learnables }: Learner,
-  config: RunConfig,
-  step: number,
-): Promise<void> {
-  const metadata = {
-    ...weightsMetadata(embedder),
-    ...temperaturesMetadata(learnables),
-    ...optionsMetadata(config),
-    [stepKey]: String(step),
-  };
-  await writeSafetensors(path, await embedder.state(), { metadata, checksums: true });
-}
-
-/**
- * Returns the learnable temperatures with which weights were saved. Constant temperatures are only in config.json.
- * @throws `ERR_HOROBALL_FORMAT` if the file is damaged
- */
-export async function trainedTemperatures(path: string): Promise<{ tauE?: number; tauH?: number }> {
-  const { metadata } = await readSafetensors(path, { names: [] });
-  const text = metadata[temperaturesKey];
-  if (text === undefined) return {};
-  const { t_e: tauE, t_h: tauH } = savedTemperatures(parsedJson(text, path, maxOptionValues), path);
-  return { ...(tauE !== undefined && { tauE }), ...(tauH !== undefined && { tauH }) };
-}
-
-/**
- * Loads the weights of a run into its network, and the final value of a learnable curvature.
- * @throws `ERR_HOROBALL_WEIGHTS` if the weights were saved from a network with other settings; `ERR_HOROBALL_RUN_BUSY` if
- * another program replaced the file in the meantime
- */
-export async function loadTrained(
-  path: string,
-  embedder: Embedder,
-  config: RunConfig,
-): Promise<WeightsReport> {
-  const read = async () => (await readSafetensors(path, { names: [] })).metadata;
-  const metadata = await read();
-  const report = await loadWeights(path, embedder, { partial: true }); // the caller reports missing parameters
-  if (!isDeepStrictEqual(await read(), metadata)) throw replacedWeights(path);
-  const saved = savedNetwork(parsedJson(metadata[networkKey] ?? '{}', path, maxOptionValues), path);
-  checkSettings(path, saved, embedder);
-  if (!learnableNames(config).includes('hyp_c')) checkSetting(path, 'hyp_c', saved.c, embedder.config.c);
-  else if (saved.c !== undefined) embedder.setCurvature(saved.c);
-  return report;
-}
-
-/** Returns the error for a weights file that another program replaced while it was read. */
-export function replacedWeights(path: string): Error {
-  const message = `[run] path: expected weights that stay the same while they are read, got ${path}, which another program replaced. Run the command again.`;
-  return coded('ERR_HOROBALL_RUN_BUSY', message);
-}
-
-/**
- * Checks that a network has the settings of its checkpoint: config.json has no checksum, and a changed setting would
- * change the embeddings.
- */
-function checkSettings(path: string, saved: SavedNetwork, { config }: Embedder): void {
-  const model = Object.entries(config.model).filter(([name]) => name !== 'imgSize'); // may differ in an evaluation
-  for (const [name, value] of model) checkSetting(path, `model.${name}`, saved.model?.[name], value);
-  checkSetting(path, 'head', saved.head, config.head);
-  checkSetting(path, 'emb', saved.dim, config.dim);
-  checkSetting(path, 'clip_r', saved.clipR, config.clipR);
-}
-
-/**
- * Throws if a setting of a network differs from that of its weights.
- * @param saved - undefined in files of earlier versions
- */
-function checkSetting(path: string, name: string, saved: unknown, value: unknown): void {
-  if (saved === undefined || isDeepStrictEqual(saved, value)) return;
-  const [was, is] = [saved, value].map((each) => describe(quoted(each)));
-  const message = `[run] ${name}: expected ${was}, with which ${path} was trained, got ${is}. Restore config.json from a copy.`;
-  throw coded('ERR_HOROBALL_WEIGHTS', message);
-}
-
-function weightsMetadata(embedder: Embedder): Record<string, string> {
-  return { format: 'pt', [networkKey]: JSON.stringify({ ...embedder.config, c: embedder.c }) };
-}
-
-function temperaturesMetadata(learnables: LearnableScalars): Record<string, string> {
-  const names = learnable.filter((name) => isTemperature(name) && learnables.has(name));
-  if (names.length === 0) return {};
-  return {
-    [temperaturesKey]: JSON.stringify(
-      Object.fromEntries(names.map((name) => [name, learnables.value(name)])),
-    ),
-  };
-}
-
-function optionsMetadata(config: RunConfig): Record<string, string> {
-  const kept = keptOptions(config);
-  for (const [name, value] of Object.entries(kept))
-    if (value !== null && !/^(string|number|boolean|undefined)$/.test(typeof value))
-      throw typeError('checkpoint', `config.${name}`, 'text, a number, a boolean or null', quoted(value));
-  return { [optionsKey]: JSON.stringify(kept) };
-}
+import { optionsMetadata, temperaturesMetadata, weightsMetadata } from './trained-weights.ts';
 
 /** The evaluation with the highest Recall@1 so far; ties go to the earlier one. */
 export interface Best {

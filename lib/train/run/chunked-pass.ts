@@ -31,7 +31,7 @@ export async function embedInChunks(
  * Queues the backward pass of the loss, then the backward pass of every chunk.
  *
  * @param isChunked - whether gradient caching is enabled; the run may then stop before the gradients are complete
- * @param sum - armed before the backward pass that completes the gradients is queued
+ * @param sum - sums the gradients over the ranks; its `arm` is called before the last backward pass is queued
  * @param queue - queues the backward pass of the loss
  */
 export async function backwardInChunks(

@@ -11,11 +11,11 @@ import { resolveViT } from '../../model/vit.ts';
 import { type Embedder, type LoadRunOptions, setRunLoader } from '../lane/embedder.ts';
 import type { RunConfig } from '../options/options.ts';
 import { parseConfig } from '../options/resolve.ts';
-import { loadTrained } from './checkpoint.ts';
 import { newEmbedder } from './construct.ts';
 import { normalizeOptions } from './normalize.ts';
 import { changedOption } from './plan.ts';
 import { readConfig } from './read.ts';
+import { loadTrained } from './trained-weights.ts';
 
 /**
  * Creates the network of a finished run with its weights.

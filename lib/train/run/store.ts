@@ -13,11 +13,12 @@ import { writeText } from '../../io/text.ts';
 import type { OpenFile } from '../../io/thread-file.ts';
 import type { Snapshot } from '../measure/types.ts';
 import type { RunConfig } from '../options/options.ts';
-import { bestName, type Checkpoint, lastName, type Position, saveTrained } from './checkpoint.ts';
+import { bestName, type Checkpoint, lastName, type Position } from './checkpoint.ts';
 import type { Learner } from './learner.ts';
 import { checkHeld, lockRun, lostLock, runHolder } from './lock.ts';
 import { identityOf, type LogState, openLog, rewindLog } from './metrics-log.ts';
 import type { Row } from './record.ts';
+import { saveTrained } from './trained-weights.ts';
 
 const logName = 'metrics.jsonl';
 /** Files that are written only under the lock, besides the log. */

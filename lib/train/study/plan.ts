@@ -86,7 +86,8 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
     const settings = draws === null ? grid(axesOfGeometry) : sampled(axesOfGeometry, draws, next);
     return { settings, optionsOf: (setting) => overrideOptions(base, { ...setting, geometry }) };
   });
-  // A study can have 100,000 settings, which take a second per 8,000, so wrong geometries are found first.
+  // Validating 8,000 settings takes a second, and there can be 100,000 before equal ones are merged. The first setting of
+  // each geometry is validated before all others, so an invalid geometry is reported at once.
   const firsts = parts.flatMap(({ settings: [first], optionsOf }) =>
     first === undefined ? [] : [configOf(optionsOf(first))],
   );

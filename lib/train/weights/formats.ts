@@ -47,7 +47,7 @@ const huggingFace: Rules = [
   [/(?<=^blocks\.\d+\.mlp\.)weights_out\./, 'fc2.'],
 ];
 
-/** Without a gate, Hugging Face's DINOv3 uses up_proj and down_proj for the layers of a plain MLP. */
+/** In Hugging Face's DINOv3 without a gate, up_proj is the first layer of a plain MLP. */
 const upAndDown: Rules = [[/(?<=^blocks\.\d+\.mlp\.)up_proj\./, 'fc1.']];
 
 /** Rules for the attention pooling of Hugging Face's SiglipVisionModel. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Embedder } from '../../../lib/train/lane/embedder.ts';
 import { Batch } from '../../../lib/train/lane/tensor.ts';
-import { saveWeights } from '../../../lib/train/run/checkpoint.ts';
+import { saveWeights } from '../../../lib/train/run/trained-weights.ts';
 import { loadWeights } from '../../../lib/train/weights/load.ts';
 import { python } from '../../python.ts';
 import { networkError } from '../../tolerances.ts';

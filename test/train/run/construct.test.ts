@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import test from 'ava';
 import { memory } from '../../../lib/train/lane/tensor.ts';
 import { openTestSet } from '../../../lib/train/measure/test-set.ts';
-import { saveWeights } from '../../../lib/train/run/checkpoint.ts';
 import {
   createEmbedder,
   createLoss,
@@ -11,6 +10,7 @@ import {
   newEmbedder,
 } from '../../../lib/train/run/construct.ts';
 import { Learner } from '../../../lib/train/run/learner.ts';
+import { saveWeights } from '../../../lib/train/run/trained-weights.ts';
 import { networkError } from '../../tolerances.ts';
 import { temporary, writeClasses } from '../data/support.ts';
 import { flat, tinyEmbedder, tinyViT } from '../helpers.ts';

@@ -10,7 +10,7 @@ import { Gallery, matrix } from '../../../lib/index.ts';
 import { readSafetensors, writeSafetensors } from '../../../lib/io/index.ts';
 import { runPathOf } from '../../../lib/io/run-path.ts';
 import { random } from '../../../lib/random.ts';
-import { Checkpoint, Embedder, exportOnnx, readRun, train } from '../../../lib/train/index.ts';
+import { Checkpoint, Embedder, exportOnnx, train } from '../../../lib/train/index.ts';
 import { changedOption } from '../../../lib/train/run/plan.ts';
 import { forge, resume, type StoppedRun, stoppedRun } from './stopped-run.ts';
 
@@ -304,46 +304,6 @@ test.serial('skips a log line longer than a megabyte, and resumes a run that doe
     code: 'ERR_HOROBALL_CHECKPOINT',
     message: /step 3 as the last step in the first \d+ bytes of .*, got none/,
   });
-});
-
-test.serial('a weights file with an invalid curvature is rejected', async (t) => {
-  const { Embedder, loadTrained } = await import('../../../lib/train/index.ts').then(async (all) => ({
-    ...all,
-    ...(await import('../../../lib/train/run/checkpoint.ts')),
-  }));
-  const folder = await t.context.copy();
-  const model = join(folder, 'model.safetensors');
-  const { tensors, metadata } = await readSafetensors(model);
-  const { config } = await readRun(folder);
-  using embedder = await Embedder.create(JSON.parse(metadata['horoball']!));
-  for (const c of [-1, 'x', null]) {
-    const horoball = JSON.stringify({ ...JSON.parse(metadata['horoball']!), c });
-    await writeSafetensors(model, tensors, { metadata: { ...metadata, horoball } });
-    const load = loadTrained(model, embedder, { ...config, learn: 'hyp_c' });
-    await t.throwsAsync(load, { code: 'ERR_HOROBALL_FORMAT' });
-  }
-});
-
-test.serial('weights that a run replaces while they are loaded are rejected', async (t) => {
-  const { Embedder, loadTrained } = await import('../../../lib/train/index.ts').then(async (all) => ({
-    ...all,
-    ...(await import('../../../lib/train/run/checkpoint.ts')),
-  }));
-  const folder = await t.context.copy();
-  const [model, other] = [join(folder, 'model.safetensors'), join(folder, 'other.safetensors')];
-  const { tensors, metadata } = await readSafetensors(model);
-  const { config } = await readRun(folder);
-  const network = JSON.parse(metadata['horoball']!);
-  const horoball = JSON.stringify({ ...network, c: network.c / 2 });
-  await writeSafetensors(other, tensors, { metadata: { ...metadata, horoball } });
-  using embedder = await Embedder.create(network);
-  const { loadState } = embedder;
-  embedder.loadState = async (...args) => {
-    await rename(other, model); // as a run does between two reads of its weights
-    return await loadState.apply(embedder, args);
-  };
-  const load = loadTrained(model, embedder, { ...config, learn: 'hyp_c' });
-  await t.throwsAsync(load, { code: 'ERR_HOROBALL_RUN_BUSY', message: /another program replaced/ });
 });
 
 test.serial('links and pipes in a run folder are rejected', async (t) => {

@@ -4,7 +4,7 @@ import { writeSafetensors } from '../../../lib/io/index.ts';
 import { backboneParameters } from '../../../lib/model/parameters.ts';
 import { resolveViT } from '../../../lib/model/vit.ts';
 import { createViT } from '../../../lib/train/index.ts';
-import { saveWeights } from '../../../lib/train/run/checkpoint.ts';
+import { saveWeights } from '../../../lib/train/run/trained-weights.ts';
 import { readBackbone } from '../../../lib/train/weights/backbone.ts';
 import { temporary } from '../data/support.ts';
 import { tinyViT } from '../helpers.ts';

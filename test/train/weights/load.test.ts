@@ -5,7 +5,7 @@ import test from 'ava';
 import { writeSafetensors } from '../../../lib/io/safetensors.ts';
 import { Embedder } from '../../../lib/train/lane/embedder.ts';
 import type { NamedTensor } from '../../../lib/train/lane/types.ts';
-import { saveWeights } from '../../../lib/train/run/checkpoint.ts';
+import { saveWeights } from '../../../lib/train/run/trained-weights.ts';
 import { findWeights, loadWeights, type WeightsTarget } from '../../../lib/train/weights/load.ts';
 
 const fixtures = 'test/fixtures/';
