@@ -194,7 +194,9 @@ test('losses of pytorch-metric-learning in other forms, as lib/guide/migration.m
   const byProxies = contrastiveLoss.sync({ ...base, ref, loss: 'ntxent', tauE: temperature });
   close(t, [byProxies.loss], [mean(softmax)], limit, 'NormalizedSoftmaxLoss');
 
-  const scale = 4; // of NCALoss, which has squared distances, and the sum over positives inside the logarithm
+  // NCALoss takes squared distances, and sums over the positives inside the logarithm. supcon-in averages over them, which
+  // adds the logarithm of their number.
+  const scale = 4;
   const nca = unit.map((row, i) => {
     const others = [...unit.keys()].filter((j) => j !== i);
     const logit = (j: number) => -scale * (2 - 2 * dot(row, unit[j]!));

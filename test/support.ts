@@ -35,7 +35,7 @@ export class Reference {
     return Float64Array.from(tensor.data as Float64Array, Number);
   }
 
-  /** Returns a tensor as a matrix whose rows are all axes except the last. */
+  /** Returns a tensor as a matrix: all axes except the last are flattened into rows. */
   matrix(name: string, type: RealsType): Matrix {
     const cols = this.#file.tensors.get(name)!.shape.at(-1)!;
     const data = type.from(this.reals(name));

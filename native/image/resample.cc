@@ -20,7 +20,7 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// The values whose sums are computed together: 16 rows of 3 channels.
+// weigh() computes kLanes sums at once; in the horizontal pass, those of 3 channels of 16 rows.
 constexpr int kBlockRows = 16;
 constexpr int kLanes = 3 * kBlockRows;
 

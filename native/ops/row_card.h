@@ -65,7 +65,7 @@ inline constexpr Accuracy kRowAccuracy = {{{1e-7, 1e-14}, {1e-7, 1e-11}, {1e-11,
 struct RowInfo {
   const char* name;
   const char* doc;            // with the formula
-  const char* gradient = "";  // at the rim, the origin and coincident points, if it needs an explanation
+  const char* gradient = "";  // documents special cases of the gradient, such as the rim
   RowInput inputs[3];
   RowParameter parameter = {};
   RowResult result = RowResult::vector;

@@ -130,7 +130,7 @@ for (const kind of [{}, { little: false }, { big: true }, { little: false, big: 
     const megabyte = Buffer.concat([pixel, Buffer.alloc(2 ** 20, 'a')]);
     const name: Tag = [270, 2, { at: 16, count: 2 ** 20 }];
     const refused: Record<string, Buffer> = {
-      // 300,000 strips took 5 s, and 4000 pages 30 s.
+      // Before this check, decoding such a file with 300,000 strips took 5 s, and one with 4000 pages 30 s.
       strips: tiff(megabyte, [page(100, 2 ** 20)], kind),
       pages: tiff(megabyte, new Array<Tag[]>(100).fill(page(1, pixel.length, [name])), kind),
     };

@@ -144,10 +144,7 @@ export const callMutants: readonly Mutant[] = [
     'lib/train/run/learner.ts',
     'train/run/learner',
     ['if (isPerRank(config, ranks) && config.memory > 0)', 'if (false)'],
-    [
-      '{ compat, loss }: RunConfig, { size }: RankGroup): boolean {\n  return compat ===',
-      '{ compat, loss }: RunConfig, { size }: RankGroup): boolean {\n  return compat !==',
-    ],
+    ["return compat === 'hypmix' && loss === 'views';", "return compat !== 'hypmix' && loss === 'views';"],
     ['    if (clip_grad !== null) optimizer.clipGradNorm(clip_grad);\n', ''],
     ["if (compat !== 'hypmix') scaler?.unscale", "if (compat === 'hypmix') scaler?.unscale"],
     ['if (!scaled?.overflowed) this.#learn', 'this.#learn'],
@@ -155,7 +152,7 @@ export const callMutants: readonly Mutant[] = [
     ['headGradient / this.#scale', 'headGradient'],
     ['if (!Object.values(gradients).every(Number.isFinite))', 'if (false)'],
     ['(this.#config.learn_lr * lr) / this.#config.lr', 'this.#config.learn_lr'],
-    ['    } finally {\n      this.ema?.swap();\n', '    } finally {\n'],
+    ['      if (this.#averaging === 0) this.ema?.swap();\n    }\n', '    }\n'],
     ['      embedder.dispose();\n      throw error;', '      throw error;'],
     [
       "integer('learner.batch', 'first', first, 0, count - 1);",

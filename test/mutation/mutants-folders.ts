@@ -11,7 +11,7 @@ export const folderMutants: readonly Mutant[] = [
     'lib/matrix.ts',
     'matrix',
     ["  if (!(cols > 0)) throw shapeError('matrix', 'data', 'at least one row of numbers', 'none');\n", ''],
-    ['if (row.length !== cols) throw', 'if (row.length < cols) throw'],
+    ['if (length !== cols) throw', 'if (Number(length) < cols) throw'],
     ['if (data.length !== rows * cols) throw', 'if (data.length < rows * cols) throw'],
     ['if (want !== got) throw', 'if (false) throw'],
   ),

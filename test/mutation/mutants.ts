@@ -29,20 +29,21 @@ export const mutants: readonly Mutant[] = [
   ...at(
     'lib/io/atomic.ts',
     'io/atomic io/npy',
-    ['      await file.sync();\n', ''],
-    ['    await rename(temporary, path);\n', '    await writeFile(path, await readFile(temporary));\n'],
-    ['    await syncFolder(dirname(path));\n', ''],
+    ['    await file.sync();\n', ''],
+    [
+      'await atPath(path, rename(temporary, path));\n',
+      'await (await import("node:fs/promises")).copyFile(temporary, path);\n',
+    ],
+    ['      await atPath(last, syncFolder(folder));\n', '      void folder;\n'],
+    ['    if (staged.length > 1) await atPath(last, rm(last, { force: true }));\n', ''],
     ['    if (bytesRead === 0) break;\n', '    break;\n'],
   ),
   ...at(
     'lib/io/lock.ts',
     'io/lock train/run/lock',
     ["openSync(file, 'wx')", "openSync(file, 'w')"],
-    ['return isActive(holder, found) ? holder : null;', 'return isActive(holder, found) ? null : holder;'],
-    [
-      'if (holder.host !== here.host || differ(holder.machine, here.machine)) return true;',
-      'if (holder.host !== here.host) return false;',
-    ],
+    ['return isActive(holder, found) ? {', 'return !isActive(holder, found) ? {'],
+    ['if (!isOnThisKernel(holder, here)) return true;', 'if (!isOnThisKernel(holder, here)) return false;'],
     ['(began !== undefined && began !== found.began)', '(began !== undefined && began === found.began)'],
     ['return its !== null && !its.ended && its.began === thread.began;', 'return true;'],
     [
@@ -106,7 +107,7 @@ export const mutants: readonly Mutant[] = [
     'lib/train/run/metrics-log.ts',
     'train/run/metrics-log train/run/damage',
     ['    if (size < bytes)\n', '    if (size < 0)\n'],
-    ['    await file.truncate(bytes);\n', ''],
+    ['    else await file.truncate(bytes);\n', ''],
     ['if (Number(found) !== step)', 'if (Number(found) > step)'],
   ),
   ...at(
@@ -127,7 +128,7 @@ export const mutants: readonly Mutant[] = [
       '  await using _ = await lockStudy(path);\n  const other = await readIfThere(path);\n  if (other !== null) return other;\n',
       '',
     ],
-    ['    await naming(path, log.appendFile(line(result)));\n', ''],
+    ['    await naming(path, log.appendFile(this.#line(result)));\n', ''],
   ),
   ...at(
     'lib/setup/archive.ts',
@@ -205,7 +206,7 @@ export const mutants: readonly Mutant[] = [
     'native/cpu/pairwise/vjp.h',
     'pairwise metric-slopes',
     ['if (any(near)) add_near(weight, far, row, column, real);', ''],
-    ['where(given < V(static_cast<T>(-kOutside)), given, zero)', 'given'],
+    ['where(given < V(-kOutside<T>), given, zero)', 'given'],
   ),
   ...at('native/cpu/row/row.h', 'ops rim', ['if (square > 1) scale(', 'if (square > 2) scale(']),
   ...at('native/cpu/row/midpoint.h', 'ops', ['weight * (lambda - 1)', 'weight * lambda']),

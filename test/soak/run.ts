@@ -1,5 +1,6 @@
-// npm run test:soak -- [share] [part...]: repeats parts of the library many times and checks that they do not leak
-// resources. `share` is a fraction of the full counts, default 1. Prints a line per part, and exits with code 1 if one grew.
+// npm run test:soak -- [share] [part...]: runs operations of the library many times and checks that they do not leak
+// resources. `share` is a fraction of the full counts, default 1. Prints a line per part, and exits with code 1 if the
+// resources of a part grew beyond its limits.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';

@@ -8,7 +8,7 @@
 
 namespace horoball::rowwise {
 
-// Returns the terms of x (+) y, for any beta.
+// Returns the terms of x (+) beta y; b and p of the state belong to beta y (beta: see row_card.h).
 template <class T>
 HD RowTerms<T> mobius_terms(const RowState<T>& r) {
   const T bias = r.hypmix ? hypmix::kBias : 0;
