@@ -143,8 +143,7 @@ class PairwiseVjp {
     const int real = static_cast<int>(min(y_.size(pair.j) - j, V::kLanes));
     const V w = V::load(cotangent_ + row * y_.rows.rows + column, real), zero(T(0));
     // A pair at infinite distance (a point outside the ball) has no gradient: it is treated as coincident.
-    const V given = V::load(tile + i * kSide + j),
-            s = where(given < V(-kOutside<T>), given, zero);
+    const V given = V::load(tile + i * kSide + j), s = where(given < V(-kOutside<T>), given, zero);
     const V qx(x_.prepared.q[row]), qy = V::load(y_.prepared.q + column);
     const V nx(x_.prepared.n[row]), ny = V::load(y_.prepared.n + column);
     const Slope<V> slope = card_.slope(s, qx, qy);
