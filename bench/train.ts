@@ -76,7 +76,7 @@ async function main(): Promise<void> {
   setThreads(threads);
   const load = loadavg()[0]!.toFixed(1);
   const folder = await mkdtemp(join(tmpdir(), 'horoball-bench-'));
-  const peers = await PeerWorker.start({ threads, python: values.python }).catch(
+  const peers = await PeerWorker.start({ threads, fastMkl: true, python: values.python }).catch(
     (error: Error) => error.message,
   );
   try {

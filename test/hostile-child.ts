@@ -132,7 +132,7 @@ const arity: Record<string, number> = {
   rowVjpShort: 0,
   cancel: 1,
   backend: 1,
-  dlopenLibrary: 1,
+  dlopenLibrary: 2,
   lockFile: 2,
   unlockFile: 1,
   describeCalls: 0,

@@ -256,7 +256,7 @@ test('a failed allocation in the binding causes a coded error with its size', as
     const statm = execFileSync('cat', ['/proc/' + process.pid + '/statm'], { encoding: 'utf8' });
     const limit = Number.parseInt(statm, 10) * 4096 + 2 ** 27;
     execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + limit]);
-    try { dlopenLibrary(path); } catch ({ code, message }) { console.log(code, message); }`;
+    try { dlopenLibrary(path, false); } catch ({ code, message }) { console.log(code, message); }`;
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script]);
   t.regex(stdout, /^ERR_HOROBALL_MEMORY could not allocate 268435456 bytes/);
 });

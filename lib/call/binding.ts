@@ -56,8 +56,11 @@ export interface Core extends PlacedCalls {
    * null if unavailable.
    */
   backend(which: number | string): object | null;
-  /** Loads a shared library by its absolute path. */
-  dlopenLibrary(path: string): void;
+  /**
+   * Loads a shared library by its absolute path.
+   * @param overrides - whether libraries that are loaded later use its symbols instead of their own
+   */
+  dlopenLibrary(path: string, overrides: boolean): void;
   /**
    * Locks an open file until it is closed. Returns false if a conflicting lock is held, null if such locks are not
    * supported.

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { constants, readdirSync, readFileSync } from 'node:fs';
+import { constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { access, copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, freemem } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -10,7 +10,14 @@ import type { Lock } from '../io/lock.ts';
 import { type CommandOptions, lastWords, run, versionOf } from './command.ts';
 import { inspect } from './inspect.ts';
 import { cachedAddons, cacheFolder, checkoutAddon, packageRoot, packageVersion } from './paths.ts';
-import { type AddonRecord, addonName, type BuiltAddon, type LibTorch, recordName } from './record.ts';
+import {
+  type AddonRecord,
+  addonName,
+  type BuiltAddon,
+  type LibTorch,
+  mklName,
+  recordName,
+} from './record.ts';
 import type { Ui } from './ui.ts';
 
 /** Memory in bytes that one compiler process with libtorch's headers needs; limits the number of parallel jobs. */
@@ -97,8 +104,13 @@ async function outputFolder(folders: readonly string[]): Promise<string> {
 /** Writes the addon and then its record, each atomically; without a record the addon counts as not built. */
 async function publish(from: string, folder: string, record: AddonRecord): Promise<BuiltAddon> {
   const [file, recordFile] = [join(folder, addonName), join(folder, recordName)];
+  const [mklFrom, mkl] = [join(dirname(from), mklName), join(folder, mklName)];
   await ensureFolder(folder);
   await copyFile(from, `${file}.partial`); // first, so that the earlier addon stays valid if the disk is full
+  if (existsSync(mklFrom)) {
+    await copyFile(mklFrom, `${mkl}.partial`);
+    await rename(`${mkl}.partial`, mkl);
+  }
   await rm(recordFile, { force: true });
   await rename(`${file}.partial`, file);
   await writeFile(`${recordFile}.partial`, `${JSON.stringify(record, null, 2)}\n`);

@@ -37,7 +37,7 @@ export interface AddonInfo {
 
 if (process.argv[1] === self && process.argv[2] !== undefined) {
   try {
-    for (const file of libraryFiles(process.argv[2])) nativeCore().dlopenLibrary(file);
+    for (const file of libraryFiles(process.argv[2])) nativeCore().dlopenLibrary(file, false);
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;

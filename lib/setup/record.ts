@@ -42,6 +42,8 @@ const recordSchema = z.object({
 
 export const addonName = 'train.node';
 export const recordName = 'train.json';
+/** Makes libtorch's BLAS fast on processors of every vendor (native/torch/mkl_kernels.cc); only on Linux with x86-64. */
+export const mklName = 'mkl_kernels.so';
 
 export interface BuiltAddon {
   file: string;

@@ -4,7 +4,8 @@
 
 namespace horoball::node {
 
-// Loads a shared library by its absolute path, so that an addon that depends on it finds it already loaded.
+// Loads a shared library by its absolute path, so that an addon that depends on it finds it already loaded. The second
+// argument says whether libraries that are loaded later use its symbols instead of their own.
 Napi::Value dlopen_library(const Napi::CallbackInfo& info);
 
 }  // namespace horoball::node

@@ -1,13 +1,13 @@
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { checkSignal } from '../../call/run.ts';
 import { integer, mostThreads, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { type Core, core, nativeCore } from '../../native.ts';
 import { libraryFiles, missingLibrary } from '../../setup/libraries.ts';
-import { type BuiltAddon, findAddon } from '../../setup/record.ts';
+import { type BuiltAddon, findAddon, mklName } from '../../setup/record.ts';
 import type { TrainAddon } from './addon.ts';
 import type { Cancel } from './addon-types.ts';
 import type { Device, WaitOptions } from './types.ts';
@@ -113,7 +113,7 @@ function load(): { addon: TrainAddon; lib: string } {
     throw coded('ERR_HOROBALL_NO_TRAIN', message);
   }
   const lib = libraryFolder(built);
-  openLibraries(light, lib);
+  openLibraries(light, built.file, lib);
   const addon = requireAddon(built.file, lib);
   if (addon.version !== addon.builtVersion) {
     const message = `[train] addon: expected an addon built for libtorch ${addon.version} in ${lib}, got one for ${addon.builtVersion}. ${advice}.`;
@@ -155,10 +155,15 @@ function libraryFolder({ record }: BuiltAddon): string {
   );
 }
 
-/** Loads libtorch by absolute path; the addon then finds the loaded libraries by soname, without an rpath. */
-function openLibraries(light: Core, lib: string): void {
+/**
+ * Loads libtorch by absolute path; the addon then finds the loaded libraries by soname, without an rpath. What libtorch must
+ * not take from itself is loaded first.
+ */
+function openLibraries(light: Core, addon: string, lib: string): void {
+  const mkl = join(dirname(addon), mklName);
   try {
-    for (const file of libraryFiles(lib)) light.dlopenLibrary(file);
+    if (existsSync(mkl)) light.dlopenLibrary(mkl, true);
+    for (const file of libraryFiles(lib)) light.dlopenLibrary(file, false);
   } catch (error) {
     throw loadError(lib, error);
   }

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
@@ -17,6 +18,8 @@ import {
 } from '../../../lib/train/lane/native.ts';
 import { temporary } from '../data/support.ts';
 
+const run = promisify(execFile);
+
 test('the addon is loaded once, and reports its libtorch', (t) => {
   t.true(torchAvailable());
   t.is(native(), native());
@@ -24,6 +27,23 @@ test('the addon is loaded once, and reports its libtorch', (t) => {
   t.regex(version, /^\d+\.\d+\.\d+/);
   t.true(existsSync(lib));
   t.notThrows(checkWorkingFolder);
+});
+
+const usesMkl =
+  process.platform === 'linux' &&
+  process.arch === 'x64' &&
+  'glibcVersionRuntime' in (process.report.getReport() as { header: object }).header;
+(usesMkl ? test : test.skip)("MKL asks our function whether the processor is one of Intel's", async (t) => {
+  const folder = await temporary(t);
+  const script = `const { torchInfo } = await import(${JSON.stringify(new URL('../../../lib/train/lane/native.js', import.meta.url).href)}); torchInfo();`;
+  await run(process.execPath, ['--input-type=module', '-e', script], {
+    env: { ...process.env, LD_DEBUG: 'bindings', LD_DEBUG_OUTPUT: join(folder, 'bindings') },
+  });
+  const bindings = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'));
+  const bound = bindings.join('').match(/.*libtorch_cpu\.so .*`mkl_serv_intel_cpu_true'/g) ?? [];
+  for (const line of bound) t.regex(line, /libtorch_cpu\.so \[\d+\] to \S+mkl_kernels\.so/);
+  if (bound.length === 0) t.log('this libtorch has no MKL');
+  t.true(bindings.join('').includes('mkl_kernels.so'), 'the library is loaded');
 });
 
 test.serial('setThreads sets the number of threads', (t) => {
@@ -87,7 +107,6 @@ test('canceled work rejects with the reason of the signal; other errors are unch
   );
 });
 
-const run = promisify(execFile);
 const module_ = fileURLToPath(new URL('../../../lib/train/lane/native.js', import.meta.url));
 
 /** Returns the error of `torchInfo` in a process with this value of LIBTORCH. */
