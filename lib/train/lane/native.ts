@@ -156,8 +156,8 @@ function libraryFolder({ record }: BuiltAddon): string {
 }
 
 /**
- * Loads libtorch by absolute path; the addon then finds the loaded libraries by soname, without an rpath. What libtorch must
- * not take from itself is loaded first.
+ * Loads libtorch by absolute path; the addon then finds the loaded libraries by soname, without an rpath. The library that
+ * replaces a function of MKL is loaded first.
  */
 function openLibraries(light: Core, addon: string, lib: string): void {
   const mkl = join(dirname(addon), mklName);
