@@ -60,7 +60,8 @@ const kinds: Readonly<Record<string, Kind>> = {
     sanitizer: 'address',
     library: 'libasan.so',
     target: 'emulated',
-    env: { ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1' },
+    // an allocation that is too large must fail, as without the sanitizer
+    env: { ASAN_OPTIONS: 'detect_leaks=0 allocator_may_return_null=1', UBSAN_OPTIONS: 'print_stacktrace=1' },
     runs: ([, ...others]) => [
       [[...all, 'dist/test/gpu/*.test.js']],
       ...others.map((level): [string[], string] => [

@@ -1,14 +1,16 @@
 // npm run test:slow -- [part...]: everything that is too slow for npm test, except planted faults (npm run test:mutation)
-// and long fuzzing (npm run fuzz -- --seconds N). Prints the output of each part. Parts that passed at this commit are
+// and long fuzzing (npm run fuzz -- --seconds N). Two parts run at the same time. Parts that passed at this commit are
 // skipped, so a repeated call resumes; HOROBALL_SLOW=again repeats all.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 
 const parts: Readonly<Record<string, readonly string[]>> = {
   asan: ['dist/test/sanitize.js', 'asan'],
-  tsan: ['dist/test/sanitize.js', 'tsan'],
   fuzz: ['dist/test/fuzz/run.js', '--seconds', '5'],
+  tsan: ['dist/test/sanitize.js', 'tsan'],
   faults: ['dist/test/faults/run.js', '2'],
   kills: ['dist/test/train/run/kill.js', '10'],
   soak: ['dist/test/soak/run.js', '0.1'],
@@ -25,20 +27,35 @@ const passed = ((): Record<string, string> => {
 })();
 
 const wanted = process.argv.slice(2);
-for (const [name, args] of Object.entries(parts)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  if (passed[name] === commit) {
-    process.stdout.write(`${name}: passed before\n`);
-    continue;
-  }
-  const began = performance.now();
-  const code = await new Promise((resolve) =>
-    spawn(process.execPath, args, { stdio: 'inherit' }).on('close', resolve),
-  );
-  const minutes = ((performance.now() - began) / 60_000).toFixed(1);
-  process.stdout.write(`${name}: ${code === 0 ? 'passed' : 'FAILED'} in ${minutes} minutes\n`);
-  if (code !== 0) process.exitCode = 1;
-  else passed[name] = commit;
-  mkdirSync('build', { recursive: true });
-  writeFileSync(record, JSON.stringify(passed));
+const queue = Object.entries(parts).filter(([name]) => wanted.length === 0 || wanted.includes(name));
+
+/** Runs a part, prints its lines after its name, and returns its exit status. */
+async function run(name: string, args: readonly string[]): Promise<number | null> {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const output of [child.stdout, child.stderr])
+    createInterface({ input: output }).on('line', (line) => process.stdout.write(`${name}: ${line}\n`));
+  return await new Promise((resolve) => child.on('close', resolve));
 }
+
+/** Runs parts of the queue until it is empty. */
+async function work(): Promise<void> {
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const [name, args] = next;
+    if (passed[name] === commit) {
+      process.stdout.write(`${name}: passed before\n`);
+      continue;
+    }
+    const began = performance.now();
+    const status = await run(name, args);
+    const minutes = ((performance.now() - began) / 60_000).toFixed(1);
+    process.stdout.write(`${name}: ${status === 0 ? 'passed' : 'FAILED'} in ${minutes} minutes\n`);
+    if (status !== 0) process.exitCode = 1;
+    else passed[name] = commit;
+    mkdirSync('build', { recursive: true });
+    writeFileSync(record, JSON.stringify(passed));
+  }
+}
+
+const began = performance.now();
+await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, work));
+process.stdout.write(`${((performance.now() - began) / 60_000).toFixed(1)} minutes in all\n`);
