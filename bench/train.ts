@@ -13,6 +13,7 @@ import { Output, origin, outputOptions } from './output.ts';
 import { PeerWorker } from './peers/client.ts';
 import { type Bar, type Row, row } from './results.ts';
 import { lossSettings } from './shapes.ts';
+import { stepFlops } from './step-flops.ts';
 import { dim, Ours, type Setting, steady, views } from './train-side.ts';
 
 const help = `Usage: horoball bench train [options]
@@ -253,6 +254,8 @@ function measured(
   const isHalf = side === 'horoball' && of.precision === 'bfloat16';
   const other = side === 'horoball' ? (isHalf ? timesOf('training step') : undefined) : timesOf(of.op);
   const against = other === undefined ? undefined : ratio(times, other);
+  const flops = stepFlops(setting.model, side === 'horoball' ? 'class' : 'all');
+  const gflop = of.own === 'loading' ? Number.NaN : (flops * setting.batch) / 1e9;
   return row(
     {
       ...labels(of, setting),
@@ -261,6 +264,8 @@ function measured(
       threads: setting.threads,
       ms,
       spread,
+      gflop,
+      gflops: (1000 * gflop) / ms,
       value: (1000 * setting.batch) / ms,
       unit: 'images/s',
       against: against === undefined ? '' : isHalf ? 'horoball, float32' : 'horoball',
