@@ -43,7 +43,7 @@ export function trainCommand(): Command {
   command.option('--json', 'print every step and evaluation as JSON lines on stdout');
   command.option(
     '--resume <run>',
-    "resume a run folder; 'auto' resumes the interrupted run with the same options, or starts a new one",
+    "resume a run folder; 'auto' resumes the interrupted run with the same options and data, or starts a new one",
   );
   command.addOption(
     new Option(

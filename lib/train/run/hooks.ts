@@ -69,7 +69,7 @@ export interface TrainHooks extends RunListener, Omit<RunControls, 'group'> {
    */
   group?: RankGroup | null;
   /**
-   * A run folder to resume, or `auto`: the interrupted run with the same options (with `name`, the run of that name),
+   * A run folder to resume, or `auto`: the interrupted run with the same options and data (with `name`, the run of that name),
    * otherwise a new run.
    */
   resume?: string | null;

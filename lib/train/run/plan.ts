@@ -1,8 +1,10 @@
 import { lstat, readdir, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { coded } from '../../errors.ts';
 import { readInside } from '../../io/inside.ts';
 import { checkSameRun, type RunPath } from '../../io/run-path.ts';
+import { fingerprintOf } from '../data/fingerprint.ts';
+import { openDataset } from '../data/registry.ts';
 import { evenEpochs, lastEpoch } from '../options/epochs.ts';
 import { differing, type RunConfig, unrelated } from '../options/options.ts';
 import { configError, parseConfig } from '../options/resolve.ts';
@@ -23,8 +25,8 @@ export interface RunPlan {
 /** Options of {@link planRun}. */
 export interface PlanOptions {
   /**
-   * A run folder; `auto` for the unfinished run with the same options (with `name`: the run of that name), otherwise a new
-   * run.
+   * A run folder; `auto` for the unfinished run with the same options and data (with `name`: the run of that name),
+   * otherwise a new run.
    */
   resume?: string | null | undefined;
   /** Receives messages, as in `normalizeOptions`. */
@@ -114,9 +116,22 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
       );
       continue;
     }
-    if (!(await isOver(folder))) return { config: like, folder };
+    if (!(await isOver(folder)) && (await hasSameData(folder, original, config)))
+      return { config: like, folder };
   }
   return null;
+}
+
+/**
+ * Whether a run was trained on the data set at `path`, which may have moved: a run on other data with the same options would
+ * be refused, and could start again with this data if it has no checkpoint.
+ */
+async function hasSameData(folder: string, original: RunConfig, { ds, path }: RunConfig): Promise<boolean> {
+  if (resolve(original.path) === resolve(path)) return true;
+  const saved = (await outlineOf(join(folder, lastName)))?.position.data;
+  if (!saved) return false;
+  const found = await openDataset(ds, path).then(fingerprintOf, () => null); // training reports the error
+  return found === saved.fingerprint;
 }
 
 /**

@@ -1,9 +1,10 @@
 // Resumes runs whose data set, files or machine changed between two sessions.
-import { copyFile, cp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, cp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { olderText, runPathOf } from '../../../lib/io/run-path.ts';
-import { train } from '../../../lib/train/index.ts';
+import { type TrainHooks, type TrainResult, train } from '../../../lib/train/index.ts';
+import { tinyRun } from '../tiny-data.ts';
 import { forge, resume, type StoppedRun, stoppedRun } from './stopped-run.ts';
 
 const test = ava as TestFn<StoppedRun>;
@@ -183,4 +184,29 @@ test.serial('a run does not resume from an earlier checkpoint than its last one'
       : `the run continues from best.safetensors of step ${bestStep}; the rows of metrics.jsonl up to step 10 are discarded`,
   );
   t.is((await readFile(join(copy, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n').length, lines.length);
+});
+
+test.serial('auto resumes a run at another path only if it has the same data', async (t) => {
+  const runs = `${await t.context.copy()}-runs`;
+  const images = `${t.context.images}-auto`;
+  await cp(t.context.images, images, { recursive: true });
+  const run = async (path: string, name: string | null, after: number | null): Promise<TrainResult> => {
+    const stop = new AbortController();
+    const onStep: TrainHooks['onStep'] = ({ step }) => step === after && stop.abort();
+    const options = { ...tinyRun, ep: 4, eval_ep: '[4]', path, runs, name, save_every: 1e6 };
+    return await train(options, { resume: 'auto', signal: stop.signal, onStep });
+  };
+  const first = await run(images, null, 1);
+  const moved = `${images}-moved`;
+  await rename(images, moved);
+  t.is((await run(moved, null, 2)).folder, first.folder, 'the same data, at its new path');
+  await cp(join(moved, 'class-00'), join(images, 'class-00x'), { recursive: true });
+  for (const name of (await readdir(moved)).slice(1))
+    await cp(join(moved, name), join(images, name), { recursive: true });
+  const other = await run(images, null, 1);
+  t.not(other.folder, first.folder, 'other data is another run');
+  for (const file of ['last.safetensors', 'model.safetensors']) await rm(join(other.folder!, file));
+  t.is((await run(`${images}/../${basename(images)}`, null, 1)).folder, other.folder, 'the same path');
+  for (const file of ['last.safetensors', 'model.safetensors']) await rm(join(other.folder!, file));
+  t.is((await run(moved, null, 3)).folder, first.folder, 'a run without a checkpoint has unknown data');
 });
