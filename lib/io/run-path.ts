@@ -63,6 +63,13 @@ export async function olderText({ folder, weights }: RunPath): Promise<string | 
   }
 }
 
+/** Returns the step after which the final network of a run was saved; null if the file does not have it, or is not readable. */
+export async function stepOf(file: string): Promise<number | null> {
+  const metadata = await metadataOf(file).catch(() => null);
+  const step = Number(metadata?.[stepKey]);
+  return Number.isSafeInteger(step) ? step : null;
+}
+
 /**
  * Checks that weights belong to the same run as the last checkpoint next to them: the file of another run would be used
  * with the transform and the loss of this one. Files of earlier versions do not have the options of their run.

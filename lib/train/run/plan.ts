@@ -2,7 +2,7 @@ import { lstat, readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { coded } from '../../errors.ts';
 import { readInside } from '../../io/inside.ts';
-import { checkSameRun, type RunPath } from '../../io/run-path.ts';
+import { checkSameRun, finalName, type RunPath, stepOf } from '../../io/run-path.ts';
 import { fingerprintOf } from '../data/fingerprint.ts';
 import { openDataset } from '../data/registry.ts';
 import { evenEpochs, lastEpoch } from '../options/epochs.ts';
@@ -166,10 +166,26 @@ export async function changedOption(path: RunPath): Promise<string | null> {
   return null;
 }
 
-/** Whether a run is complete, or cannot be resumed: it has taken steps and has final weights, but no checkpoint. */
+/**
+ * Whether a run is complete, or cannot be resumed: it has taken steps and has final weights, but no checkpoint, or one from
+ * before a session without checkpoints.
+ */
 async function isOver(folder: string): Promise<boolean> {
-  if (await exists(join(folder, lastName))) return (await Checkpoint.position(folder)).complete;
-  return (await exists(join(folder, 'model.safetensors'))) && (await tookSteps(folder));
+  if (!(await exists(join(folder, lastName))))
+    return (await exists(join(folder, finalName))) && (await tookSteps(folder));
+  const { complete, step } = await Checkpoint.position(folder);
+  return complete || (await stepWithoutCheckpoint(folder, step)) !== null;
+}
+
+/**
+ * Returns the step of the final weights if the last session wrote no checkpoints and its weights are of a later step than
+ * the last checkpoint; otherwise null.
+ */
+async function stepWithoutCheckpoint(folder: string, step: number): Promise<number | null> {
+  const config = await readConfig(folder).catch(() => null); // resuming reports the error
+  if (config?.save_every !== null) return null;
+  const final = await stepOf(join(folder, finalName));
+  return final !== null && final > step ? final : null;
 }
 
 /** Whether the log has a step; a run without steps can start again. */
@@ -194,9 +210,10 @@ export async function readLastCheckpoint(folder: string): Promise<Checkpoint | n
 }
 
 /**
- * Checks that a run has not written a later checkpoint, which was replaced by a copy of an earlier one: to resume would
- * discard the later part of its log, and replace a better `best.safetensors`. A copy of `best.safetensors` is accepted,
- * because it is how to resume a run that lost its last checkpoint.
+ * Checks that a run has not continued after its last checkpoint: in a session without checkpoints, or because a later one
+ * was replaced by a copy of an earlier one. To resume would discard the later part of its log, and replace its weights and
+ * a better `best.safetensors`. A copy of `best.safetensors` is accepted, because it is how to resume a run that lost its
+ * last checkpoint.
  *
  * @param warn - receives a message if rows of the log are discarded
  * @throws `ERR_HOROBALL_CHECKPOINT`
@@ -206,6 +223,11 @@ export async function checkLast(
   { config, position }: Checkpoint,
   warn: (text: string) => void,
 ): Promise<void> {
+  const final = await stepWithoutCheckpoint(folder, position.step);
+  if (final !== null) {
+    const message = `[train] resume: expected a checkpoint of step ${final}, that of ${finalName}, got one of step ${position.step} in ${folder}, because the last session had --save_every None. Start a new run with --weights ${finalName}, or delete ${finalName} to repeat the steps.`;
+    throw coded('ERR_HOROBALL_CHECKPOINT', message);
+  }
   const best = await outlineOf(join(folder, bestName));
   const bestStep = best !== null && differing(best.config, config) === undefined ? best.position.step : 0;
   const { save_every: saveEvery } = await readConfig(folder);
@@ -251,7 +273,7 @@ function followedRow(rows: readonly Row[], holds: (row: Row) => boolean): Row | 
 /** Returns the most recent run that is over and has weights, by the date of its config.json; otherwise null. */
 export async function newestRun(runs: string): Promise<string | null> {
   for (const folder of await newestFirst(runs))
-    if ((await exists(join(folder, 'model.safetensors'))) && (await isOver(folder))) return folder;
+    if ((await exists(join(folder, finalName))) && (await isOver(folder))) return folder;
   return null;
 }
 

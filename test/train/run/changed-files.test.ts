@@ -1,9 +1,10 @@
 // Resumes runs whose data set, files or machine changed between two sessions.
 import { copyFile, cp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { olderText, runPathOf } from '../../../lib/io/run-path.ts';
 import { type TrainHooks, type TrainResult, train } from '../../../lib/train/index.ts';
+import { planRun } from '../../../lib/train/run/plan.ts';
 import { tinyRun } from '../tiny-data.ts';
 import { forge, resume, type StoppedRun, stoppedRun } from './stopped-run.ts';
 
@@ -209,4 +210,21 @@ test.serial('auto resumes a run at another path only if it has the same data', a
   t.is((await run(`${images}/../${basename(images)}`, null, 1)).folder, other.folder, 'the same path');
   for (const file of ['last.safetensors', 'model.safetensors']) await rm(join(other.folder!, file));
   t.is((await run(moved, null, 3)).folder, first.folder, 'a run without a checkpoint has unknown data');
+});
+
+test.serial('a run does not resume from before a session without checkpoints', async (t) => {
+  const folder = await t.context.copy();
+  await train({ save_every: null }, { resume: folder });
+  const log = await readFile(join(folder, 'metrics.jsonl'), 'utf8');
+  await t.throwsAsync(train({ ep: 5, save_every: 60 }, { resume: folder }), {
+    code: 'ERR_HOROBALL_CHECKPOINT',
+    message:
+      /expected a checkpoint of step 4, that of model\.safetensors, got one of step 3 in .*, or delete model\.safetensors to repeat the steps\.$/,
+  });
+  t.is(await readFile(join(folder, 'metrics.jsonl'), 'utf8'), log);
+  const runs = dirname(folder);
+  const auto = { ...tinyRun, ep: 4, eval_ep: '[2]+[4]', path: t.context.images, runs };
+  t.not((await planRun(auto, { resume: 'auto' })).folder, folder);
+  await rm(join(folder, 'model.safetensors'));
+  t.is((await train({ ep: 5 }, { resume: folder })).steps, 5);
 });
