@@ -110,6 +110,14 @@ function printable(message: string): string {
   });
 }
 
+/** Returns the error with which a block failed, without errors of the `using` declarations that it closed afterwards. */
+export function firstError(error: unknown): unknown {
+  let first = error;
+  while (first instanceof Error && first.name === 'SuppressedError' && 'suppressed' in first)
+    first = first.suppressed;
+  return first;
+}
+
 /** Creates the error for an argument of the wrong type: `ERR_HOROBALL_TYPE`. */
 export function typeError(
   operation: string,

@@ -111,6 +111,10 @@ const callbacks: Readonly<Record<Callback, true>> = {
   onEnd: true,
 };
 
+async function called(listener: RunListener, name: Callback, args: readonly unknown[]): Promise<void> {
+  await (listener[name] as ((...args: unknown[]) => unknown) | undefined)?.call(listener, ...args);
+}
+
 /** Calls several listeners in the order of the list, one callback at a time. */
 export class Listeners {
   readonly #all: RunListener[];
@@ -137,8 +141,16 @@ export class Listeners {
     ...args: Parameters<Required<RunListener>[Name]>
   ): Promise<void> {
     await this.flush();
+    for (const listener of this.#all) await called(listener, name, args);
+  }
+
+  /** Notifies every listener of the end, even if another one fails, so that all of them close their files. */
+  async end(how: RunEnd): Promise<void> {
+    const errors: unknown[] = [];
+    await this.flush().catch((error: unknown) => errors.push(error));
     for (const listener of this.#all)
-      await (listener[name] as ((...args: unknown[]) => unknown) | undefined)?.call(listener, ...args);
+      await called(listener, 'onEnd', [how]).catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw errors[0];
   }
 
   /** Queues a warning. The next `notify` or `flush` waits for its listeners and throws their first error. */
@@ -168,18 +180,32 @@ function isPlain(given: unknown): boolean {
   return given !== null && typeof given === 'object' && Object.getPrototypeOf(given) === Object.prototype;
 }
 
-/** Validates hooks before a run starts. */
+/**
+ * Validates hooks before a run starts. Returns a copy that reads each property once, because a getter may return another
+ * value later; callbacks are called with the hooks as `this`.
+ */
 export function checkHooks(given: TrainHooks): TrainHooks {
   const hooks = checkOptions('train', given, 'hooks', isPlain(given) ? hookNames : undefined);
-  checkSignal('train', hooks.signal);
-  for (const name of Object.keys(callbacks) as Callback[]) {
-    const listener: unknown = hooks[name];
-    if (listener !== undefined && typeof listener !== 'function')
-      throw typeError('train', name, 'a function', quoted(listener));
-  }
-  if (hooks.resume !== undefined && hooks.resume !== null) filePath('train', 'resume', hooks.resume);
-  checkGroup('train', hooks.group);
-  if (hooks.data !== undefined && typeof Object(hooks.data)[Symbol.asyncIterator] !== 'function')
-    throw typeError('train', 'data', 'an async iterable of batches', quoted(hooks.data));
-  return hooks;
+  const { signal, data, group, resume } = hooks;
+  checkSignal('train', signal);
+  const listener = Object.fromEntries(
+    Object.keys(callbacks).flatMap((name) => {
+      const callback: unknown = hooks[name as Callback];
+      if (callback === undefined) return [];
+      if (typeof callback === 'function')
+        return [[name, (...args: unknown[]): unknown => Reflect.apply(callback, hooks, args)]];
+      throw typeError('train', name, 'a function', quoted(callback));
+    }),
+  );
+  if (resume !== undefined && resume !== null) filePath('train', 'resume', resume);
+  checkGroup('train', group);
+  if (data !== undefined && typeof Object(data)[Symbol.asyncIterator] !== 'function')
+    throw typeError('train', 'data', 'an async iterable of batches', quoted(data));
+  return {
+    ...listener,
+    signal,
+    data,
+    ...(group !== undefined && { group }),
+    ...(resume !== undefined && { resume }),
+  };
 }

@@ -1,3 +1,4 @@
+import { firstError } from '../../errors.ts';
 import { fromFirst } from '../lane/group.ts';
 import type { ApplyOptions } from '../lane/loss.ts';
 import { type Due, dueOf } from './due.ts';
@@ -19,7 +20,7 @@ export async function executeRun(
   listeners: Listeners,
   controls: RunControls,
 ): Promise<RunResult> {
-  return await withRun(plan, listeners, controls, async (run) => {
+  const result = withRun(plan, listeners, controls, async (run) => {
     const { config, source, learner, store, stop } = run;
     let interrupted: boolean;
     try {
@@ -29,11 +30,15 @@ export async function executeRun(
       await stop.untilStopped(trainSteps(run));
       interrupted = await finishRun(run);
     } catch (error) {
-      await abandonRun(run, error);
-      throw error;
+      const first = firstError(error);
+      await abandonRun(run, first);
+      throw first;
     }
-    await listeners.notify('onEnd', interrupted ? 'interrupted' : 'complete');
+    await listeners.end(interrupted ? 'interrupted' : 'complete');
     return resultOf(run, interrupted);
+  });
+  return await result.catch((error: unknown) => {
+    throw firstError(error);
   });
 }
 

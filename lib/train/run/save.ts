@@ -55,7 +55,7 @@ const withoutWeights: ReadonlySet<unknown> = new Set(['ERR_HOROBALL_DIVERGED', '
 export async function abandonRun(run: Run, error: unknown): Promise<void> {
   const { store, state, listeners, isNew } = run;
   await listeners.flush().catch(() => {});
-  const notify = () => listeners.notify('onEnd', 'failed').catch(() => {}); // the original error is reported
+  const notify = () => listeners.end('failed').catch(() => {}); // the original error is reported
   if (state.step === 0 && isNew) {
     await notify();
     return await store.remove();

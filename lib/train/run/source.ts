@@ -1,4 +1,4 @@
-import { checkObject, instance } from '../../check.ts';
+import { checkMethods, checkObject, instance } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { resolveViT } from '../../model/vit.ts';
 import { random, shuffle } from '../../random.ts';
@@ -227,19 +227,20 @@ async function* skipFirst(
   done: number,
   { signal = new AbortController().signal, warn }: { signal: AbortSignal | undefined; warn: Warn },
 ): AsyncGenerator<LabeledBatch> {
-  const iterator = checkObject('train', batches[Symbol.asyncIterator](), 'data');
+  const iterator = batches[Symbol.asyncIterator]();
+  checkMethods('train', 'data', iterator, ['next']);
   for (let seen = 1; ; seen++) {
     const item = await untilAborted(iterator.next(), signal);
     if (item === aborted) {
-      // Not awaited: `return` waits for the pending batch, which may never arrive.
-      void Promise.resolve(iterator.return?.()).catch(() => {});
+      void returned(iterator).catch(() => {}); // waits for the pending batch, which may never arrive
       return;
     }
-    if (checkObject('train', item, 'data').done === true) return;
+    const { done: isEnd, value } = checkObject('train', item, 'data');
+    if (isEnd) return;
     if (seen <= done) continue;
     let isOver = true;
     try {
-      yield item.value;
+      yield ownBatch(value);
       isOver = false;
     } finally {
       if (isOver) await close(iterator, warn);
@@ -252,13 +253,22 @@ type Warn = (text: string) => void;
 /** Time limit for closing an iterable, in milliseconds: an iterable that hangs must not block the run. */
 const closingMs = 5000;
 
+/** Returns a copy of the properties of a batch, because a getter may return another value later. */
+function ownBatch(batch: LabeledBatch): LabeledBatch {
+  const { images, count, size, labels } = checkObject('train', batch, 'data');
+  return { images, count, size, labels };
+}
+
+/** Calls `return` of an iterator, if it has this method. */
+async function returned(iterator: AsyncIterator<unknown>): Promise<void> {
+  if (typeof iterator.return === 'function') await iterator.return();
+}
+
 /** Closes an iterable before its end. */
 async function close(iterator: AsyncIterator<unknown>, warn: Warn): Promise<void> {
-  const closed = iterator.return?.();
-  if (closed === undefined) return;
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), closingMs);
-  const result = await untilAborted(closed, late.signal).finally(() => clearTimeout(timer));
+  const result = await untilAborted(returned(iterator), late.signal).finally(() => clearTimeout(timer));
   if (result === aborted)
     warn(`data did not close within ${closingMs / 1000} s (return() of its iterator is still pending)`);
 }

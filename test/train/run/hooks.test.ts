@@ -29,7 +29,7 @@ test('calls methods with the listener as `this`, and passes its errors to the ca
   listeners.warn('careful');
   await listeners.flush();
   t.deepEqual(counter.texts, ['careful']);
-  await t.throwsAsync(new Listeners([counter]).notify('onEnd', 'complete'), { message: 'full' });
+  await t.throwsAsync(new Listeners([counter]).end('complete'), { message: 'full' });
 });
 
 test('awaits the promise of onWarning before the next callback', async (t) => {
@@ -61,6 +61,47 @@ test('an error of onWarning rejects the next call instead of being unhandled', a
   await new Promise((resolve) => setTimeout(resolve, 5));
   await t.throwsAsync(listeners.notify('onCheckpoint'), { message: 'full' });
   await t.notThrowsAsync(listeners.notify('onCheckpoint'));
+});
+
+test('every listener is notified of the end, even if others or warnings fail', async (t) => {
+  const ends: string[] = [];
+  const fails = {
+    onWarning: () => {
+      throw new Error('first');
+    },
+    onEnd: () => {
+      throw new Error('second');
+    },
+  };
+  const listeners = new Listeners([fails, { onEnd: (how) => void ends.push(how) }]);
+  listeners.warn('careful');
+  await t.throwsAsync(listeners.end('interrupted'), { message: 'first' });
+  t.deepEqual(ends, ['interrupted']);
+});
+
+test('each hook is read once, and called with the hooks as `this`', async (t) => {
+  const reads = new Map<string, number>();
+  const seen: unknown[] = [];
+  const hooks = new Proxy(
+    {
+      onStep(this: unknown): void {
+        seen.push(this);
+      },
+      signal: AbortSignal.abort(),
+      resume: 'auto',
+    },
+    {
+      get(target, name: string) {
+        reads.set(name, (reads.get(name) ?? 0) + 1);
+        return reads.get(name) === 1 ? target[name as keyof typeof target] : 5;
+      },
+    },
+  );
+  const checked = checkHooks(hooks);
+  await new Listeners([checked]).notify('onStep', {} as never, null);
+  t.deepEqual([...new Set(reads.values())], [1]);
+  t.is(seen[0], hooks);
+  t.deepEqual([checked.resume, checked.signal?.aborted, checked.onEnd], ['auto', true, undefined]);
 });
 
 for (const [name, hooks, message] of [

@@ -177,6 +177,18 @@ test.serial('rejects batches of another size or with too few views, and leaves n
   t.deepEqual(await readdir(runs).catch(() => []), before);
 });
 
+test.serial('the error of a run is thrown, not that of its batches when they are closed', async (t) => {
+  async function* failing(): AsyncGenerator<LabeledBatch> {
+    try {
+      for await (const samples of batches(1)) yield { ...samples, count: 1 };
+    } finally {
+      // biome-ignore lint/correctness/noUnsafeFinally: the test is about this error
+      throw new RangeError('the camera is stuck');
+    }
+  }
+  await t.throwsAsync(train(onBatches, { data: failing() }), { code: 'ERR_HOROBALL_SHAPE' });
+});
+
 test.serial('an aborted signal stops a run that waits for a batch', async (t) => {
   const controller = new AbortController();
   let returned = 0;

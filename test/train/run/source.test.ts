@@ -60,9 +60,13 @@ test('the error for a batch that is too large names the option', async (t) => {
 
 test('a resumed run skips the custom batches that it has already used', async (t) => {
   async function* numbers(): AsyncGenerator<never> {
-    for (const i of [0, 1, 2]) yield i as never;
+    for (const count of [0, 1, 2]) yield { count } as never;
   }
-  t.deepEqual(await all(iterableSource(numbers()).batches(2)), [2 as never]);
+  const left = await all(iterableSource(numbers()).batches(2));
+  t.deepEqual(
+    left.map(({ count }) => count),
+    [2],
+  );
 });
 
 test('a custom batch of another size is rejected', (t) => {
@@ -77,7 +81,7 @@ test('batches whose iterator never closes end after a few seconds, with a warnin
   const notes: string[] = [];
   const hanging = {
     [Symbol.asyncIterator]: () => ({
-      next: async () => ({ value: 1 as never, done: false }),
+      next: async () => ({ value: {} as never, done: false }),
       return: () => new Promise<never>(() => {}),
     }),
   };
@@ -89,10 +93,25 @@ test('batches whose iterator never closes end after a few seconds, with a warnin
   t.regex(notes.join(), /^data did not close within 5 s/);
 });
 
+test('custom batches are copied, and their iterator is checked', async (t) => {
+  const labels = Int32Array.of(0, 0);
+  let reads = 0;
+  const batch = { images: new Uint8Array(6), count: 2, size: 1, whole: 5, ...{ extra: true } };
+  Object.defineProperty(batch, 'labels', { get: () => (reads++ === 0 ? labels : 'others') });
+  const ends = [{ value: batch }, { value: batch, done: 1 }]; // any truthy value means that there are no more
+  const source = (iterator: unknown) =>
+    iterableSource({ [Symbol.asyncIterator]: () => iterator as never }).batches(0);
+  t.deepEqual(await all(source({ next: async () => ends.shift(), return: 5 })), [
+    { images: batch.images, count: 2, size: 1, labels },
+  ]);
+  for (const iterator of [{}, { next: 5 }, null, 5, { next: () => null }, { next: () => ({ value: 5 }) }])
+    await t.throwsAsync(all(source(iterator)), { code: 'ERR_HOROBALL_TYPE', message: /^\[train\] data: / });
+});
+
 test('an error on closing batches is thrown', async (t) => {
   async function* broken(): AsyncGenerator<never> {
     try {
-      yield 1 as never;
+      yield {} as never;
     } finally {
       // biome-ignore lint/correctness/noUnsafeFinally: the test is about this error
       throw new RangeError('the camera is stuck');
