@@ -25,6 +25,7 @@ const position = z
       })
       .nullable()
       .exactOptional(),
+    weights: crc32.nullable().exactOptional(),
     best: z.looseObject({ step: count, epoch: count, recall: share }).nullable(),
     evaluated: z.array(count).exactOptional(),
     baselines: baselinesSchema,

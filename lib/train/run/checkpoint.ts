@@ -41,6 +41,8 @@ export interface Position {
   metricsCrc32?: number;
   /** The data set; null for batches from an iterable, absent in checkpoints of earlier versions. */
   data?: DataIdentity | null;
+  /** CRC-32 of the file of initial weights; null if they were random, absent in checkpoints of earlier versions. */
+  weights?: number | null;
   best: Best | null;
   /** The steps of the evaluations so far; absent in checkpoints of earlier versions. */
   evaluated?: number[];

@@ -13,7 +13,7 @@ import type { TestSet } from '../measure/test-set.ts';
 import { appliesTo, type RunConfig } from '../options/options.ts';
 import { configError } from '../options/resolve.ts';
 import { treeTermsOf } from '../options/tree.ts';
-import { loadWeights, type WeightsTarget, weightsFile } from '../weights/load.ts';
+import { checksumOf, loadWeights, type WeightsTarget, weightsFile } from '../weights/load.ts';
 import { isHeadPart } from '../weights/names.ts';
 
 /**
@@ -40,6 +40,11 @@ export async function createEmbedder(
     embedder.dispose();
     throw error;
   }
+}
+
+/** Returns the CRC-32 of the file with the initial weights of a run; null for random weights. */
+export async function initialWeightsOf({ weights }: RunConfig): Promise<number | null> {
+  return weights === null ? null : await checksumOf(await weightsFile(weights, { at: '[train] weights' }));
 }
 
 /** Returns the backbone of a network as a target for weights; used for outputs that do not depend on the head. */

@@ -21,12 +21,12 @@ export async function executeRun(
   controls: RunControls,
 ): Promise<RunResult> {
   const result = withRun(plan, listeners, controls, async (run) => {
-    const { config, source, learner, store, stop } = run;
+    const { config, source, learner, store, state, stop } = run;
     let interrupted: boolean;
     try {
       await listeners.notify('onStore', store.folder);
       await listeners.notify('onBegin', { ...config, name: store.name ?? config.name });
-      await listeners.notify('onSummary', summaryOf(learner.embedder.parameters(), source));
+      await listeners.notify('onSummary', summaryOf(learner.embedder.parameters(), source, state.weights));
       await stop.untilStopped(trainSteps(run));
       interrupted = await finishRun(run);
     } catch (error) {

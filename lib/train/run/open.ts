@@ -8,6 +8,7 @@ import { fromFirst, type RankGroup } from '../lane/group.ts';
 import { manualSeed, setThreads } from '../lane/native.ts';
 import { differing, type RunConfig } from '../options/options.ts';
 import { bestName, type Checkpoint, lastName, outlineOf } from './checkpoint.ts';
+import { initialWeightsOf } from './construct.ts';
 import type { Listeners, RunControls } from './hooks.ts';
 import { dependsOnRanks, Learner } from './learner.ts';
 import { lockRun } from './lock.ts';
@@ -60,6 +61,7 @@ export async function withRun<T>(
   if (config.threads > 0) setThreads(config.threads);
   manualSeed(config.seed);
   const initial = checkpoint === null ? config : { ...config, weights: null };
+  const weights = checkpoint === null ? await initialWeightsOf(config) : checkpoint.position.weights;
   using learner = await Learner.create(initial, listeners.warn, group, source.labels, source.tree);
   await checkpoint?.restore(learner);
   await group.broadcast(learner.embedder);
@@ -67,7 +69,7 @@ export async function withRun<T>(
   await using store = group.rank === 0 ? await openStore(plan, lock, checkpoint) : nullStore;
   const evaluations =
     checkpoint === null ? [] : await resumedEvaluations(checkpoint, config, store, group, listeners.warn);
-  const state = startState(checkpoint?.position ?? null, evaluations);
+  const state = startState(checkpoint?.position ?? null, evaluations, weights);
   const stop = new Stop(group, signal);
   const [isNew, isResumed] = [folder === null, checkpoint !== null];
   return await work({ config, source, learner, store, state, listeners, group, stop, isNew, isResumed });

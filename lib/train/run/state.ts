@@ -23,12 +23,22 @@ export interface RunState {
   evaluatedAt: number | null;
   best: Best | null;
   baselines: Baseline[];
+  /** See {@link Position}. */
+  weights: number | null | undefined;
   /** Unreadable images that were reported. */
   warned: Set<string>;
 }
 
-/** Returns the initial state of a new or resumed run. */
-export function startState(position: Position | null, evaluations: EvaluationRow[] = []): RunState {
+/**
+ * Returns the initial state of a new or resumed run.
+ *
+ * @param weights - see {@link Position}
+ */
+export function startState(
+  position: Position | null,
+  evaluations: EvaluationRow[] = [],
+  weights: number | null | undefined = position?.weights,
+): RunState {
   const now = performance.now();
   return {
     step: position?.step ?? 0,
@@ -40,6 +50,7 @@ export function startState(position: Position | null, evaluations: EvaluationRow
     evaluatedAt: null,
     best: position?.best ?? null,
     baselines: position?.baselines ?? [],
+    weights,
     warned: new Set(),
   };
 }
@@ -79,8 +90,16 @@ export function positionOf(
   state: RunState,
   others: Pick<Position, 'metricsBytes' | 'metricsCrc32' | 'data' | 'complete'>,
 ): Position {
-  const { step, best, evaluated, baselines } = state;
-  return { step, seconds: secondsOf(state), best, evaluated: [...evaluated], baselines, ...others };
+  const { step, best, evaluated, baselines, weights } = state;
+  return {
+    step,
+    seconds: secondsOf(state),
+    best,
+    evaluated: [...evaluated],
+    baselines,
+    ...(weights !== undefined && { weights }),
+    ...others,
+  };
 }
 
 /** Results and measurements of a training step. */

@@ -11,6 +11,8 @@ export interface RunSummary {
   readonly data: Counts | null;
   /** Identifies the images, their classes and their order; null if the caller provides the batches. */
   readonly fingerprint: number | null;
+  /** CRC-32 of the file of initial weights; null if they were random, absent if a checkpoint of an earlier version is resumed. */
+  readonly weights?: number | null;
   /** Steps per epoch and in total; null if the caller provides the batches. */
   readonly epochSteps: number | null;
   readonly steps: number | null;
@@ -20,6 +22,7 @@ export interface RunSummary {
 export function summaryOf(
   parameters: readonly Parameter[],
   { sizes, identity, epochSteps, steps }: Pick<Source, 'sizes' | 'identity' | 'epochSteps' | 'steps'>,
+  weights?: number | null,
 ): RunSummary {
   const sum = (some: readonly Parameter[]): number =>
     some.reduce((total, { shape }) => total + shape.reduce((product, side) => product * side, 1), 0);
@@ -28,6 +31,7 @@ export function summaryOf(
     trainable: sum(parameters.filter(({ trainable }) => trainable)),
     data: sizes,
     fingerprint: identity?.fingerprint ?? null,
+    ...(weights !== undefined && { weights }),
     epochSteps,
     steps,
   };

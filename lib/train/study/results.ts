@@ -20,6 +20,8 @@ export interface Result {
   error: string | null;
   /** The fingerprint of the run's data set, as in `RunSummary`; absent in results of earlier versions. */
   fingerprint?: number;
+  /** The CRC-32 of the run's initial weights, as in `RunSummary`; absent in results of earlier versions. */
+  weights?: number | null;
 }
 
 /** The contents of a study folder. */
@@ -39,6 +41,7 @@ export const resultSchema: z.ZodType<Result> = z.looseObject({
   seconds: z.nullable(z.number().min(0)).transform((seconds) => seconds ?? Number.NaN),
   error: z.string().nullable(),
   fingerprint: z.number().exactOptional(),
+  weights: z.number().nullable().exactOptional(),
 });
 
 const config = z.record(z.string(), z.unknown()).transform((options, context): RunConfig => {

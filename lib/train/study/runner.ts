@@ -29,7 +29,7 @@ export interface SweepHooks {
  * Executes the remaining runs of a study, one at a time, and writes the report after each. A run with a non-finite loss
  * (for example at a low temperature) counts as a result. Any other error ends the study; call `sweep` again to resume it.
  * @returns whether the study is complete
- * @throws `ERR_HOROBALL_SWEEP_EXISTS` if a data set has changed since earlier results
+ * @throws `ERR_HOROBALL_SWEEP_EXISTS` if a data set or the initial weights have changed since earlier results
  */
 export async function sweep(folder: StudyFolder, given: SweepHooks): Promise<boolean> {
   const hooks = { ...given, ...(given.onWarning && { onWarning: distinct(given.onWarning) }) };
@@ -75,12 +75,15 @@ async function runOnce(
   const name = runName(cell, seed);
   const began = performance.now();
   const config = { ...cell.config, seed, name, runs: folder.runs };
-  let fingerprint: number | null | undefined;
+  let inputs: Inputs = {};
   const hooks: TrainHooks = {
     resume: 'auto',
-    onSummary: (summary) => {
-      ({ fingerprint } = summary);
-      checkData(folder, cell, fingerprint);
+    onSummary: ({ fingerprint, weights }) => {
+      inputs = {
+        ...(fingerprint !== null && { fingerprint }),
+        ...(weights !== undefined && { weights }),
+      };
+      checkInputs(folder, cell, inputs);
     },
     ...(signal && { signal }),
     ...(onStep && { onStep }),
@@ -90,7 +93,7 @@ async function runOnce(
     cell: cell.id,
     seed,
     seconds: Number(((performance.now() - began) / 1000).toFixed(1)),
-    ...(fingerprint !== null && fingerprint !== undefined && { fingerprint }),
+    ...inputs,
   });
   try {
     const { evaluations, interrupted, steps } = await run(config, hooks);
@@ -106,14 +109,27 @@ async function runOnce(
   }
 }
 
-/** Rejects a data set that differs from that of earlier results, because their recall cannot be compared. */
-function checkData({ path, plan, results }: StudyFolder, { config }: Cell, got: number | null): void {
-  const isSame = ({ config: { ds, path } }: Cell): boolean => ds === config.ds && path === config.path;
-  const ids = new Set(plan.cells.filter(isSame).map(({ id }) => id));
-  const other = results.find(
-    ({ cell, fingerprint }) => ids.has(cell) && fingerprint !== undefined && fingerprint !== got,
-  );
-  if (other === undefined) return;
-  const message = `[sweep] path: expected the data set of the earlier results in ${path}, got ${config.path} with other images or in another order. Restore the data set, or start a new study with another --out.`;
-  throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
+/** Identifies the files that a run reads; see {@link Result}. */
+type Inputs = Pick<Result, 'fingerprint' | 'weights'>;
+
+/** Rejects a data set or initial weights that differ from those of earlier results, because their recall cannot be compared. */
+function checkInputs({ path, plan, results }: StudyFolder, { config }: Cell, got: Inputs): void {
+  const isOther = (name: keyof Inputs, isSame: (other: RunConfig) => boolean): boolean => {
+    const ids = new Set(plan.cells.flatMap(({ id, config }) => (isSame(config) ? [id] : [])));
+    return results.some(
+      (result) =>
+        ids.has(result.cell) &&
+        result[name] !== undefined &&
+        got[name] !== undefined &&
+        result[name] !== got[name],
+    );
+  };
+  if (isOther('fingerprint', ({ ds, path }) => ds === config.ds && path === config.path)) {
+    const message = `[sweep] path: expected the data set of the earlier results in ${path}, got ${config.path} with other images or in another order. Restore the data set, or start a new study with another --out.`;
+    throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
+  }
+  if (isOther('weights', ({ weights }) => weights === config.weights)) {
+    const message = `[sweep] weights: expected the initial weights of the earlier results in ${path}, got other contents of ${config.weights}. Restore them, or start a new study with another --out.`;
+    throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
+  }
 }

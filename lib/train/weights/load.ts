@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { checkSignal } from '../../call/run.ts';
 import { boolean, checkMethods, filePath, readOptions } from '../../check.ts';
 import { coded, shapeError } from '../../errors.ts';
+import { readAll } from '../../io/atomic.ts';
 import { shapeText } from '../../io/elements.ts';
 import { PickleOpaque, refused } from '../../io/pickle-values.ts';
 import { PthFile } from '../../io/pth.ts';
+import { reading } from '../../io/regular.ts';
 import { networkKey } from '../../io/run-path.ts';
 import { type SafeTensor, SafetensorsFile } from '../../io/safetensors.ts';
 import { shellWord } from '../../io/shell.ts';
@@ -246,6 +249,21 @@ export async function weightsFile(
   if (pulled !== null) return pulled;
   const message = `${at}: expected a file, a run or downloaded weights, got '${source}'. Run npx horoball weights pull ${source}.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
+}
+
+/** Bytes read at a time. */
+const part = 1 << 22;
+
+/** Returns the CRC-32 of a weights file. */
+export async function checksumOf(path: string): Promise<number> {
+  return await reading(path, 'loadWeights', async (file) => {
+    const { size } = await file.stat();
+    const buffer = Buffer.allocUnsafe(Math.min(part, size));
+    let crc = 0;
+    for (let at = 0; at < size; at += part)
+      crc = crc32(buffer.subarray(0, await readAll(file, buffer, at)), crc);
+    return crc;
+  });
 }
 
 function openWeights(path: string): Promise<WeightsFile> {

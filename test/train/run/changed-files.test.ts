@@ -1,6 +1,7 @@
 // Resumes runs whose data set, files or machine changed between two sessions.
 import { copyFile, cp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import ava, { type TestFn } from 'ava';
 import { olderText, runPathOf } from '../../../lib/io/run-path.ts';
 import { type TrainHooks, type TrainResult, train } from '../../../lib/train/index.ts';
@@ -228,3 +229,31 @@ test.serial('a run does not resume from before a session without checkpoints', a
   await rm(join(folder, 'model.safetensors'));
   t.is((await train({ ep: 5 }, { resume: folder })).steps, 5);
 });
+
+test.serial(
+  'a resumed run keeps the checksum of its initial weights, whatever the file has now',
+  async (t) => {
+    const folder = await t.context.copy();
+    const weights = `${folder}.safetensors`;
+    await copyFile(join(folder, 'model.safetensors'), weights);
+    const sum = crc32(await readFile(weights));
+    const stop = new AbortController();
+    const found: unknown[] = [];
+    const onSummary: TrainHooks['onSummary'] = (summary) => void found.push(summary.weights);
+    const options = { ...tinyRun, ep: 2, eval_ep: '[2]', path: t.context.images, runs: `${folder}-runs` };
+    const started = await train(
+      { ...options, weights },
+      { onSummary, signal: stop.signal, onStep: () => stop.abort() },
+    );
+    t.is(started.steps, 1);
+    await copyFile(join(started.folder!, 'model.safetensors'), weights);
+    await train({}, { onSummary, resume: started.folder });
+    await train({ ...options, ep: 1, eval_ep: '[1]' }, { onSummary });
+    await train({}, { onSummary, resume: await t.context.copy() });
+    t.deepEqual(found, [sum, sum, null, null]);
+    const earlier = await t.context.copy();
+    await forge(earlier, ({ contents }) => delete contents.position.weights);
+    await train({}, { onSummary, resume: earlier });
+    t.is(found.at(-1), undefined);
+  },
+);

@@ -8,6 +8,8 @@ test('a summary counts all parameters, and trainable ones', (t) => {
     { name: 'scale', shape: [], trainable: true },
   ];
   const sizes = { train: { images: 8, classes: 2 } };
+  const source = { sizes: null, identity: null, epochSteps: null, steps: null };
+  t.is(summaryOf(parameters, source, 5).weights, 5);
   t.deepEqual(
     summaryOf(parameters, { sizes, identity: { ...sizes, fingerprint: 7 }, epochSteps: 2, steps: 6 }),
     {

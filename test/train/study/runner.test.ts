@@ -77,14 +77,14 @@ test('results of other studies, and repeated ones, do not count', async (t) => {
   t.is((await readStudy(path)).results.length, total);
 });
 
-test('a study ends if its data set has changed', async (t) => {
+test('a study ends if its data set or its initial weights have changed', async (t) => {
   const { path, remove } = await temporary();
   t.teardown(remove);
   const one = { ...plan(), seeds: [1] };
   const data = { parameters: 1, trainable: 1, data: {}, epochSteps: 1, steps: 1 };
-  let fingerprint = 7;
+  let [fingerprint, weights]: [number, number | null] = [7, null];
   const run = async (config: RunConfig, { onSummary }: TrainHooks): Promise<RunResult> => {
-    onSummary?.({ ...data, fingerprint });
+    onSummary?.({ ...data, fingerprint, weights });
     return await quick(config);
   };
   const folder = await StudyFolder.open(path, one);
@@ -99,9 +99,16 @@ test('a study ends if its data set has changed', async (t) => {
     message: /path: expected the data set of the earlier results in .*, got data\S* with other images/,
   });
   t.is((await readStudy(path)).results.length, 2);
-  fingerprint = 7;
+  [fingerprint, weights] = [7, 5];
+  await t.throwsAsync(sweep(folder, { run }), {
+    code: 'ERR_HOROBALL_SWEEP_EXISTS',
+    message: /weights: expected the initial weights of the earlier results in .*, got other contents of /,
+  });
+  t.is((await readStudy(path)).results.length, 2);
+  weights = null;
   t.true(await sweep(folder, { run }));
-  t.true((await readStudy(path)).results.every((result) => result.fingerprint === 7));
+  const { results } = await readStudy(path);
+  t.true(results.every((result) => result.fingerprint === 7 && result.weights === null));
 });
 
 test('reports a warning about the data of all runs once', async (t) => {
