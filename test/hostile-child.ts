@@ -133,6 +133,7 @@ const arity: Record<string, number> = {
   cancel: 1,
   backend: 1,
   dlopenLibrary: 2,
+  openJpegDecoder: 1,
   lockFile: 2,
   unlockFile: 1,
   describeCalls: 0,
@@ -196,6 +197,11 @@ function nativeArguments(name: string): unknown[] {
         job: 0,
       });
     },
+    decodeJpeg: () =>
+      bound.decodeJpeg(recorder, {
+        ...{ width: 4, height: 4, channels: 3, length: 8, file: new Uint8Array(8), out: new Uint8Array(48) },
+        ...{ decoded: new Uint8Array(1), threads: 1, job: 0 },
+      }),
     resample: () =>
       bound.resample(recorder, {
         ...{ width: 4, height: 4, layout: 2, pixels: new Uint8Array(48), background: -1 },
@@ -222,7 +228,7 @@ function nativeArguments(name: string): unknown[] {
 
 /** Whether a call could load a library, whose constructors would run. */
 const unsafe = (name: string, args: readonly unknown[]) =>
-  name === 'dlopenLibrary' && typeof args[0] === 'string' && args[0] !== '';
+  /^(dlopenLibrary|openJpegDecoder)$/.test(name) && typeof args[0] === 'string' && args[0] !== '';
 
 async function run(): Promise<void> {
   const binary = core() as unknown as Record<string, unknown>;

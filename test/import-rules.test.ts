@@ -59,7 +59,7 @@ const allowed: Record<string, RegExp> = {
   bind: /^(bind|core\.h|image|[a-z_]+)$/,
   node: /^(node|bind|core\.h|image|napi\.h|dlfcn\.h|features\.h|pthread\.h|windows\.h|sys\/file\.h|[a-z_]+)$/,
   wasm: /^(wasm|bind|core\.h|cpu|[a-z_]+)$/,
-  torch: /^(torch|core\.h|napi\.h|[a-z_]+|(torch|ATen|c10)\/.+)$/,
+  torch: /^(torch|core\.h|napi\.h|jpeglib\.h|[a-z_]+|(torch|ATen|c10)\/.+)$/,
   test: /./,
 };
 const forbidden: Record<string, RegExp> = {

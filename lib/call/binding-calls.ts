@@ -27,6 +27,7 @@ export interface PlacedCalls {
   encode: Placed;
   probe: Placed;
   delta: Placed;
+  decodeJpeg: Placed;
   resample: Placed;
   augment: Placed;
 }

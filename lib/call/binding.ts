@@ -61,6 +61,8 @@ export interface Core extends PlacedCalls {
    * @param overrides - whether libraries that are loaded later use its symbols instead of their own
    */
   dlopenLibrary(path: string, overrides: boolean): void;
+  /** Loads a JPEG decoder by its absolute path, which `decodeJpeg` then uses in all environments. */
+  openJpegDecoder(path: string): void;
   /**
    * Locks an open file until it is closed. Returns false if a conflicting lock is held, null if such locks are not
    * supported.

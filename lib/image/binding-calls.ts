@@ -2,6 +2,33 @@
 // lib/call/binding-calls.ts documents threads and job.
 import type { Outcome, PlacedCalls } from '../call/binding-calls.ts';
 
+export interface DecodeJpegCall {
+  width: number;
+  height: number;
+  channels: number;
+  length: number;
+  file: Uint8Array | null;
+  out: Uint8Array | null;
+  decoded: Uint8Array | null;
+  threads: number;
+  job: number;
+}
+
+export function decodeJpeg(core: Pick<PlacedCalls, 'decodeJpeg'>, a: DecodeJpegCall): Outcome {
+  // biome-ignore format: one argument per line
+  return core.decodeJpeg(
+    a.width,
+    a.height,
+    a.channels,
+    a.length,
+    a.file,
+    a.out,
+    a.decoded,
+    a.threads,
+    a.job,
+  );
+}
+
 export interface ResampleCall {
   width: number;
   height: number;

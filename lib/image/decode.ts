@@ -1,11 +1,13 @@
 import type { Sharp } from 'sharp';
-import { hasMoreScans, readJpegHeader } from '../io/jpeg-header.ts';
+import { hasMoreScans, type JpegHeader, readJpegHeader } from '../io/jpeg-header.ts';
 import { loadSharp } from '../io/sharp.ts';
+import { allocateArray } from '../matrix.ts';
 import { decodeBmp } from './bmp.ts';
 import { checkSize, defaultMaxPixels, isImageFault, unreadable } from './fault.ts';
 import { requireImage } from './file.ts';
 import type { ImageFormat } from './formats.ts';
 import { withoutHiddenWork } from './hidden-work.ts';
+import { type AllocatePixels, decodeJpeg } from './jpeg.ts';
 import { decodePnm } from './pnm.ts';
 import type { Pixels } from './resample.ts';
 
@@ -23,13 +25,21 @@ const maxScans = 100;
  * 255. The format is detected from the content, not from the name.
  *
  * @param maxPixels - larger images are rejected before their memory is allocated; default 178,956,970, the limit of PIL
+ * @param allocate - returns memory for the pixels of a JPEG file, which may be left unused; default: new memory
  * @throws `ERR_HOROBALL_PICTURE` if the image is incomplete, damaged or too large; `ERR_HOROBALL_NO_DECODER` if sharp is
  * not installed
  */
-export async function decode(file: Buffer, maxPixels: number = defaultMaxPixels): Promise<Pixels> {
+export async function decode(
+  file: Buffer,
+  maxPixels: number = defaultMaxPixels,
+  allocate: AllocatePixels = (length) => allocateArray('decode', Uint8Array, length),
+): Promise<Pixels> {
   const format = requireImage(file);
   if (format === 'bmp') return decodeBmp(file, maxPixels);
   if (format === 'pnm') return decodePnm(file, maxPixels);
+  const header = format === 'jpeg' ? checkedHeader(file, maxPixels) : undefined;
+  const decoded = header && (await decodeJpeg(file, header, allocate));
+  if (decoded !== undefined) return decoded;
   const bytes = withoutHiddenWork(file, format);
   const sharp = await loadSharp();
   try {
@@ -39,7 +49,7 @@ export async function decode(file: Buffer, maxPixels: number = defaultMaxPixels)
     const image = sharp(bytes, { ...options, limitInputPixels });
     const unlimited = (): Sharp => sharp(bytes, { ...options, limitInputPixels: false });
     image.timeout({ seconds: maxSeconds });
-    const cmyk = await prepare(image, unlimited, bytes, format, maxPixels);
+    const cmyk = await prepare(image, unlimited, bytes, format, header, maxPixels);
     const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     const { width, height, channels } = info;
     return { data, width, height, layout: layoutOf(channels, cmyk) };
@@ -47,6 +57,14 @@ export async function decode(file: Buffer, maxPixels: number = defaultMaxPixels)
     if (isImageFault(cause)) throw cause;
     throw Object.assign(unreadable(reason(cause)), { cause });
   }
+}
+
+/** Reads and checks the header of a JPEG file; undefined if it has no valid one. */
+function checkedHeader(file: Buffer, maxPixels: number): JpegHeader | undefined {
+  const header = readJpegHeader(file);
+  if (hasMoreScans(file, maxScans)) throw unreadable(`it has more than ${maxScans} scans`);
+  if (header !== undefined) checkSize(header.width, header.height, maxPixels);
+  return header;
 }
 
 /**
@@ -59,15 +77,10 @@ async function prepare(
   unlimited: () => Sharp,
   bytes: Buffer,
   format: ImageFormat,
+  header: JpegHeader | undefined,
   maxPixels: number,
 ): Promise<boolean> {
-  const header = format === 'jpeg' ? readJpegHeader(bytes) : undefined;
-  if (format === 'jpeg' && hasMoreScans(bytes, maxScans))
-    throw unreadable(`it has more than ${maxScans} scans`);
-  if (header !== undefined) {
-    checkSize(header.width, header.height, maxPixels);
-    if (header.components !== 4) return false; // avoids reading the header again in the common case
-  }
+  if (header !== undefined && header.components !== 4) return false; // avoids reading the header again in the common case
   const { space, channels, width, height, orientation = 1 } = await unlimited().metadata();
   checkSize(width, height, maxPixels);
   if (format === 'tiff' && orientation > 1) image.autoOrient();

@@ -14,6 +14,7 @@ import {
   type AddonRecord,
   addonName,
   type BuiltAddon,
+  jpegName,
   type LibTorch,
   mklName,
   recordName,
@@ -104,14 +105,16 @@ async function outputFolder(folders: readonly string[]): Promise<string> {
 /** Writes the addon and then its record, each atomically; without a record the addon counts as not built. */
 async function publish(from: string, folder: string, record: AddonRecord): Promise<BuiltAddon> {
   const [file, recordFile] = [join(folder, addonName), join(folder, recordName)];
-  const [mklFrom, mkl] = [join(dirname(from), mklName), join(folder, mklName)];
   await ensureFolder(folder);
   await copyFile(from, `${file}.partial`); // first, so that the earlier addon stays valid if the disk is full
-  if (existsSync(mklFrom)) {
-    await copyFile(mklFrom, `${mkl}.partial`);
-    await rename(`${mkl}.partial`, mkl);
-  }
   await rm(recordFile, { force: true });
+  for (const name of [mklName, jpegName]) {
+    const [built, library] = [join(dirname(from), name), join(folder, name)];
+    await rm(library, { force: true });
+    if (!existsSync(built)) continue;
+    await copyFile(built, `${library}.partial`);
+    await rename(`${library}.partial`, library);
+  }
   await rename(`${file}.partial`, file);
   await writeFile(`${recordFile}.partial`, `${JSON.stringify(record, null, 2)}\n`);
   await rename(`${recordFile}.partial`, recordFile);

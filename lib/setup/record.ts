@@ -44,6 +44,8 @@ export const addonName = 'train.node';
 export const recordName = 'train.json';
 /** Makes libtorch's BLAS fast on processors of every vendor (native/torch/mkl_kernels.cc); only on Linux with x86-64. */
 export const mklName = 'mkl_kernels.so';
+/** Decodes JPEG files (native/torch/jpeg.cc); only where libjpeg-turbo's headers are installed. */
+export const jpegName = 'jpeg.so';
 
 export interface BuiltAddon {
   file: string;

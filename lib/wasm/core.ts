@@ -51,12 +51,15 @@ export function wasmCore(module: WebAssembly.Module, host: Host): Core {
     backend: () => null,
     lockFile: () => null,
     unlockFile: () => {},
-    dlopenLibrary: () => {
-      throw coded('ERR_HOROBALL_UNSUPPORTED', 'the WebAssembly core cannot load shared libraries');
-    },
+    dlopenLibrary: refuseLibrary,
+    openJpegDecoder: refuseLibrary,
   };
   Object.defineProperty(core, 'callBuffer', { enumerable: true, get: () => instance.callBuffer });
   return core as unknown as Core;
+}
+
+function refuseLibrary(): never {
+  throw coded('ERR_HOROBALL_UNSUPPORTED', 'the WebAssembly core cannot load shared libraries');
 }
 
 /**

@@ -416,7 +416,7 @@ struct Functions {
   }
 };
 using Described = Functions<Pairwise, PairwiseVjp, Contrast, PairLoss, Select, Centers, Encode, Probe, Delta,
-                            Resample, Augment>;
+                            DecodeJpeg, Resample, Augment>;
 
 // Calls to.add<function>(name) for every function.
 template <class In, class To>

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "../image/augment.h"
+#include "../image/decode_jpeg.h"
 #include "../image/resample.h"
 #include "fields.h"
 #include "launch.h"
@@ -40,6 +42,7 @@ struct ImageFunction {
 // The maximum side of an image: far above any in use, but small enough that width * height * channels and the sum of two
 // sides do not overflow.
 inline constexpr std::int32_t kMaxSide = 1 << 28;
+inline constexpr std::int32_t kMaxJpegBytes = std::numeric_limits<std::int32_t>::max();
 inline constexpr std::int32_t kMaxAugmentSide = 1 << 14;
 inline constexpr std::int32_t kMaxAugmentSteps = 1 << 10;
 
@@ -54,6 +57,12 @@ inline std::int64_t augmented_length(const image::AugmentArgs& a) {
   return std::int64_t{3} * a.size * a.size;
 }
 
+inline std::int64_t file_length(const image::DecodeJpegArgs& a) { return a.length; }
+inline std::int64_t decoded_length(const image::DecodeJpegArgs& a) {
+  return static_cast<std::int64_t>(a.width) * a.height * a.channels;
+}
+
+using J = image::DecodeJpegArgs;
 using R = image::ResampleArgs;
 using A = image::AugmentArgs;
 template <Name name, auto member>
@@ -68,6 +77,12 @@ using Resample =
                   Side<"outHeight", &R::out_height>, Side<"outWidth", &R::out_width>,
                   Side<"windowTop", &R::window_top>, Side<"windowLeft", &R::window_left>,
                   Side<"size", &R::size>, Field<"flip", &R::flip>, List<"out", &R::out, window_length>>;
+
+using DecodeJpeg =
+    ImageFunction<"decodeJpeg", J, image::decode_jpeg, "a gray or RGB image", Side<"width", &J::width>,
+                  Side<"height", &J::height>, Bounded<"channels", &J::channels, 1, 3>,
+                  Bounded<"length", &J::length, 0, kMaxJpegBytes>, List<"file", &J::file, file_length>,
+                  List<"out", &J::out, decoded_length>, List<"decoded", &J::decoded, 1>>;
 
 using Augment =
     ImageFunction<"augment", A, image::augment, "steps with valid numbers",

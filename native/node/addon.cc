@@ -105,6 +105,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<cancel>(exports, "cancel");
   add<backend_handle>(exports, "backend");
   add<dlopen_library>(exports, "dlopenLibrary");
+  add<open_jpeg_decoder>(exports, "openJpegDecoder");
   add<lock_file>(exports, "lockFile");
   add<unlock_file>(exports, "unlockFile");
   add<describe_calls>(exports, "describeCalls");

@@ -8,4 +8,7 @@ namespace horoball::node {
 // argument says whether libraries that are loaded later use its symbols instead of their own.
 Napi::Value dlopen_library(const Napi::CallbackInfo& info);
 
+// Loads a JPEG decoder by its absolute path, which decodeJpeg then uses in all environments.
+Napi::Value open_jpeg_decoder(const Napi::CallbackInfo& info);
+
 }  // namespace horoball::node

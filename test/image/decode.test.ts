@@ -5,11 +5,13 @@ import { decode } from '../../lib/image/decode.ts';
 import { defaultMaxPixels, isImageFault } from '../../lib/image/fault.ts';
 import { type Background, resample } from '../../lib/image/resample.ts';
 import { loadSharp } from '../../lib/io/sharp.ts';
+import { useJpegDecoder } from '../../lib/train/data/jpeg-decoder.ts';
 import { python } from '../python.ts';
 import { fixture } from '../support.ts';
 import { encodedImage, temporary } from '../train/data/support.ts';
 import { withHiddenFrame } from './hidden-frame.ts';
 
+useJpegDecoder(); // jpeg.test.ts compares its results with sharp's
 const names = (await readdir(fixture('images'))).filter((name) => !/\.(py|rgb)$/.test(name));
 
 interface Rgb {

@@ -16,6 +16,8 @@ import { type Augmentation, augment, checkedAugmentation, drawSteps } from '../.
 import { decode } from '../../image/decode.ts';
 import { checkSize, defaultMaxPixels, isImageFault, manyPixels } from '../../image/fault.ts';
 import { readImageFile } from '../../image/file.ts';
+import type { AllocatePixels } from '../../image/jpeg.ts';
+import { PixelMemory } from '../../image/pixel-memory.ts';
 import { readAhead } from '../../image/read-ahead.ts';
 import { type Background, backgrounds, hasAlpha, type Pixels, resample } from '../../image/resample.ts';
 import { Slots } from '../../image/slots.ts';
@@ -24,6 +26,7 @@ import { reasonOf } from '../../io/file-errors.ts';
 import { allocateArray } from '../../matrix.ts';
 import { type Random, random, shuffle } from '../../random.ts';
 import { type ImageCache, openCache } from './cache.ts';
+import { useJpegDecoder } from './jpeg-decoder.ts';
 import { checkSplit } from './split.ts';
 import type { LabeledBatch, Sample, Split } from './types.ts';
 
@@ -116,6 +119,7 @@ export class ImageLoader {
   readonly #alpha = new Set<string>();
   readonly #large = new Set<string>();
   readonly #byClass: number[][];
+  readonly #memory = new PixelMemory();
   #cache: Promise<ImageCache> | undefined;
   #waitMs = 0;
 
@@ -124,6 +128,7 @@ export class ImageLoader {
     this.#options = checkedOptions(options);
     this.#split = checkSplit('ImageLoader', split);
     this.#slots = new Slots(this.#options.concurrency ?? 2 * availableParallelism());
+    useJpegDecoder();
     this.#byClass = this.#split.classes.map(() => []);
     for (const [i, { label }] of this.#split.samples.entries()) this.#byClass[label]!.push(i);
   }
@@ -256,6 +261,7 @@ export class ImageLoader {
       const { background = 'white' } = this.#options;
       const next = random(this.#options.seed, ...key);
       await resample(pixels, this.#placementOf(pixels, next), out, { background });
+      this.#memory.give(pixels.data);
       await this.#augment(out, next);
       return true;
     } catch (error) {
@@ -266,11 +272,12 @@ export class ImageLoader {
 
   async #pixels(path: string): Promise<Pixels> {
     const { cache: where, maxPixels = defaultMaxPixels } = this.#options;
-    const read = async (): Promise<Pixels> => decode(await readImageFile(path, maxPixels), maxPixels);
-    if (where === undefined) return read();
+    const read = async (allocate?: AllocatePixels): Promise<Pixels> =>
+      decode(await readImageFile(path, maxPixels), maxPixels, allocate);
+    if (where === undefined) return read((length) => this.#memory.take(length));
     this.#cache ??= openCache(where);
     const cache = await this.#cache;
-    const pixels = await cache.read(path, read);
+    const pixels = await cache.read(path, () => read());
     checkSize(pixels.width, pixels.height, maxPixels); // a cached image may have been decoded with another limit
     return pixels;
   }
