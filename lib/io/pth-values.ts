@@ -78,6 +78,8 @@ export class PthTensor extends PickleObject {
 /** Maximum total size of the tensors, relative to the archive: strides of 0 and shared storages repeat elements. */
 export const maxRepeats = 16;
 const maxRank = 64;
+/** Maximum length of the key of a storage, which torch numbers: each reference to a storage hashes its key. */
+const maxKey = 100;
 
 /** Returns a function that resolves `('storage', class, key, location, elements)`, torch's only form of persistent ID. */
 export function torchStorages(sizeOf: (key: string) => number | undefined): (id: PickleValue) => PickleValue {
@@ -86,7 +88,8 @@ export function torchStorages(sizeOf: (key: string) => number | undefined): (id:
     if (!Array.isArray(id)) throw malformed('a storage descriptor is not a tuple');
     const [kind, type, key, , length] = id;
     const named = type instanceof PickleGlobal || type instanceof PickleOpaque;
-    if (kind !== 'storage' || typeof key !== 'string' || !isSize(length) || !named)
+    const isKey = typeof key === 'string' && key.length <= maxKey;
+    if (kind !== 'storage' || !isKey || !isSize(length) || !named)
       throw malformed('a storage descriptor does not have the layout that torch writes');
     const className = /^torch\.(?:cuda\.|storage\.)?(\w+Storage)$/.exec(type.name)?.[1];
     if (className === undefined) throw refused(`a storage of class '${type.name}'`);

@@ -116,10 +116,13 @@ function oldFormat(path: string): string {
   return `it is in the format of PyTorch before 1.6. Convert it with: python3 -c ${shellWord(line)}`;
 }
 
-/** Returns the name of the only folder that contains `data.pkl`. */
+/**
+ * Returns the name of the only folder that contains `data.pkl`. torch names it after the file, so its length is limited:
+ * each reference to a storage hashes it.
+ */
 function findFolder(zip: StoredZip): string {
   const names = zip.names();
-  const folders = names.flatMap((name) => /^([^/]+)\/data\.pkl$/.exec(name)?.[1] ?? []);
+  const folders = names.flatMap((name) => /^([^/]{1,255})\/data\.pkl$/.exec(name)?.[1] ?? []);
   const [folder] = folders;
   if (folder === undefined || folders.length > 1)
     throw formatError('it is a zip archive, but not one that torch.save wrote');

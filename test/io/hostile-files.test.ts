@@ -5,6 +5,7 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ava from 'ava';
+import { zipSync } from 'fflate';
 import { MatWriter } from './mat-writer.ts';
 import { archive, bytesOf, text, u32 } from './pickle-writer.ts';
 import type { Ending } from './read-child.ts';
@@ -70,6 +71,22 @@ const distantPairs = (length: number, count: number): Uint8Array => {
   const pair = bytesOf('ctorch._utils\n_rebuild_tensor_v2\n((', storage, 'tQJ', u32(0), shape, 0x89, 'NtR');
   const entries = Array.from({ length: count }, (_, i) => bytesOf(text(`t${i}`), pair, 's'));
   return archive(bytesOf('}', ...entries, '.'), { 'x/data/0': new Uint8Array(4 * length) });
+};
+
+const storageReferences = (folder: string, key: string): Uint8Array => {
+  const storage = bytesOf(
+    '(',
+    text('storage'),
+    'ctorch\nFloatStorage\n',
+    text(key),
+    text('cpu'),
+    'K\x00tq\x000',
+  );
+  const pickle = bytesOf(0x80, 2, storage, 'h\0Q0'.repeat(170_000), 'N.');
+  return zipSync(
+    { [`${folder}/data.pkl`]: pickle, [`${folder}/data/${key}`]: new Uint8Array(0) },
+    { level: 0 },
+  );
 };
 
 const header = (json: string): Buffer => {
@@ -148,6 +165,18 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     },
     unsafe,
     /more than \d+ steps/,
+  ],
+  '170,000 references to a storage with a key of 16,200 characters': [
+    'pth',
+    () => storageReferences('x', 'k'.repeat(16_200)),
+    format,
+    /a storage descriptor does not have the layout that torch writes/,
+  ],
+  '170,000 references to a storage in a folder with a name of 16,200 characters': [
+    'pth',
+    () => storageReferences('x'.repeat(16_200), '0'),
+    format,
+    /not one that torch.save wrote/,
   ],
   '60,000 integers of 1024 bytes': [
     'pth',
