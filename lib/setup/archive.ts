@@ -122,7 +122,7 @@ async function unpackFrom(file: string, source: Source, to: string, onProgress: 
     if (!wanted.some((entry) => /\/lib\/libtorch_cpu\./.test(entry.fileName))) {
       throw damaged(file, 'it contains no libtorch');
     }
-    const hashes = await recordedHashes(file, zip, entries);
+    const hashes = await recordedHashes(file, zip, entries, new Set(wanted.map(({ fileName }) => fileName)));
     const total = wanted.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
     if (total > maxInflation * source.size) throw damaged(file, `it unpacks to ${total} bytes`);
     let done = 0;
@@ -175,21 +175,32 @@ function wantedPath(name: string): string | undefined {
 /** Maximum size of the unpacked files relative to the archive; libtorch is compressed to a third. */
 const maxInflation = 64;
 /** Maximum size of the RECORD of a wheel in bytes; the RECORD of torch has 2 MB. */
-const maxRecord = 2 ** 25;
+const maxRecord = 2 ** 23;
 
-/** Reads the RECORD of a wheel: name, sha256=BASE64URL, size. A .zip archive has no RECORD. */
+/**
+ * Reads the hashes of wanted files from the RECORD of a wheel: name, sha256=BASE64URL, size. A .zip archive has no RECORD.
+ * Keeps no list of lines, because millions of short ones would take hundreds of megabytes.
+ */
 async function recordedHashes(
   file: string,
   zip: ZipFile,
   entries: readonly Entry[],
+  wanted: ReadonlySet<string>,
 ): Promise<Map<string, string>> {
   const record = entries.find((entry) => /^[^/]+\.dist-info\/RECORD$/.test(entry.fileName));
   if (record === undefined) return new Map();
   if (record.uncompressedSize > maxRecord)
     throw damaged(file, `its RECORD has ${record.uncompressedSize} bytes`);
-  const lines = (await text(await zip.openReadStreamPromise(record))).split('\n');
-  const parsed = lines.map((line) => /^"?(.*?)"?,sha256=([\w-]+),\d+\r?$/.exec(line));
-  return new Map(parsed.flatMap((match) => (match ? [[match[1]!, match[2]!] as const] : [])));
+  const lines = await zip
+    .openReadStreamPromise(record)
+    .then(text)
+    .catch((error: unknown) => {
+      throw asDamaged(file, error);
+    });
+  const hashes = new Map<string, string>();
+  for (const [, name, hash] of lines.matchAll(/^"?(.*?)"?,sha256=([\w-]+),\d+\r?$/gm))
+    if (wanted.has(name!)) hashes.set(name!, hash!);
+  return hashes;
 }
 
 async function writeEntry(
