@@ -30,8 +30,8 @@ struct Status {
   char message[248] = {};
 };
 
-// The largest valid value of an enumeration. Each one that the bindings receive as an index specializes `kLast` or overloads
-// last_of().
+// The largest valid value of an enumeration. Each enumeration that the bindings receive as an index specializes `kLast` or
+// overloads last_of().
 template <class Enum>
 inline constexpr Enum kLast{};
 template <class Enum>
@@ -194,10 +194,10 @@ struct CentersArgs {
   ConstMatrix rows;
   const std::int32_t* lists = nullptr;  // one per row
   Matrix centers;
-  std::int32_t* counts = nullptr;  // rows of each list
+  std::int32_t* counts = nullptr;  // rows averaged in each center
 };
 
-// Rows in lists, as 8-bit codes with bounds of their errors (cpu/lists/layout.h). The slots of list l are those from
+// Rows in lists, as 8-bit codes with bounds on their errors (cpu/lists/layout.h). The slots of list l are those from
 // starts[l] to starts[l + 1] - 1; all starts are multiples of 16.
 struct EncodeArgs {
   Type type = Type::f32;
@@ -250,9 +250,9 @@ struct DeltaArgs {
 // The maximum number of inputs of a row-wise operation.
 inline constexpr int kRowInputs = 3;
 
-// One row-wise operation: its index in the list of ops/rows.h and in row_cards(), its inputs, each of n rows or a
-// single row that is broadcast, and the parameter of its card, if it has one. Forward fills `out`; a vjp fills the
-// wanted `grads` from `cotangent`.
+// One row-wise operation: its index in the list of ops/rows.h and in row_cards(), its inputs, and the parameter of its card,
+// if it has one. In the row family, each input has `rows` rows or a single row that is broadcast. Forward fills `out`; a vjp
+// fills the wanted `grads` and `grad_scalars` from `cotangent`.
 struct RowArgs {
   Type type = Type::f32;
   Guards guards = Guards::clean;
@@ -276,7 +276,7 @@ const char* loss_cards();
 // The parameters of the loss's logit and their defaults, in the order of ContrastArgs::grad_params.
 const char* logit_parameters();
 
-// The head as JSON: the names of its row-wise operations, in order, kUnitFloor, and the constants of the published guards
+// The head as JSON: the names of its row-wise operations, in order, kUnitFloor, and four constants of the published guards
 // (ops/hypmix.h). The parameter of the first operation is the caller's clip; the others use their defaults.
 const char* head_cards();
 
@@ -286,8 +286,8 @@ inline constexpr double kUnitFloor = 1e-12;
 Reads reads_of(Geometry geometry, bool tied);
 
 // Return an error if arguments are not safe for the backend's function: `unsupported` for an unknown card, `shape` for
-// matrices that do not match or an index out of range. They read no memory except `order`, `labels`, `starts` and
-// `positives`, which must be on the host.
+// matrices that do not match or an index out of range. They read no memory except `order`, `labels`, `ref_labels`, `starts`
+// and `positives`, which must be on the host.
 Status check_contrast(const ContrastArgs& args);
 Status check_pair_loss(const PairLossArgs& args);
 Status check_row(const RowArgs& args, bool backward);

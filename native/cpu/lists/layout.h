@@ -17,12 +17,12 @@
 namespace horoball {
 namespace {
 
-// Per slot: the scale of its code, |scale * code|^2, the error, and a lower bound of the weight w of its row x (the
+// Per slot: the scale of its code, |scale * code|^2, the error, and a lower bound on the weight w of its row x (the
 // rank of x for a query q is w |q - x|^2).
 enum SlotFact { kScale, kSize, kError, kWeight };
 static_assert(kWeight + 1 == kSlotFacts);
-// Per list: the largest distance in the metric and the largest Euclidean distance from the center to a row, the
-// smallest weight of a row, and the card's quantity of the center.
+// Per list: the largest distance in the metric (unused in flat space) and the largest Euclidean distance from the center to
+// a row, the smallest weight of a row, and the card's quantity of the center.
 enum ListFact { kRadius, kReach, kLightest, kOwn };
 static_assert(kOwn + 1 == kListFacts);
 

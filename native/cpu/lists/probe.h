@@ -3,9 +3,10 @@
 // A list is skipped if the triangle inequality shows that it contains none of the k nearest rows: the distance of every
 // row is at least d(q, center) - radius, and its rank is at least (|q - center| - reach)^2 times the smallest weight.
 // In the other lists, the codes bound the rank of each row from both sides. The k-th smallest upper bound so far,
-// `within`, decides which rows are candidates; candidates are then ranked by their distance in float64, until the next
-// lower bound is beyond the k-th distance. The result is exact if every list was scanned or skipped. `probes` limits
-// the search to the lists of the nearest centers; the triangle inequality then still proves most results exact.
+// `within`, decides which rows are candidates; candidates are then ranked by their distance, computed in float64 and rounded
+// to T, until the next lower bound is beyond the k-th distance. The result is exact if every list was scanned or skipped.
+// `probes` limits the search to the lists of the nearest centers; the triangle inequality then still proves most results
+// exact.
 #pragma once
 
 #include "cpu/frame/call.h"
@@ -59,7 +60,7 @@ class Probe {
     float error = 0;  // of rounding the query to float32
     Nearest<T> nearest;
     std::int64_t count = 0;                                   // of candidates
-    float within = static_cast<float>(__builtin_huge_val());  // bound of the k-th rank
+    float within = static_cast<float>(__builtin_huge_val());  // upper bound on the k-th rank
     float reach = static_cast<float>(__builtin_huge_val());   // the distance at that rank
   };
 
@@ -102,8 +103,9 @@ class Probe {
     for_each(threads_, args_.queries.rows, [&](std::int64_t i, int) { finish(i); });
   }
 
-  // Scans the lists of the nearest centers query by query, so that the bound is tight and the other lists add few
-  // candidates. The other lists are then scanned one by one for all queries.
+  // Searches for the nearest rows of a group of queries. The lists of the kFirst nearest centers are scanned query by query,
+  // so that the bound is tight and the other lists add few candidates. Each other list is then scanned for all queries that
+  // still need it, while its codes are in the cache.
   void search_group(std::int64_t first, std::int64_t part, int worker) {
     Search searches[kMostInGroup];
     const std::int64_t count = min(group_, args_.queries.rows - first);
@@ -144,7 +146,7 @@ class Probe {
       if (!(search.scratch.bound[order[at].index] > search.reach)) wanted[order[at].index] |= bit;
   }
 
-  // Rounds the query to float32 and stores a bound of the norm of the rounding error in `Search::error`.
+  // Rounds the query to float32 and stores a bound on the norm of the rounding error in `Search::error`.
   void round_query(Search& search) const {
     double lost = 0;
     for (std::int64_t k = 0; k < padded_; ++k) {
@@ -158,7 +160,7 @@ class Probe {
     if (!has_code<Card>(search.point)) search.error = static_cast<float>(HUGE_VAL);
   }
 
-  // Computes, for every list, the distance to its center and a lower bound of the distances to its rows.
+  // Computes, for every list, the distance to its center and a lower bound on the distances to its rows.
   void measure_centers(const Search& search) const {
     const float width = static_cast<float>(depth_), down = 1 - 0x1p-24f * (width + 32);
     const V zero(0.f), own(static_cast<float>(search.point.own)), one(1.f), safe(1 - 0x1p-19f);
@@ -198,7 +200,8 @@ class Probe {
     }
   }
 
-  // Writes to `order` the lists of this part that the search considers. Returns their number.
+  // Writes to `order` the lists of this part that the search considers. Returns their number. If `probes` excludes lists, part
+  // 0 also stores a lower bound on the distances to their rows in `unseen_`.
   std::int64_t choose(const Search& search, std::int64_t part) {
     Candidate<float>* order = search.scratch.order;
     std::int64_t count = 0;
@@ -219,7 +222,7 @@ class Probe {
       if (order[at].index % parts_ == part) order[kept++] = order[at];
     return kept;
   }
-  // Returns the smaller of two lower bounds of distances. A NaN in b counts as 0, which is a lower bound of any distance.
+  // Returns the smaller of two lower bounds on distances. A NaN in b counts as 0, which is a lower bound on any distance.
   static float least(float a, float b) { return b == b ? (b < a ? b : a) : 0; }
 
   void scan(Search& search, std::int64_t l) const {
@@ -300,7 +303,7 @@ class Probe {
     search.count = kept;
   }
 
-  // Adds the candidates to `nearest`, with their distances in float64.
+  // Offers the candidates to `nearest`, with their distances computed in float64 and rounded to T. No candidates remain.
   void rank_candidates(Search& search) const {
     keep_possible(search);
     sort_nearest(search.scratch.found, search.count);

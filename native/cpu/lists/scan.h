@@ -1,4 +1,4 @@
-// Bounds of the ranks of a list's rows, computed from their codes for one query and one block of 16 rows at a time.
+// Bounds on the ranks of a list's rows, computed from their codes for one query and one block of 16 rows at a time.
 //
 // For the query q = center + beta * code_q + r_q and the row x of slot j,
 //   | |q - x| - |beta * code_q - scale_j * code_j| | <= |r_q| + error_j,
@@ -19,7 +19,7 @@ struct Residual {
   const std::int16_t* code;
   float beta;   // the scale of the code
   float size;   // |beta * code|^2
-  float error;  // bound of |difference - beta * code|
+  float error;  // upper bound on |query - center - beta * code|
 };
 
 // Splits `difference` into a code and a remainder, whose norm is added to `error`. `scratch` and `code` have `padded`
@@ -63,7 +63,7 @@ inline Residual encode_residual(const float* difference, std::int64_t padded, fl
   return {code, beta, beta * beta * static_cast<float>(size), error + rest};
 }
 
-// Lower and upper bounds of the ranks of a vector of slots.
+// Lower and upper bounds on the ranks of a vector of slots.
 struct RankBounds {
   Vec<float> low, high;
 };

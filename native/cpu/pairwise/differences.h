@@ -1,6 +1,6 @@
 // Squared differences of a tile of pairs: s = |x|^2 + |y|^2 - 2<x,y> from the matrix product. If s would lose digits to
-// cancellation, it is recomputed from the differences of the packed coordinates; if those are not accurate enough, from the
-// rows in float64.
+// cancellation, it is recomputed from the differences of the packed coordinates. If those are not accurate enough or, without
+// kFine, few pairs of the tile are near, it is recomputed from the rows in float64.
 #pragma once
 
 #include "cpu/pairwise/prepared_rows.h"
@@ -10,7 +10,8 @@ namespace {
 
 // Thresholds for s, as fractions of the sum of both squared norms. Below kNearPart a pair is near; below kFairPart, s has
 // lost digits that a distance needs. Below kBlindPart, differences of packed rows are inaccurate too, because packing rounds
-// unit rows. For other rows kBlindPart is 0; s is then negative only for a row outside the domain or after refine() failed.
+// unit rows. For other rows kBlindPart is 0, so only a negative s is then recomputed from the rows: s is negative for a row
+// outside the domain, through rounding, or because squared_of() returned -1.
 template <class Card>
 constexpr double kBlindPart = Card::kRows == Rows::unit ? kNear : 0;
 template <class Card, bool kFine>
@@ -50,7 +51,8 @@ HOROBALL_INLINE Vec<T> nearness(Vec<T> s, const Prepared<T>& x, std::int64_t i, 
   return fma(Vec<T>(static_cast<T>(-part)), sizes_of<Card>(x, i, y, j), s);
 }
 
-// Returns the exact squared difference of rows i and j; +infinity between a row outside the domain and any other point.
+// Returns the squared difference, computed directly from rows i and j; +infinity between a row outside the domain and any
+// other point.
 template <class Card, class T, class XSource, class YSource>
 inline T direct(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j) {
   if (sides.same && i == j) return 0;
@@ -59,7 +61,7 @@ inline T direct(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, s
                                     {sides.y_rows.row(j), y.n[j], y.scale[j]}, x.depth);
 }
 
-// Replaces every s below the fraction `part` of the sum of both squared norms with the exact squared difference.
+// Replaces every s below the fraction `part` of the sum of both squared norms with the result of direct().
 template <class Card, class T, class XSource, class YSource>
 [[gnu::noinline]] void correct(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j,
                                T* s, double part) {

@@ -1,6 +1,6 @@
 // Gradients of sum(cotangent * distance). Each tile of pairs becomes a tile of weights W = cotangent * pull (Slope in
 // ops/metric_card.h defines pull and lift), and the gradient is one more matrix product:
-// dX_i = (sum_j W_ij + cotangent_ij lift_ij) x_i - (W Y)_i, and the same for Y. Near pairs would cancel there, so they are
+// dX_i = sum_j (W_ij + cotangent_ij lift_ij) x_i - (W Y)_i, and the same for Y. Near pairs would cancel there, so they are
 // left out of the product and W (x - y) is added directly.
 #pragma once
 
@@ -136,7 +136,8 @@ class PairwiseVjp {
     spread<Left::by_k>(y_, pair.j, x_, pair.i, tile);
   }
 
-  // Converts a vector of squared differences to weights of the product.
+  // Converts a vector of squared differences to weights of the product. Adds the terms of its pairs to the lifts and to `by_c`,
+  // and those of near pairs to the gradients.
   void pull(const BlockPair& pair, std::int64_t i, std::int64_t j, T* tile, T* column_lift, V& lift,
             V& by_c) {
     const std::int64_t row = pair.i * kSide + i, column = pair.j * kSide + j;

@@ -189,7 +189,8 @@ class Select {
     bound = static_cast<T>(card_.rank_at(within, static_cast<double>(x_.q[i])) * kSlack);
   }
 
-  // Whether s, computed from the product, is not accurate enough for a distance. For near pairs, s is exact.
+  // Whether s, computed from the product, is not accurate enough for a distance. False for near pairs, whose s was computed
+  // directly.
   bool is_inaccurate(T s, std::int64_t i, std::int64_t j) const {
     constexpr bool kMinkowski = Card::kRows == Rows::minkowski;
     const T size = kMinkowski ? x_.size[i] + y_.size[j] : x_.n[i] + y_.n[j];
