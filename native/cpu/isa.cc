@@ -1,5 +1,5 @@
 // Every kernel family at one ISA level. Compiled once per level: HOROBALL_LEVEL is its name, and the compiler flags select
-// its instruction set. Everything included here is in an unnamed namespace, and uses only those templates of the standard
+// its instruction set. The kernels included here are in unnamed namespaces, and use only those templates of the standard
 // library that are always inlined, so the object exports nothing but the table below.
 //
 // To add a family: include its header and fill its entry in the table.

@@ -16,7 +16,7 @@
 namespace horoball {
 namespace {
 
-// Sums of a block, or of all blocks of a rank, from which the results are computed.
+// Sums over a block, or over all blocks of a rank, from which the loss and the accuracy are computed.
 struct ContrastSums {
   double loss = 0, hits = 0;
 };
@@ -268,7 +268,8 @@ class Contrast : ContrastPass<T, BlockMap> {
 
   std::int64_t references_per_rank() const { return most_classes_ * map_.views * map_.views; }
 
-  // Exchanges the L_ab between the ranks, which completes `top` for all samples. Returns false if a rank failed.
+  // Exchanges the L_ab between the ranks, which completes `top` for all samples. Returns false if a rank failed or the call
+  // was cancelled.
   bool gather_references() {
     if (args_.part == nullptr) return true;
     each_block([&](std::int64_t block) {

@@ -10,8 +10,8 @@ namespace horoball {
 namespace {
 
 // For every view and padded sample: the largest logit of the negatives, the sum of exp(logit - largest), the lowest
-// class with that logit, and the logit of the positive. Contrast::finish_block replaces `top` with L_ab, and
-// `positive` with the probability of the positive minus 1.
+// class with that logit, and the logit of the positive. Contrast::finish_block replaces `top` with L_ab (with R for the
+// sample's own view, see contrast.h), and `positive` with the probability of the positive minus 1.
 template <class T>
 struct LogSums {
   T *top, *total, *first, *positive;

@@ -1,5 +1,5 @@
 // Processes tiles with positive pairs: computes the sums of every anchor and the weights of all pairs. A second tile
-// marks the positive pairs with 1. Only the functions of `LossTerms` depend on the loss (ops/losses/card.h).
+// marks the positive pairs with 1. Only the functions of `LossTerms` are compiled for each loss (ops/losses/card.h).
 #pragma once
 
 #include "cpu/contrast/terms.h"
@@ -68,7 +68,7 @@ struct MarkedTile {
   bool both;  // the columns are anchors too, and are not the same block as the rows
 };
 
-// Sums the value and the slope of pair_term() over the positives of every row and column.
+// Sums the value and the slope of pair_term() over the positives of every row and, if `both`, of every column.
 template <class Card, class T>
 void add_pair_terms(const SimilarityParameters& parameters, const MarkedTile<T>& marked, const T* row_logs,
                     const T* column_logs, PositiveSums<T>& down, PositiveSums<T>& across) {

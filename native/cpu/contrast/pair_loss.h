@@ -1,12 +1,12 @@
 // Pair losses over anchors with any number of positives, forward and backward (ops/losses/card.h has the mathematics).
 //
 // For every anchor, the forward pass computes the log-sum-exp of its negatives, as contrast.h does, and sums over its
-// positives, which are in few tiles. A loss with one term per positive pair then processes those tiles again. The weight
-// of a negative pair with logit u is the sum of exp(u - reference_[i]) over its anchors i. The backward pass is therefore
-// the same as in contrast.h, except that the weights of tiles with positives are computed in advance.
+// positives, which are in few tiles. A loss that reads sums of pair_term() then processes those tiles again. The weight of
+// a negative pair with logit u is the sum of exp(u - reference_[i]) over its anchors i. The backward pass is therefore the
+// same as in contrast.h, except that the weights of tiles with positives are computed in advance.
 //
-// Anchors without terms, and the rows of the reference matrix, are silent: their `reference_` is +infinity, so they add
-// nothing to the weight of a pair.
+// Anchors without terms, without negatives or with weight 0, and the rows of the reference matrix, are silent: their
+// `reference_` is +infinity, so they add nothing to the weight of a negative pair.
 #pragma once
 
 #include "cpu/contrast/marked.h"
@@ -224,6 +224,7 @@ class PairLoss : ContrastPass<T, GroupMap> {
   double given_weight(std::int64_t row) const { return args_.weights == nullptr ? 1 : args_.weights[row]; }
 
   // Sets the `balance` of every anchor to the total weight of all anchors divided by the total weight of those with positives.
+  // Leaves it at 1 if the reduction is a sum, or if that divisor is 0.
   void balance() {
     if (args_.reduction == Reduction::sum || candidates() == 0) return;
     double all = 0, with_positives = 0;
@@ -301,9 +302,10 @@ class PairLoss : ContrastPass<T, GroupMap> {
     return softmax;
   }
 
-  // Fills `halves` so that each pair of the tile needs only one exponential (see kMaxSpread). Silent anchors would exceed
-  // that difference, so their references are replaced with the lowest one, and their `fall` is set to 0. Returns false if
-  // the references of the other anchors differ too much, or if all anchors are silent.
+  // Fills `halves` so that each pair of the tile needs only one exponential (see kMaxSpread), and copies the references to
+  // `own`. Those of silent anchors are infinite and would exceed kMaxSpread, so their copies are replaced with the lowest
+  // reference, and their `fall` is set to 0. Returns false if the references of the other anchors differ too much, or if all
+  // anchors are silent.
   static bool share_exponentials(const T* rows, std::int64_t row_count, const T* columns,
                                  std::int64_t column_count, const PairWorker<T>& own, TileHalves<T>& halves) {
     const T silent = static_cast<T>(HUGE_VAL);

@@ -1,6 +1,5 @@
-// The logits of a tile of pairs, and the weights of the pairs in the backward pass. Only the functions of
-// `LogitTable` depend on the geometry (PairKind of ops/geometries/card.h); the rest of the family calls them through
-// that table.
+// The logits of a tile of pairs, and the weights of the pairs in the backward pass. Only the functions of `LogitTable` are
+// compiled for each geometry (PairKind of ops/geometries/card.h); the rest of the family calls them through that table.
 #pragma once
 
 #include "cpu/contrast/log_sum_exp.h"
@@ -223,7 +222,8 @@ struct Weighing {
   }
 
  private:
-  // Adds the distance term to `sums`. Returns the coefficients of h (of z if tied) in the gradient's matrix product.
+  // Adds the terms of the distance to `sums` and `lifts`, and reports near pairs. Returns the coefficients of h (of z if tied)
+  // in the gradient's matrix product.
   template <class V>
   HOROBALL_INLINE V distances(const PairTerms<V>& p, V w, std::int64_t i, std::int64_t j,
                               RowTotals<T>& sums) const {

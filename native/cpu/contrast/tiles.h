@@ -92,7 +92,8 @@ class ContrastTiles {
     }
   }
 
-  // Computes the per-row values of a block. `radius` is the radius of the ball points of tied heads.
+  // Computes the per-row values of a block, and packs its rows if packed rows are kept. `radius` is the radius of the ball
+  // points of tied heads.
   void prepare(std::int64_t block, T radius) {
     prepare_side(e, block, radius);
     prepare_side(h, block, radius);

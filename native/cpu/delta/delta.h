@@ -58,8 +58,8 @@ class Delta {
     diameter_ = arena.allocate<T>(panels());
   }
 
-  // Fills a panel with kCols columns of G, row by row. Padding columns are so large that subtracting them from the inner
-  // maximum never gives the largest difference.
+  // Fills a panel with kCols columns of G, row by row, and finds the largest distance in these columns. Padding columns are
+  // so large that subtracting them from the inner maximum never gives the largest difference.
   void fill_panel(std::int64_t p) {
     const T* from_base = distances_ + args_.base * n_;
     T most_seen = 0;

@@ -1,5 +1,5 @@
-// The metric, geometry and loss cards as JSON (names, formulas, parameters and tolerances come from here only), lookups
-// of a card by its index, and the checks of the arguments of contrast() and pair_loss().
+// The metric, geometry and loss cards as JSON (names, formulas, parameters and tolerances come from here only), the largest
+// index of each list, the matrices that a geometry reads, and the checks of the arguments of contrast() and pair_loss().
 #include "ops/geometries/cards.h"
 #include "core.h"
 #include "cpu/frame/json.h"
@@ -111,7 +111,7 @@ bool is_read(const AnyMatrix& m, const ConstMatrix& shape) {
   return m.data != nullptr && m.rows == shape.rows && m.cols == shape.cols;
 }
 
-// Whether the gradient is null, or has the shape of its matrix, which the geometry must read (`read`).
+// Whether the gradient is null, or has this shape and belongs to a matrix that the geometry reads (`read`).
 bool is_wanted(const Matrix& gradient, bool read, const ConstMatrix& shape) {
   return gradient.data == nullptr || (read && is_read(gradient, shape));
 }

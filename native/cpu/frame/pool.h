@@ -8,7 +8,7 @@ namespace horoball {
 
 using Task = void (*)(void* context, std::int64_t index, int worker);
 
-// Returns the number of threads to use if `wanted` are requested: 0 requests one per processor of the machine.
+// Returns the number of threads to use, at most 256, if `wanted` are requested: 0 requests one per processor of the machine.
 int thread_count(int wanted);
 
 // Runs task(context, index, worker) for every index below `count` on up to `threads` threads, including the

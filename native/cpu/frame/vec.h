@@ -194,7 +194,7 @@ HOROBALL_INLINE Vec<double> sqrt(Vec<double> a) {
 #endif
 }
 
-// Whether any lane of a comparison holds. MaskRaw is Vec<T>::Mask, which templates can't deduce.
+// Whether a comparison holds in any lane. MaskRaw is a Vec<T>::Mask, from which T cannot be deduced.
 template <class MaskRaw>
 HOROBALL_INLINE bool any(MaskRaw mask) {
 #if defined(__AVX512F__)

@@ -226,7 +226,7 @@ Status forward(const RowCall<T>& call, const Run& run) {
   });
 }
 
-// Adds the sums of the blocks in order.
+// Adds the sums of the blocks in order and writes the totals.
 template <class T>
 void gather_sums(const RowCall<T>& call, const RowSums<T>* sums, std::int64_t count) {
   if (double* to = call.args.grad_scalars; to != nullptr) {

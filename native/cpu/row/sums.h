@@ -1,6 +1,7 @@
-// Sums over a row and combinations of rows, float32 or float64 in memory and float64 in registers. Sums have a
+// Sums over a row and combinations of the vectors of a row, float32 or float64 in memory and float64 in registers. Sums have a
 // fixed order; squared norms of float64 rows are compensated (Ogita, Rump and Oishi 2005), because the accuracy of
-// 1 - c|x|^2 near the rim is limited by the accuracy of the norms. Products of float32 are exact in float64 and need no compensation.
+// 1 - c|x|^2 near the rim is limited by the accuracy of the norms. Products of float32 are exact in float64 and need no
+// compensation.
 #pragma once
 
 #include <cstdint>
