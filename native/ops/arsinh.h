@@ -1,4 +1,4 @@
-// 2 arsinh(sqrt u), the form of every hyperbolic distance here, and related functions. It is computed as
+// 2 arsinh(sqrt u), the form of the Poincaré and Lorentz distances, and related functions. It is computed as
 // log1p(2 (u + sqrt(u (1 + u)))): one root, one logarithm, no cancellation for any u >= 0.
 #pragma once
 

@@ -43,7 +43,8 @@ HD_INLINE V scaled_s(const LogitScale<T>& scale, const PairTerms<V>& p) {
   return K::kTied ? V(scale.ratio) * p.s : p.s;
 }
 
-// Computes the distance and the logit from the other terms.
+// Computes the distance and the logit from the other terms. For tied heads, also computes g, and scales nx and ny to the ball
+// points.
 template <class K, class V, class T>
 HD_INLINE void compute_logit(const typename K::Card& card, const LogitScale<T>& scale, PairTerms<V>& p) {
   if constexpr (K::kTied) p.g = constant<V>(0.5) * (p.nx + p.ny - p.s);

@@ -1,5 +1,5 @@
-// Forward-mode dual numbers: a value and its partial derivatives with respect to N scalars. A row card writes
-// its formula once, for doubles and for dual numbers; the row families need no other differentiation.
+// Forward-mode dual numbers: a value and its partial derivatives with respect to N scalars. A row card writes its formula
+// once, for doubles and for dual numbers.
 #pragma once
 
 #include <cmath>

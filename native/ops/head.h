@@ -1,6 +1,6 @@
-// The head maps a row x to the ball point project(expmap0(clip(x))). The three row cards define the formula; this file
-// states only their order. The training layer maps rows through the same cards (head_cards() in core.h), and the loss of
-// tied heads computes the radius of its points with them.
+// The head maps a row x to the ball point project(expmap0(clip(x))). The three row cards define the formula. This file states
+// their order, which the training layer reads through head_cards() in core.h, and computes the radius of the points of tied
+// heads with them.
 #pragma once
 
 #include "ops/rows.h"

@@ -1,5 +1,5 @@
-// The published guards: biased denominators, clamped functions, minimum norms. Where a clamp acts, gradients
-// follow the published code: straight-through for artanh and arsinh, zero for tanh, norms and the projection.
+// The published guards: biased denominators, clamped functions, minimum norms. Where a clamp acts, gradients follow the
+// published code: straight-through for artanh and arsinh, zero for tanh and norms, without the radial part for the projection.
 #pragma once
 
 #include <cmath>
@@ -10,7 +10,7 @@
 
 namespace horoball::rowwise::hypmix {
 
-inline constexpr double kBias = 1e-5;  // added to the denominator of the Möbius addition
+inline constexpr double kBias = 1e-5;  // added to the denominators of the Möbius addition and of `clip`
 inline constexpr double kLeastNorm = 1e-5;
 inline constexpr double kTopArtanh = 1 - 1e-5;  // the largest argument of artanh
 inline constexpr double kTopTanh = 15;          // the largest argument of tanh

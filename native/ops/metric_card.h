@@ -13,8 +13,8 @@
 //   by_curvature(d, s, qx, qy, nx, ny)   its derivative with respect to c at fixed points; d is the distance
 //   rank(s, qx, qy)              a cheaper function that orders the points y of a fixed x as the distance does
 //   rank_at(d, qx)               the rank at distance d
-// as templates over the number type. The distance, its derivatives and the rank are 0 at s = 0; for the derivatives, this
-// is a subgradient.
+// q() and rank_at() compute in float64; the other functions are templates over the number type. The distance, its derivatives
+// and the rank are 0 at s = 0; for the derivatives, this is a subgradient.
 #pragma once
 
 #include "ops/number.h"

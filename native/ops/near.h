@@ -1,5 +1,5 @@
-// Properties of rows that all families need before a metric is applied: the values of a row that a metric reads, which rows
-// are outside its domain, and which pairs are too near for the matrix product.
+// Used by all families of pairs before a metric is applied: the values of a row that a metric reads, which rows are outside
+// its domain, which pairs are too near for the matrix product, and the squared difference of a pair.
 #pragma once
 
 #include "ops/metric_card.h"

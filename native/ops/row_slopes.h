@@ -6,7 +6,7 @@
 
 namespace horoball::rowwise {
 
-// Inner products of the cotangent with the vectors of a row, and the cotangent of the coordinate before them.
+// Inner products of the cotangent with the vectors of a row, and the cotangent of RowTerms::value.
 struct RowWeights {
   double x = 0, y = 0, p = 0, u = 0, value = 0;
   double py = 0;  // <p, y>, needed if beta depends on the row

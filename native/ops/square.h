@@ -1,5 +1,5 @@
-// Squared norms and squared differences of rows, in float64 for either element type, because the accuracy of every distance
-// depends on them. They are O(n d) work next to the O(n m d) of the matrix product.
+// Norms, inner products and squared differences of rows, in float64 for either element type, because the accuracy of every
+// distance depends on them. Norms are O(n d) work next to the O(n m d) of the matrix product.
 #pragma once
 
 #include "ops/number.h"

@@ -115,7 +115,7 @@ struct GeometryTerms {
 
   // The factor of the distance in the logit.
   HD double distance_weight(double lambda, double tau_h) const { return (weighted ? lambda : 1) / tau_h; }
-  // Whether a call reads the matrix of Euclidean rows, and that of ball points.
+  // Whether a call reads the matrix of Euclidean rows, and that of hyperbolic points.
   HD bool reads_euclidean(bool tied) const { return tied || inner; }
   HD bool reads_hyperbolic(bool tied) const { return !tied && distance; }
   // Whether a parameter enters the logit.

@@ -1,5 +1,5 @@
 // The base class of the losses that compare a log-sum-exp of scaled similarities with `base` and `margin`. The similarity
-// is the logit S. The kernels compute u = beta S; negatives use u itself, and positives use alpha S = (alpha/beta) u.
+// is the logit S. The kernels compute u = beta S; negatives use u itself, and positives use -alpha S = rate() u.
 #pragma once
 
 #include "ops/losses/card.h"

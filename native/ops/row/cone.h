@@ -1,6 +1,6 @@
 // Angles of entailment cones (Ganea et al., ICML 2018, arXiv 1804.01882; on the hyperboloid Desai et al., ICML 2023, arXiv
-// 2304.09172). Both angles are computed with atan2 from components of the tangent vector from x to y: arccos of a normalized
-// component loses half of the digits of small angles.
+// 2304.09172): the exterior angle and the half aperture. Both are computed with atan2, because arccos loses half of the digits
+// near 0, and arcsin near pi/2.
 #pragma once
 
 #include "../row_card.h"

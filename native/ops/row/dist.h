@@ -1,4 +1,4 @@
-// Geodesic distance, 2/sqrt c arsinh(sqrt u) with u = c|x-y|^2 / ((1 - c|x|^2)(1 - c|y|^2)). The equal form
+// Geodesic distance, 2/sqrt c arsinh(sqrt u) with u = c|x-y|^2 / ((1 - c|x|^2)(1 - c|y|^2)). The equivalent form
 // 2/sqrt c artanh(sqrt c |(-x) (+) y|) with Möbius addition (+) would cancel for near points and saturate at the rim.
 #pragma once
 

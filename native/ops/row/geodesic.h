@@ -29,7 +29,7 @@ struct Geodesic : RowDifferenceCard {
   };
   static constexpr bool kPairAlong = true;
   static constexpr bool kHeldInside = true;
-  // At this distance from x, in units of 1/sqrt(c), every point rounds to the rim: opposite points with
+  // At this distance from an end, in units of 1/sqrt(c), every point rounds to the rim: opposite points with
   // 1 - c|x|^2 = kRim, the smallest value that occurs, are 141 apart.
   static constexpr double kRimDistance = 200;
   // If l^2 is below kLeast, the ends count as equal, and t is limited to kMost, so that t^2 does not overflow.
@@ -55,8 +55,8 @@ struct Geodesic : RowDifferenceCard {
   }
 
  private:
-  // Returns the denominator d of the result, at least 2 `whole`. Exactly, d is `whole` times (1 + time), where time >= 1
-  // is sqrt(c) times the time coordinate of the result; on a path inward from the rim, d may cancel.
+  // Returns the denominator d of the result, at least 2 `whole`. In exact arithmetic, d is `whole` times (1 + time), where
+  // time >= 1 is sqrt(c) times the time coordinate of the result; on a path inward from the rim, d may cancel.
   template <class T>
   HD static T divisor(const T& d, const T& whole) {
     const double least = 2 * value(whole);

@@ -1,5 +1,5 @@
-// Parallel transport from x to y, gyr[y,-x]u lambda_x/lambda_y: the formula of gyration.h with (x, y) replaced
-// by (y, -x), so that p = y - x.
+// Parallel transport from x to y, gyr[y,-x]u lambda_x/lambda_y: the formula of gyration.h with (x, y) replaced by (y, -x). Its
+// p is then y - x, the negative of p in RowState.
 #pragma once
 
 #include "../row_card.h"
