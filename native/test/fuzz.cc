@@ -191,7 +191,8 @@ class Drawn {
  private:
   std::int64_t size() { return sizes_[static_cast<std::size_t>(bytes_.below(4))]; }
 
-  // Points of a ball, with some on its rim, outside it or not finite.
+  // Fills an array with numbers of a random scale, so that points are inside or outside a ball. Rarely replaces one number with
+  // a special value.
   template <class T>
   void fill(T* at, std::int64_t length) {
     constexpr double kScales[] = {0.05, 0.3, 1, 1e4, 1e-30};
@@ -231,7 +232,7 @@ struct Table {
   }
 };
 
-// Replaces a generated argument with an invalid one.
+// Replaces a generated argument with one that is probably invalid, or removes the last arguments.
 void invalidate(Bytes& bytes, Slots& slots) {
   if (slots.list.empty()) return;
   Argument& at = slots.list[bytes.next() % slots.list.size()];

@@ -1,6 +1,6 @@
-// Times the functions of the CUDA table on arrays in device memory, as training uses them: nothing is copied, and the host
-// waits only at the end of a batch of calls. Prints one JSON object per line: operation, shape, milliseconds
-// per call, and the rate of its matrix products. `bench/gpu.ts` runs it next to its peers.
+// Times contrast(), pairwise() and select() of the CUDA table on arrays in device memory, as training uses them: nothing is
+// copied, and the host waits only at the end of a batch of calls. Prints one JSON object per line: operation, shape,
+// milliseconds per call, and the rate of its matrix products. `bench/gpu.ts` runs this program next to the peer libraries.
 //
 //   gpu_bench usual|large [largest number of rows]
 #include <cuda_runtime.h>
@@ -159,8 +159,8 @@ void select(const Backend& backend, std::int64_t queries, std::int64_t n, std::i
         2.0 * static_cast<double>(queries) * static_cast<double>(n * d));
 }
 
-// Times all functions. `large`: on shapes that fill the device, instead of the shapes on which the peer libraries are also
-// timed. `most`: maximum number of rows.
+// Times the three functions. `large`: on shapes that fill the device, instead of the shapes on which the peer libraries are
+// also timed. `most`: maximum number of rows.
 int bench(bool large, std::int64_t most) {
   Status why;
   const Backend* backend = cuda(0, &why);

@@ -1,5 +1,5 @@
-// The hot kernels without Node, on fixed inputs and one thread: `kernels LEVEL NAME` runs one kernel at an ISA level,
-// `kernels LEVEL` prints the compiler and then all kernels with their results. Under
+// The hot kernels without Node, on fixed inputs and one thread: `kernels LEVEL [NAME]` prints the compiler, then runs one
+// kernel, or all of them, at an ISA level and prints the results. Under
 //   valgrind --tool=callgrind --toggle-collect=measured kernels avx2 pairwise
 // only the call of the kernel is counted, not the creation of its inputs. `npm run bench:counts` does so for every
 // kernel and compares with counts.json.
@@ -99,7 +99,7 @@ Status run(Status (*const& slot)(const Args&, const horoball::Run&), const Args&
   return status;
 }
 
-// The status of a call, and a number that depends on its whole result.
+// The status of a call, and a sum over its results.
 struct Result {
   Status status;
   double sum;

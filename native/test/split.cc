@@ -24,7 +24,7 @@ using horoball::Type;
 using Numbers = std::vector<double>;
 using Starts = std::vector<std::int64_t>;
 
-// Directions from a linear congruential generator, with norms from 0.5 to `longest`.
+// Directions from a linear congruential generator, with norms from 0.5 to `longest`; unit rows if `longest` is 1.
 Numbers points(std::int64_t rows, std::int64_t cols, std::uint32_t seed, double longest) {
   Numbers made(static_cast<std::size_t>(rows * cols));
   std::uint32_t state = seed;
@@ -44,7 +44,7 @@ Numbers points(std::int64_t rows, std::int64_t cols, std::uint32_t seed, double 
 
 struct Shape {
   std::int64_t views, classes, cols;
-  std::int64_t remembered;  // classes at the end, without gradients
+  std::int64_t remembered;  // classes at the end of each rank, without gradients
   bool shuffled;            // the rows of a rank are in a different order than its classes
 };
 
@@ -178,7 +178,7 @@ struct Batch {
   }
 };
 
-// Returns the norm of the difference of two vectors, divided by the norm of `expected`.
+// Returns the norm of the difference of two vectors, divided by the norm of `expected` unless that is 0; +infinity for NaN.
 double error_of(const double* got, const double* expected, std::int64_t count) {
   double difference = 0, size = 0;
   for (std::int64_t i = 0; i < count; ++i) {

@@ -10,8 +10,8 @@
 
 namespace {
 
-// An array ends within kAlignment bytes of an inaccessible page, and another such page precedes it; an access to them ends
-// the process. cudaFree() detects writes to the bytes between the array and the pages.
+// An array ends within kAlignment bytes of an inaccessible page, and another such page precedes it; an access to either page
+// ends the process. cudaFree() detects writes to the bytes between the array and the page that follows.
 constexpr std::size_t kPage = 4096, kAlignment = 16;
 constexpr unsigned char kGuardByte = 0xa5;
 
