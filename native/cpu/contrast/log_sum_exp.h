@@ -72,10 +72,10 @@ inline void find_largest(const T* logits, std::int64_t rows, std::int64_t column
   }
 }
 
-// If the values v of the rows and columns of a tile differ by at most this, one exponential per pair replaces two. For a
-// logit S in row i and column j, let x = exp(S - (v_i + v_j)/2). Then exp(S - v_i) = x * rise[j] * fall[i] and exp(S - v_j)
-// = x * rise[i] * fall[j]. With this limit, x underflows to 0 only if both exponentials are below 1e-11 (far lower in
-// float64), which is negligible in sums whose largest term is 1.
+// If the values v that are subtracted from the logits of the rows and columns of a tile differ by at most this, one
+// exponential per pair replaces two. For a logit S in row i and column j, let x = exp(S - (v_i + v_j)/2). Then exp(S - v_i)
+// = x * rise[j] * fall[i] and exp(S - v_j) = x * rise[i] * fall[j]. With this limit, x underflows to 0 only if both
+// exponentials are below 1e-11 (far lower in float64), which is negligible in sums whose largest term is 1.
 constexpr double kMaxSpread = 120;
 
 // rise = exp((v - base)/2) and fall = 1/rise, for the rows or the columns of a tile.

@@ -1,6 +1,6 @@
-// For every row x and every class, evaluates a card that maps three vectors to a number: x, and the point p and the
-// normal a of the hyperplane of the class. Gradients are computed in two passes, over rows and over classes, so that
-// only one thread adds to each sum.
+// For every row x and every class, evaluates a card that maps three vectors (x, and the point p and the normal a of the
+// class's hyperplane) to a number. Gradients are computed in two passes, over rows and over classes, so that only one
+// thread adds to each sum.
 #pragma once
 
 #include "cpu/row/row.h"

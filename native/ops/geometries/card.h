@@ -1,6 +1,6 @@
 // The contract of a geometry card. A geometry of the contrastive loss defines the logit of two samples:
 //
-//   inner <e,e'> - distance d(h,h'),   inner = 1/tauE,   distance = lambda/tauH or 1/tauH
+//   e_weight <e,e'> - h_weight d(h,h'),   e_weight = 1/tauE,   h_weight = lambda/tauH or 1/tauH
 //
 // over unit rows e and points h. A card states
 //   kInfo       name, label, formula and the metric that ranks embeddings trained with it

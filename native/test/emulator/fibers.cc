@@ -135,7 +135,7 @@ void release(unsigned first, unsigned last) {
   for (unsigned t = first; t < last; ++t) fibers()[t].state = State::ready;
 }
 
-// Runs every ready thread once, starting at a random one in a random direction. False if none was ready.
+// Runs every ready thread once, starting at a random one in a random direction. Returns false if none was ready.
 bool pass(unsigned count) {
   const unsigned start = random_below(count), step = random_below(2) == 0 ? 1 : count - 1;
   bool any = false;
