@@ -176,8 +176,9 @@ std::int64_t bounds(const Args& a) {
 
 // ---- Calls a backend function with the arguments of a binding ----
 
-// Returns the function table of a device: the index of a CUDA device; -1 for the CPU; or -2 for the first CUDA device if
-// there is one, and otherwise the CPU. With -2, finish() also uses the CPU for functions that CUDA does not support.
+// Returns the function table of `device`, which is the index of a CUDA device; -1 for the CPU; or -2 for the first CUDA
+// device if it is usable, and otherwise the CPU. Returns null, with the reason in `why`, if a CUDA device is not usable.
+// With -2, finish() also uses the CPU for functions that CUDA does not support.
 inline const Backend* backend(int device, Status& why) {
   if (device == -1) return cpu();
   const Backend* found = cuda(std::max(device, 0), &why);

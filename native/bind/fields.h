@@ -1,6 +1,6 @@
 // The arguments of a bound function: the members of its argument struct, in call order, with their names in
 // TypeScript. The same list is used to read calls and to describe them: `npm run ops` writes the functions of
-// lib/call/binding-calls.ts from the description.
+// lib/call/binding-calls.ts and lib/image/binding-calls.ts from the description.
 #pragma once
 
 #include <cstddef>

@@ -8,8 +8,8 @@
 namespace horoball::bind {
 
 // In order: the operation's index, its options, the shapes of the inputs and of the result, and how to run. Only short
-// calls (`call_row_short` in calls.h) read the entries after `job`: the size of an element, and the positions of two
-// gradients.
+// calls (`call_row_short` in calls.h) use the entries after `job`: they read the size of an element, and write the
+// gradients of c and of the parameter.
 // clang-format off
 #define HOROBALL_ROW_CALL(X) \
   X(op) X(guards) X(c) X(parameter) \

@@ -1,6 +1,6 @@
-# Makes core.node run on other machines: links the C++ library statically, with hidden symbols, and on Linux requires
-# only symbols that the oldest supported glibc has (native/node/glibc.cc). libgcc_s stays shared, because Node loads it
-# too.
+# Makes core.node run on other machines: links the C++ library statically, with hidden symbols (except on macOS), and with
+# glibc requires only symbols that the oldest supported version has (native/node/glibc.cc). With glibc, libgcc_s stays
+# shared, because Node loads it too.
 execute_process(COMMAND ${CMAKE_CXX_COMPILER} -dumpmachine OUTPUT_VARIABLE machine OUTPUT_STRIP_TRAILING_WHITESPACE)
 if(machine MATCHES "musl")
   target_link_options(core PRIVATE -static-libstdc++ -static-libgcc -s -Wl,--gc-sections -Wl,--exclude-libs,ALL)

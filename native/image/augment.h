@@ -32,7 +32,7 @@ struct AugmentArgs {
   std::uint8_t* out = nullptr;           // the result; may be `pixels`
 };
 
-// Whether every step is an operation with numbers that it accepts.
+// Whether the size is positive, the arrays are given, and every step is an operation with numbers that it accepts.
 bool consistent(const AugmentArgs& args);
 
 void augment(const AugmentArgs& args);

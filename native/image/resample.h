@@ -30,7 +30,8 @@ struct ResampleArgs {
   std::uint8_t* out = nullptr;                                    // size x size x 3, RGB
 };
 
-// Whether every box is nonempty and within the image or box that it is cropped from.
+// Whether the arrays are given, the background is valid, and every box is nonempty and within the image or box that it is
+// cropped from.
 bool consistent(const ResampleArgs& args);
 
 void resample(const ResampleArgs& args);

@@ -1,4 +1,5 @@
-// The exports of core.node: the functions of native/bind/calls.h, cancellation, tables and information. No arithmetic here.
+// The exports of core.node: the functions of native/bind/calls.h, cancellation, tables, file locks, the loading of libraries,
+// and information. No arithmetic here.
 #include <napi.h>
 
 #include <cstddef>

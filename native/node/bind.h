@@ -269,7 +269,7 @@ class Arguments {
     napi_value value = nullptr;
     void* data = nullptr;
   };
-  std::array<Read, 12> arrays_{};  // enough for every call of the core without an allocation
+  std::array<Read, 12> arrays_{};  // enough for most calls of the core without an allocation
   std::size_t count_ = 0;
   std::vector<Read> more_;
   // The copy of an array, its index among the arrays read, and the array's own memory.

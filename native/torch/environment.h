@@ -80,7 +80,7 @@ std::shared_ptr<Kind> make(Napi::Env env) {
   return std::make_shared<Kind>(environment(env).ledger);
 }
 
-// Returns a Napi::External that owns the cancel flag.
+// Returns a Napi::External that shares ownership of the cancel flag.
 Napi::Value to_js(Napi::Env env, const Cancel& cancel);
 
 }  // namespace horoball::train

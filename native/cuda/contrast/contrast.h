@@ -1,5 +1,5 @@
 // The contrastive loss over all ordered pairs of views, forward and backward: one sequence of launches, O(N (D + V)) memory
-// for N rows of D dimensions in V views, and no synchronization if loss and gradients stay on the device.
+// for N rows of D dimensions in V views, and no synchronization if every array is in device memory.
 #pragma once
 
 #include "cuda/contrast/backward.h"

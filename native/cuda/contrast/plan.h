@@ -1,8 +1,8 @@
 // The contrastive loss as tiles of one symmetric N x N matrix, and the data that its kernels share.
 //
 // Samples are ordered view by view, each view padded to whole tiles, so a tile belongs to one pair of views and a
-// positive pair is on the diagonal of a tile. A block owns a tile of rows and loops over the tiles of columns, so every
-// sum over partners is computed by one block, in a fixed order.
+// positive pair is on the diagonal of a tile. A block owns a tile of rows and loops over the tiles of columns, or over one
+// part of them. The sums of the parts are added in a fixed order.
 #pragma once
 
 #include "cuda/pairwise/differences.h"

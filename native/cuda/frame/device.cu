@@ -37,7 +37,8 @@ void say_driver(Status& status) {
 }
 
 // Returns a private pool of scratch memory that keeps freed memory for the next call, or null if the device does not
-// support pools. The device's default pool is not used, because changing its settings would affect other libraries.
+// support pools or creating one fails. The device's default pool is not used, because changing its settings would affect
+// other libraries.
 cudaMemPool_t pool_of(int device) {
   static std::mutex mutex;
   static cudaMemPool_t pools[kMaxDevices] = {};
@@ -182,7 +183,7 @@ Status Call::finish() {
     if (each.bytes == 0) continue;
     check(cudaMemcpyAsync(each.host, each.device, each.bytes, cudaMemcpyDefault, stream_), "a copy");
   }
-  // Nothing that the caller owns may still be in use when this returns, even after an error.
+  // The caller's host memory must not be in use after this returns, even if there was an error.
   if (waits_) check(cudaStreamSynchronize(stream_), "the computation");
   if (ok()) stopped();
   return status_;

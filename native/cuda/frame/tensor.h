@@ -1,9 +1,9 @@
 // Products on the tensor cores: a warp holds blocks of 16 x 16 sums and processes 8 coordinates per step.
 //
-// A tensor core accepts factors of 11 significant bits. A float32 is split into such a number and a remainder,
-// truncated to the same precision; three products (big big, small big, big small) give the float32 product to
-// within 2^-23 of its value. Tensor cores truncate sums instead of rounding them, so a long sum would drift: each slab is summed
-// separately and then added in float32.
+// A tensor core accepts factors of 11 significant bits. A float32 is split into such a number and a remainder, rounded to
+// the same precision; three products (big big, small big, big small) give the float32 product to within 2^-23 of its value.
+// Tensor cores truncate sums instead of rounding them, so a long sum would drift: each slab is summed separately and then
+// added in float32.
 //
 // The hardware defines which lane holds which element of a block. Code here either treats all elements alike, or looks up
 // their positions by loading a block whose elements are their own positions.

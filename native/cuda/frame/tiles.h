@@ -57,7 +57,7 @@ __device__ const Quad<T>& quad(const T* at) {
   return *reinterpret_cast<const Quad<T>*>(at);
 }
 
-// Writes data that is not read again soon. Without the intrinsic, the compiler splits a quad into four stores.
+// Writes data that is not read again soon. Without the intrinsic, the compiler splits a quad into separate stores.
 __device__ inline void stream(float* to, const Quad<float>& q) {
   __stcs(reinterpret_cast<float4*>(to), make_float4(q.v[0], q.v[1], q.v[2], q.v[3]));
 }
@@ -179,7 +179,7 @@ struct ChunkSums {
   }
 };
 
-// Copies kSlab rows of a chunk from row-major memory.
+// Starts to copy kSlab rows of a chunk from row-major memory.
 template <class T>
 __device__ void fetch_rows(T (&to)[2][kSlab * kSlabPitch<T>], const T* rows, std::int64_t pitch) {
   static_assert(kSlab * kChunk<T> == 2 * kThreads * kMicro<T>);

@@ -1,4 +1,5 @@
 // Pairs that are too near for the product of weights with rows: their gradients come from the differences of the rows.
+// Also stores chunks of sums, and divides the partners of a row tile into parts.
 #pragma once
 
 #include "cuda/pairwise/prepared_rows.h"

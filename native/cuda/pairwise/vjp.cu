@@ -1,6 +1,6 @@
 // Gradients of sum(cotangent * distance): dX_i = (sum_j W_ij + cotangent_ij lift_ij) x_i - (W Y)_i with weights
-// W = cotangent * pull, where pull and lift are those of Slope (ops/metric_card.h). One block per tile of rows. The same
-// kernel with the cotangent transposed computes the gradient of Y.
+// W = cotangent * pull, where pull and lift are those of Slope (ops/metric_card.h). The same kernel with the cotangent
+// transposed computes the gradient of Y.
 #include "cuda/families.h"
 #include "cuda/pairwise/differences.h"
 #include "cuda/pairwise/near.h"

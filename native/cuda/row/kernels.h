@@ -153,7 +153,7 @@ __global__ void matvec_forward(const __grid_constant__ RowView<T> v, std::int64_
     v.out[i * height + k] = static_cast<T>(factor * h[i * height + k]);
 }
 
-// Overwrites h with the gradient with respect to h, and writes the gradient with respect to x.
+// Overwrites h with the gradient with respect to h, and writes the gradients with respect to x and, per row, to c.
 template <class T>
 __global__ void matvec_backward(const __grid_constant__ RowView<T> v, std::int64_t height, double* h,
                                 double* by_c) {
@@ -262,7 +262,7 @@ __device__ State midpoint_state(const RowView<T>& v, const double* sum) {
   return s;
 }
 
-// One warp.
+// Writes the midpoint, in one warp.
 template <class T>
 __global__ void midpoint_forward(const __grid_constant__ RowView<T> v, const double* sum) {
   const double factor = terms_of(v.op, midpoint_state(v, sum)).x;

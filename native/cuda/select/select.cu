@@ -1,6 +1,6 @@
-// The k nearest gallery rows of every query. A block owns a tile of queries and loops over the gallery; one thread per query
-// keeps the heap. A distance is computed only if the rank of the pair (ops/metric_card.h) is within the bound of the query: a
-// rank is cheaper than a distance and orders rows in the same way.
+// The k nearest gallery rows of every query. A block owns a tile of queries and loops over the gallery, or one part of it; one
+// thread per query keeps the heap. A distance is computed only if the rank of the pair (ops/metric_card.h) is within the bound
+// of the query: a rank is cheaper than a distance and orders rows in the same way.
 //
 // Distances are bit for bit those of pairwise(). Ties go to the lower index. Rows at infinite distance and rows with
 // NaN are never returned.
