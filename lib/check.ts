@@ -136,8 +136,8 @@ export function isTyped<T>(value: unknown, ...classes: readonly (new () => T)[])
 const TypedArray = Object.getPrototypeOf(Int32Array) as new () => object;
 
 /**
- * Whether a value can be iterated. A detached typed array cannot, nor can a proxy of a typed array, a Map or a Set: the
- * iterator of the class rejects it.
+ * Whether a value is an object that can be iterated. A detached typed array cannot, nor can a proxy of a typed array, a
+ * Map or a Set: the iterator of the class rejects it.
  */
 export function isIterable(value: unknown): value is Iterable<unknown> {
   if (value === null || typeof value !== 'object') return false;
@@ -192,7 +192,7 @@ export function checkCallback(operation: string, argument: string, value: unknow
 }
 
 /**
- * Whether a value is a Map, also of another realm. `instanceof` would also accept a proxy of a Map and an object that
+ * Whether a value is a Map, even from another realm. `instanceof` would also accept a proxy of a Map and an object that
  * only inherits from Map, which the methods of Map reject.
  */
 export function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {

@@ -94,7 +94,7 @@ function* check<T extends Reals>(
   return { x, shares, total, hasWeights: weights !== undefined, c, call: { c, threads, device } };
 }
 
-/** Divides weights by their sum (in two steps if it overflows) and returns it. If the sum is 0, changes nothing. */
+/** Divides weights by their sum (in two steps if it overflows) and returns the sum. If it is 0, changes nothing. */
 function* divideBySum(weights: Float64Array): Steps<number> {
   const { length } = weights;
   let largest = 0;
@@ -132,7 +132,7 @@ class Hessian {
   readonly #shares: Float64Array;
   readonly #factors: Float64Array;
   readonly #dim: number;
-  /** The weighted average of k over the points, an upper bound of the eigenvalues. */
+  /** The weighted average of k over the points, an upper bound on the eigenvalues. */
   scale = 0;
 
   private constructor(logs: Float64Array, shares: Float64Array, dim: number) {

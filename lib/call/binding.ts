@@ -11,7 +11,7 @@ export type { Outcome } from './binding-calls.ts';
  * The WebAssembly core has the same exports.
  */
 export interface Core extends PlacedCalls {
-  /** Returns the arguments of {@link PlacedCalls} as JSON, from which lib/call/binding-calls.ts is generated. */
+  /** Returns the arguments of {@link PlacedCalls} as JSON, from which the files binding-calls.ts are generated. */
   describeCalls(): string;
   /**
    * Version of the function tables (kAbi in native/core.h); an addon that uses the tables must have the same version.
@@ -64,8 +64,8 @@ export interface Core extends PlacedCalls {
   /** Loads a JPEG decoder by its absolute path, which `decodeJpeg` then uses in all environments. */
   openJpegDecoder(path: string): void;
   /**
-   * Locks an open file until it is closed. Returns false if a conflicting lock is held, null if such locks are not
-   * supported.
+   * Locks an open file until it is unlocked or closed. Returns false if a conflicting lock is held, null if locking fails
+   * otherwise, as on a file system without such locks.
    */
   lockFile(descriptor: number, exclusive: boolean): boolean | null;
   /**

@@ -97,7 +97,10 @@ function unproven({ result }: Search<Reals>, at: Int32Array): Int32Array {
   return at.filter((position) => result.proven[position] !== 1);
 }
 
-/** Returns how many of a query's nearest lists together have at most half of the rows: the median over queries `at`. */
+/**
+ * Returns how many of a query's nearest lists together have at most half of the rows: the median over the queries at the
+ * given positions.
+ */
 function* listsOfHalf<T extends Reals>(search: Search<T>, at: Int32Array): Steps<number> {
   const { operation, metric, options, index } = search;
   const { queries } = yield* gathered(search, at);
@@ -119,7 +122,7 @@ function* listsOfHalf<T extends Reals>(search: Search<T>, at: Int32Array): Steps
   return counts.sort()[at.length >> 1]!;
 }
 
-/** Searches the queries at the given positions in the lists of the `probes` nearest centers. */
+/** For each query at the given positions, searches the lists of its `probes` nearest centers. Keeps proven results. */
 function* listed<T extends Reals>(search: Search<T>, at: Int32Array, probes: number): Steps<void> {
   const { operation, rows, index, metric, options } = search;
   const { queries, exclude } = yield* gathered(search, at);
@@ -127,7 +130,7 @@ function* listed<T extends Reals>(search: Search<T>, at: Int32Array, probes: num
   yield* keepProven(search, at, found);
 }
 
-/** Compares the queries at the given positions with every row. */
+/** Compares the queries at the given positions with every row. Keeps proven results. */
 function* tiled<T extends Reals>(search: Search<T>, at: Int32Array): Steps<void> {
   const { operation, rows, metric, options } = search;
   const { allowed, threads, k } = options;
@@ -214,7 +217,7 @@ function* ranked<T extends Reals>(
   return { indices: indices.map((place) => (place < 0 ? -1 : union[place]!)), distances };
 }
 
-/** Copies the queries at the given positions, and the rows that they exclude. */
+/** Copies the queries at the given positions, and their entries of `exclude`. */
 function* gathered<T extends Reals>(
   { operation, queries, options }: Search<T>,
   at: Int32Array,

@@ -188,8 +188,8 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
    *
    * Supports the metrics poincare (without `compat`), euclidean, chordal and cosine, on the CPU.
    *
-   * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery, `ERR_HOROBALL_UNSUPPORTED` for other metrics and devices;
-   * rejects with the signal's reason when aborted, and the gallery keeps its previous index
+   * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery; Error `ERR_HOROBALL_UNSUPPORTED` for other metrics and
+   * devices; rejects with the signal's reason when aborted, and the gallery keeps its previous index
    */
   buildIndex(options?: IndexBuildOptions & AsyncOptions): Promise<IndexSize> {
     return this.#exclusive('Gallery.buildIndex', async (operation) => {
@@ -283,7 +283,7 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
    * Writes the gallery atomically as a safetensors file. Of an index, if any, it writes only the centers and the list of
    * each row. {@link load} recomputes the rest from the rows, so a damaged file cannot mark a wrong result as proven.
    *
-   * @throws RangeError `ERR_HOROBALL_SHAPE` for an empty gallery; file system errors
+   * @throws RangeError `ERR_HOROBALL_SHAPE` for a gallery to which no rows were added; file system errors
    */
   save(path: string): Promise<void> {
     return this.#exclusive('Gallery.save', async (operation) => {

@@ -1,6 +1,5 @@
-// The index of a gallery: the list of its nearest center for each row, and 8-bit codes of the rows, which bound every
-// distance. The core builds and searches it (native/cpu/lists); this file runs the k-means iterations and allocates the
-// memory.
+// The index of a gallery: for each row, the list of its nearest center and 8-bit codes, which bound every distance. The
+// core builds and searches it (native/cpu/lists); this file runs the k-means iterations and allocates the memory.
 import { centers as coreCenters, encode as coreEncode, probe } from '../call/binding-calls.ts';
 import { type CallOptions, pause, type Steps } from '../call/run.ts';
 import { gatherRows, inSlices, range } from '../call/slices.ts';
@@ -138,7 +137,7 @@ export function* trainCenters<T extends Reals>(
   return centers;
 }
 
-/** Writes the number of the nearest center to `lists`, for each row starting at `first`. */
+/** Writes the number of the nearest center to `lists`, for each row from `first` on. */
 function* assign<T extends Reals>(
   operation: string,
   { data, rows, cols }: Matrix<T>,

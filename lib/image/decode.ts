@@ -26,8 +26,8 @@ const maxScans = 100;
  *
  * @param maxPixels - larger images are rejected before their memory is allocated; default 178,956,970, the limit of PIL
  * @param allocate - returns memory for the pixels of a JPEG file, which may be left unused; default: new memory
- * @throws `ERR_HOROBALL_PICTURE` if the image is incomplete, damaged or too large; `ERR_HOROBALL_NO_DECODER` if sharp is
- * not installed
+ * @throws `ERR_HOROBALL_PICTURE` if the image is incomplete, damaged, too large or not supported;
+ * `ERR_HOROBALL_NO_DECODER` if sharp is not installed
  */
 export async function decode(
   file: Buffer,

@@ -13,7 +13,7 @@ export function isImageName(name: string): boolean {
 
 export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'tiff' | 'gif' | 'bmp' | 'pnm';
 
-/** The first bytes of each format. */
+/** The first bytes of each format except WebP and PNM. */
 const signatures: readonly (readonly [ImageFormat, ...string[]])[] = [
   ['jpeg', '\xff\xd8\xff'],
   ['png', '\x89PNG\r\n\x1a\n'],

@@ -121,8 +121,8 @@ void Heartbeat::State::report_soon(std::unique_lock<std::mutex>& lock, Condition
   changed.wait_for(lock, Seconds{2}, [&] { return reported == wanted || ended; });
 }
 
-// Reads every report on rank 0; on other ranks, only rank 0's report and verdict. The load on the store is therefore
-// linear in the number of ranks, not quadratic.
+// On rank 0, reads every report; on the other ranks, only rank 0's report and the verdict. The load on the store is
+// therefore linear in the number of ranks, not quadratic.
 void Heartbeat::State::read_reports() {
   std::vector<std::string> keys;
   for (int other = 0; other < (rank == 0 ? size : 1); ++other) keys.push_back(report_key(other));

@@ -19,7 +19,7 @@ class Heartbeat {
   Heartbeat(const Heartbeat&) = delete;
   Heartbeat& operator=(const Heartbeat&) = delete;
 
-  // `store` is used only by the thread. `patience`: seconds without a report after which a rank counts as
+  // Once this returns, only the thread uses `store`. `patience`: seconds without a report after which a rank counts as
   // hung. `launched`: a launcher, not rank 0, serves the store.
   void start(c10::intrusive_ptr<c10d::Store> store, int rank, int size, double patience, bool launched);
   // Records what the rank is doing, for the errors of the other ranks.
@@ -29,7 +29,7 @@ class Heartbeat {
   // Waits a limited time until the failed rank is known; to be called after a collective has failed. Returns the sentence
   // about that rank, or `otherwise`.
   std::string explained(const std::string& otherwise);
-  // Announces this rank's own error; returns once the others can read it.
+  // Announces this rank's own error, unless a failure is already known. Waits a limited time until the others can read it.
   void fail(const std::string& message);
   // Ends the reports of a rank that has finished. Waits a limited time until the others have finished too,
   // because they may still read this rank's data and rank 0's store.

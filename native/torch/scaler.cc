@@ -9,7 +9,7 @@ namespace horoball::train {
 
 namespace {
 
-// The scale and its inverse must be finite, normal float32 numbers. The limits are those of `lib/check.ts`.
+// The scale and its inverse must be finite, nonzero float32 numbers. The limits are those of `lib/check.ts`.
 constexpr double kMaxScale = 0x1p127;
 constexpr double kMinScale = 0x1p-126;
 

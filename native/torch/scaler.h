@@ -22,8 +22,8 @@ struct ScalerState {
   bool overflowed = false;      // in the last step
 };
 
-// Multiplies the loss so that small gradients do not underflow in float16. A step with a non-finite gradient is
-// skipped, and the scale is reduced.
+// Keeps the scale by which the loss is multiplied, so that small gradients do not underflow in float16. A step with a
+// non-finite gradient is skipped, and the scale is reduced.
 class ScalerResource : public Resource {
  public:
   static constexpr const char* kKind = "Scaler";

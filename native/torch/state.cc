@@ -1,4 +1,4 @@
-// Weights and gradients by name, copied to and from JavaScript's arrays.
+// Copies weights, by name, and the states of random generators to and from JavaScript; copies gradients to JavaScript.
 #include <cstring>
 
 #include "device.h"

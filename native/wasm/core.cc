@@ -66,7 +66,7 @@ HOROBALL_EXPORT(function_name) const char* function_name(std::size_t index) {
   return index < entries().count ? entries().all[index].name : nullptr;
 }
 
-// Returns a bit mask of the arguments that are arrays that a function writes. It marks them when it is called without
+// Returns a bit mask of the array arguments that a function writes. The function marks them when it is called without
 // arguments.
 HOROBALL_EXPORT(function_outputs) double function_outputs(std::size_t index) {
   Outcome ignored;
