@@ -17,7 +17,7 @@ export function withoutHiddenWork(bytes: Buffer, format: ImageFormat): Buffer {
   return bytes;
 }
 
-/** Maximum size of compressed text in a PNG file that is decoded with it; inflated, it is up to a thousand times larger. */
+/** Maximum size of the compressed text that a PNG file keeps for decoding; inflated, it is up to a thousand times larger. */
 const maxCompressedText = 2 ** 16;
 const pngSignatureBytes = 8;
 /** The types zTXt and iTXt. */
@@ -124,7 +124,7 @@ class TiffReader {
       take(Math.min(this.#integer(value, width), this.#view.byteLength));
   }
 
-  /** Reads an offset or a count; 0 behind the end of the file. */
+  /** Reads an offset or a count; 0 beyond the end of the file. */
   #offset(at: number): number {
     const width = this.#big ? 8 : 4;
     return at + width <= this.#view.byteLength ? this.#integer(at, width) : 0;

@@ -82,8 +82,8 @@ export function isSizes(value: unknown): value is number[] {
 }
 
 /**
- * Copies a shape; null if it is not a list of nonnegative integers. Reads the length once, because a proxy may return
- * another one at each read.
+ * Copies a shape; null if it is not a list of at most `most` nonnegative integers. Reads the length once, because a proxy
+ * may return another one at each read.
  */
 export function sizesIn(value: unknown, most: number = mostSizes): number[] | null {
   if (!Array.isArray(value)) return null;

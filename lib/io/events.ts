@@ -93,7 +93,7 @@ export class EventWriter {
   /** When the last flush began. Uses `performance.now()`, because the system clock may be set back. */
   #flushedAt: number = performance.now();
   #written: Promise<void> = Promise.resolve();
-  /** Null while the writer is open; fulfilled when the file is closed, also if the last write failed. */
+  /** Null while the writer is open; fulfilled when the file is closed, even if the last write failed. */
   #closed: Promise<void> | null = null;
 
   private constructor(path: string, handle: OpenFile) {

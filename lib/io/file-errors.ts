@@ -75,8 +75,8 @@ export async function naming<T>(path: string, work: Promise<T>): Promise<T> {
 }
 
 /**
- * Like {@link naming}, for the lock file of a folder that does not exist yet: if the file cannot be created, its error is
- * described as one of creating the folder.
+ * Like {@link naming}, for the lock file of a folder that does not exist yet: if the file cannot be created, the error is
+ * reported as a failure to create the folder.
  */
 export async function namingFolder<T>(path: string, work: Promise<T>): Promise<T> {
   return await naming(path, work).catch((error: NodeJS.ErrnoException) => {

@@ -29,7 +29,7 @@ async function make(path: string): Promise<void> {
 
 /**
  * Makes the names of new and renamed files in a folder survive a power failure. Does nothing if a folder cannot be
- * opened or synced, such as on Windows.
+ * opened or synced, as on Windows.
  *
  * @throws a file system error if the disk fails
  */

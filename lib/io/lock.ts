@@ -120,7 +120,7 @@ export class Lock implements AsyncDisposable {
    * Checks that the lock is still held: the file may have been deleted, and another program may have acquired the lock.
    * If the file is missing, acquires it again.
    *
-   * @returns the new holder; null if the lock is still held
+   * @returns the new holder; null if the lock is still held or was acquired again
    */
   async reacquire(): Promise<string | null> {
     if (await this.isHeld()) return null;
@@ -276,7 +276,7 @@ function isOnThisKernel({ boot, host, machine }: Holder, here: ReturnType<typeof
   return host === here.host && !differ(machine, here.machine);
 }
 
-/** Whether a holder has other process IDs, because it runs in another container, or may do so. */
+/** Whether a holder runs, or may run, in another container, where the process IDs are different. */
 function isInOtherSpace({ host, space }: Holder, here: ReturnType<typeof thisPlace>): boolean {
   return host === here.host ? differ(space, here.space) : space === undefined || space !== here.space;
 }

@@ -220,7 +220,7 @@ function readNumbers(reader: ElementReader, { flags, shape, count, take }: Head)
 
 /**
  * Converts data to the type of its class: integers are often stored in fewer bytes than their class has. MATLAB and SciPy
- * never store a value outside the range of its integer class; SciPy reads one as a number of the storage type.
+ * never store a value outside the range of its integer class, so such a value is an error.
  */
 function converted(data: TensorData, [name, dtype]: (typeof numeric)[number]): TensorData {
   if (dtypeOf(data) === dtype) return data;
@@ -241,8 +241,8 @@ function readRows(reader: ElementReader, { shape, count, take }: Head): string[]
   const rows = shape[0]!;
   const element = reader.remaining > 0 ? reader.next() : null;
   const length = element?.bytes.length ?? 0;
-  // Deducts the memory of the rows, whose number the data do not bound if there are no columns; of the text, with two
-  // bytes per character, as V8 stores it if one is wide; and of the arrays with the characters of several rows.
+  // Deducts the memory of the rows, whose number the data do not bound if there are no columns; of the text, at the two
+  // bytes per character that V8 needs if any is wide; and of the arrays with the characters of several rows.
   take(rowBytes * rows + 2 * length + (rows === 1 ? 0 : 8 * length));
   const text = element === null ? '' : reader.text(element);
   if (rows === 1) return [text];

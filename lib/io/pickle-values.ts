@@ -1,6 +1,6 @@
 import { type Coded, coded } from '../errors.ts';
 
-/** A key of a dictionary in a pickle; tuples and other objects become a {@link PickleOpaque}. */
+/** A key of a dictionary in a pickle; bytes, tuples and other containers become a {@link PickleOpaque}. */
 export type PickleKey = null | boolean | number | bigint | string | PickleObject;
 
 /**
@@ -33,7 +33,7 @@ export class PickleGlobal extends PickleObject {
   }
 }
 
-/** A value that is not reconstructed: an unknown name, or the result of calling one. */
+/** A value that is not reconstructed, such as an unknown name, the result of calling one, or a set. */
 export class PickleOpaque extends PickleObject {
   /** The name in the pickle, or a short description; used in messages. */
   readonly name: string;

@@ -241,7 +241,7 @@ function integer(bytes: Uint8Array): number | bigint {
 
 const stop = 0x2e;
 
-/** Every instruction that this machine supports, by opcode; the names are those of Python's pickletools. */
+/** Every instruction that this machine supports except STOP, by opcode; the names are those of Python's pickletools. */
 const operations: Readonly<Record<number, (m: Machine) => void>> = {
   128: (m) => checkProtocol(m.input.u8()), // PROTO
   149: (m) => void m.input.take(8), // FRAME: its length only matters for streams
