@@ -140,7 +140,7 @@ export class ArrayAdamW {
   /**
    * Restores a state. If it is invalid, nothing changes.
    *
-   * @throws RangeError `ERR_HOROBALL_SHAPE`, TypeError `ERR_HOROBALL_TYPE`
+   * @throws RangeError `ERR_HOROBALL_SHAPE` or `ERR_HOROBALL_RANGE`, TypeError `ERR_HOROBALL_TYPE`
    */
   loadState(state: ReadonlyMap<string, StateEntry>): void {
     const name = 'arrayAdamW.loadState';

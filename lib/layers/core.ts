@@ -18,7 +18,7 @@ import { type LayerCallOptions, type LayerGradients, type LayerPass, Tape, Value
 export interface LayerOptions {
   /** The ball's curvature is -c, c > 0. */
   c: number;
-  /** Element type of parameters, inputs and outputs; default `float32`. */
+  /** Element type of inputs, outputs and parameters other than `c`; default `float32`. */
   type?: 'float32' | 'float64' | undefined;
   /** `hypmix`: the guards of the published code. */
   compat?: Compat | undefined;

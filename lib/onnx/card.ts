@@ -7,7 +7,7 @@ const storageTexts: Readonly<Record<Storage, string>> = {
   int8: 'matrices in 8 bits with a scale per output channel, a quarter of the size',
 };
 
-/** Words in each model card, from which an earlier one is recognized. */
+/** Words in each model card, by which the card of an earlier export is recognized. */
 export const cardMark = 'exported by [horoball](https://www.npmjs.com/package/horoball)';
 
 /** Returns the README.md of an exported folder, a model card in Hugging Face's format. */

@@ -37,8 +37,8 @@ export interface ExportedFolder {
 
 /**
  * Writes a network as a folder in the layout that the `image-feature-extraction` pipeline of transformers.js loads:
- * `config.json`, `preprocessor_config.json`, `onnx/model.onnx` and a model card, README.md. See `exportOnnx` for the inputs
- * and outputs.
+ * `config.json`, `preprocessor_config.json`, one file per storage type in `onnx`, and a model card, README.md. See
+ * `exportOnnx` for the inputs and outputs.
  *
  * @param folder - created if missing; a folder with another model, or with another README.md, is rejected
  * @throws Error `ERR_HOROBALL_OPTION` if the folder contains another model, or a file of another network that would
@@ -59,7 +59,7 @@ export async function exportOnnxFolder(
   if (earlier === null) await checkForeign(folder);
   await checkOthers(folder, opened, wanted);
   await ensureFolder(join(folder, 'onnx'));
-  // Removed first and written last: programs do not load a folder without it, so they ignore an interrupted export.
+  // Removed first and written last: transformers.js does not load a folder without it, so it ignores an interrupted export.
   await rm(join(folder, 'config.json'), { force: true });
   const files: ExportedFolder['files'] = [];
   try {

@@ -73,8 +73,8 @@ export function onnxOf({ network, weights, serving }: OnnxSource, storage: Stora
  *
  * @param opening - the operation and its argument, for errors
  * @throws Error `ERR_HOROBALL_RUN` for a path that does not exist or a folder that is not a finished run,
- * `ERR_HOROBALL_WEIGHTS` if the weights do not describe their network, or a parameter is missing or has another shape,
- * `ERR_HOROBALL_FORMAT` if a file is damaged
+ * `ERR_HOROBALL_WEIGHTS` if the weights do not describe their network, `ERR_HOROBALL_FORMAT` if a file is damaged. The
+ * function `weights` of the result throws `ERR_HOROBALL_WEIGHTS` for a parameter that is missing or has another shape
  */
 export async function openSource(
   source: string | BackboneSource,
