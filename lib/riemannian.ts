@@ -106,7 +106,7 @@ abstract class RiemannianOptimizer<T extends Reals> {
 
   /**
    * Copies the entries of a state, either all or none.
-   * @throws RangeError `ERR_HOROBALL_SHAPE`, TypeError `ERR_HOROBALL_TYPE`
+   * @throws RangeError `ERR_HOROBALL_SHAPE` or `ERR_HOROBALL_RANGE`, TypeError `ERR_HOROBALL_TYPE`
    */
   protected load(state: ReadonlyMap<string, StateEntry>, into: Readonly<Record<string, Reals>>): void {
     const operation = `${this.name}.loadState`;

@@ -58,7 +58,7 @@ export function run(
   });
 }
 
-/** Returns the last output line of a failed program that contains "error", or else its last non-empty line. */
+/** Returns the last line with "error" in the output of a failed program, or else the last non-empty line. */
 export function lastWords({ stdout, stderr }: CommandResult): string {
   const lines = `${stdout}\n${stderr}`.split('\n').filter((line) => line.trim() !== '');
   const last = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1);

@@ -76,7 +76,7 @@ export async function takeLibTorch(path: string, ui: Ui, sha256?: string): Promi
 /**
  * Returns the libtorch in a folder that the user named; undefined for an archive or wheel. Writes nothing.
  *
- * @throws Error `ERR_HOROBALL_NO_TORCH` if the file does not exist, or the folder contains no usable libtorch
+ * @throws Error `ERR_HOROBALL_NO_TORCH` if the path does not exist, or the folder contains no usable libtorch
  */
 export async function takeFolder(path: string): Promise<LibTorch | undefined> {
   const info = await stat(path).catch(() => undefined);

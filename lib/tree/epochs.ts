@@ -28,8 +28,8 @@ export type OnEpoch = (done: number, loss: number) => void;
 const burnInShare = 0.1;
 
 /**
- * Runs one thread's part of all epochs. Yields after each batch if it is the only part, so that the caller can give the
- * event loop a turn.
+ * Runs one thread's part of all epochs and of the evaluation. If it is the only part, yields after each batch and before
+ * each evaluated node, so that the caller can give the event loop a turn.
  */
 export function* runPart(job: TreeJob, onEpoch: OnEpoch): Generator<void, void, void> {
   const { state, epochs, burnIn, part, parts } = job;

@@ -86,8 +86,8 @@ function isRelated({ starts, related }: TreeState, u: number, v: number): boolea
 }
 
 /**
- * Returns the distance of the points that begin at elements `a` and `b`: `arcosh(-<u, v>)`, computed from the Minkowski
- * norm of their difference as `2 arsinh(|u - v| / 2)`.
+ * Returns the distance between the points that begin at elements `a` and `b`: `arcosh(-<u, v>)`, computed from the
+ * Minkowski norm of their difference as `2 arsinh(|u - v| / 2)`.
  */
 function distance(points: Float64Array, a: number, b: number, width: number): number {
   const first = points[a]! - points[b]!;
@@ -217,7 +217,7 @@ function step(points: Float64Array, gradients: Float64Array, at: number, width: 
   lift(points, at, width);
 }
 
-/** Limits of an evaluation, whose time grows with the nodes that are ranked times all nodes. */
+/** Limits of an evaluation, whose time is proportional to the number of ranked nodes times the number of all nodes. */
 export interface RankLimits {
   /** Maximum number of distances, unless fewer than `nodes` nodes would be ranked. */
   readonly distances: number;

@@ -4,8 +4,8 @@
 // Both bindings, native/node and native/wasm, compile this file with their own class `In`, which reads the arguments of one
 // call from left to right. The namespace of `In` defines `launch` (runs the work), `refuse` (reports an error) and
 // `call_buffer_of` (returns the buffer of short calls). `In::require` reports a failed check: the Node binding throws;
-// the WebAssembly binding records the first error, and `launch` returns it without running the work. A call that may run
-// as a job calls `In::before_job` before it reads its arrays.
+// the WebAssembly binding records the first error, and `launch` returns without running the work. A call that may run as
+// a job calls `In::before_job` or `In::before_job_in_last_argument` before it reads its arrays.
 #pragma once
 
 #include <algorithm>

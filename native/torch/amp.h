@@ -14,8 +14,8 @@ namespace horoball::train {
 
 enum class Precision { float32, bfloat16, float16 };
 
-// While an instance exists, the operations on libtorch's autocast lists run in `precision`, or in float32 with emulated
-// rounding.
+// While an instance exists, the operations that libtorch's autocast lists for lower precision run in `precision`, or in
+// float32 with emulated rounding.
 class Autocast {
  public:
   Autocast(Precision precision, const at::Device& device);

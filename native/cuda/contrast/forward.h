@@ -121,9 +121,9 @@ __device__ Sum<T> whole(const Contrast<T>& k, std::int64_t view, std::int64_t sl
   return sum;
 }
 
-// Computes the losses and Contrast::reference, with one block per tile and one thread per sample. For another view b, the
-// reference is L_ab (ops/contrast.h); for the sample's own view it is -log sum_b exp(-L_ab), because its negatives
-// count for every b.
+// Computes the losses, the final values of Contrast::positive and Contrast::reference, and parts of the statistics, with one
+// block per tile and one thread per sample. For another view b, the reference is L_ab (ops/contrast.h); for the sample's own
+// view it is -log sum_b exp(-L_ab), because its negatives count for every b.
 template <class T>
 __global__ void contrast_finish(const __grid_constant__ Contrast<T> k) {
   __shared__ double losses[kSide<T>], hits[kSide<T>], tops[kSide<T>];

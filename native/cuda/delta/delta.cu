@@ -1,6 +1,6 @@
 // Gromov's delta: a product of the matrix G of Gromov products with itself, with (max, min) in place of (+, *), one block
 // per tile. G is symmetric, so only tiles on and above the diagonal are computed. The entries of G are computed from the
-// distances as slabs are loaded, and are never stored.
+// distances as slabs are loaded, and are never written to device memory.
 #include "cuda/families.h"
 #include "cuda/frame/tiles.h"
 
