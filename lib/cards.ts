@@ -23,7 +23,7 @@ export interface Accuracy extends Tolerances {
   readonly device: Tolerances;
 }
 
-/** Whether a geometry reads the Euclidean and the hyperbolic matrix of a batch. */
+/** Which matrices of a batch a geometry reads. */
 export interface Reads {
   readonly euclidean: boolean;
   readonly hyperbolic: boolean;
@@ -34,7 +34,7 @@ export interface MetricCard {
   readonly name: Metric;
   readonly formula: string;
   readonly domain: string;
-  /** The space that its rows belong to. */
+  /** The space of the rows that it compares. */
   readonly points: 'anywhere' | 'ball' | 'hyperboloid';
   /** Whether c enters the formula. */
   readonly curved: boolean;
@@ -63,7 +63,7 @@ export interface GeometryCard {
   readonly weighted: boolean;
   /** The metric of the distance, which is divided by tauH; null without a distance. */
   readonly distance: Metric | null;
-  /** The metric between the ball points of a tied head (one head for both spaces). */
+  /** The metric between the ball points of a tied head (one head for both spaces); null without a distance. */
   readonly tiedDistance: Metric | null;
   /** The metric that ranks embeddings trained with this geometry. */
   readonly ranking: Metric;

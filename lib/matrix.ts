@@ -231,7 +231,7 @@ export function checkGradC(operation: string, gradC: Float64Array | undefined): 
 }
 
 /**
- * Throws if an array of `length` elements was detached after its call started.
+ * Throws if an array of `length` elements was detached after the call started.
  */
 export function checkKept(
   operation: string,

@@ -11,7 +11,7 @@ export type { Outcome } from './binding-calls.ts';
  * The WebAssembly core has the same exports.
  */
 export interface Core extends PlacedCalls {
-  /** Returns the arguments of {@link PlacedCalls} as JSON, from which the files binding-calls.ts are generated. */
+  /** Returns the arguments of {@link PlacedCalls} as JSON, from which both files `binding-calls.ts` are generated. */
   describeCalls(): string;
   /**
    * Version of the function tables (kAbi in native/core.h); an addon that uses the tables must have the same version.

@@ -1,9 +1,9 @@
 // Exact searches of an index for many queries, by one of two methods. Searching only the lists (clusters of rows)
 // nearest to a query is faster if the points form clusters; otherwise, comparing every query with every row in tiles is
-// faster. To decide, a sample of the queries is searched in their nearest lists, with at most half of the rows. If at
-// least half of the results are proven, which means that no other row can be nearer, the other queries are searched in
-// the same way. Queries without a proven result are then searched in tiles. The decision does not depend on timing, so it
-// is reproducible.
+// faster. To decide, a sample of the queries is searched in their nearest lists, which together have at most half of the
+// rows. If at least half of the results are proven, which means that no other row can be nearer, the other queries are
+// searched in the same way. Queries without a proven result are then searched in tiles. The decision does not depend on
+// timing, so it is reproducible.
 //
 // Both methods return the same bits. Tiles compute distances in the type of the rows, so they only propose candidates; a
 // small index of the candidates then ranks them. A result counts only if no other row can be as near, whatever the

@@ -213,7 +213,7 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
   }
 
   /**
-   * Finds the nearest rows of every query, like the function `topK`; `indices` are row numbers. `topK.sync` is the synchronous
+   * Finds the nearest rows to every query, like the function `topK`; `indices` are row numbers. `topK.sync` is the synchronous
    * variant.
    *
    * @returns flat n x k arrays, and for each query whether its neighbors are proven to be the nearest (always 1 without
@@ -322,7 +322,7 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
     this.dispose();
   }
 
-  /** Runs `work` once all earlier changes of the gallery are complete. */
+  /** Runs `work` once all earlier changes to the gallery are complete. */
   async #exclusive<R>(operation: string, work: (operation: string) => Promise<R>): Promise<R> {
     this.#checkOpen(operation);
     const result = this.#queue.then(() => {

@@ -1,6 +1,6 @@
 /**
- * Work that a file can cause outside of its pixels, which neither the number of pixels nor the time limit of sharp bounds:
- * the decoders read text, frames and pages that horoball does not use.
+ * Work that a file can cause outside of its pixels, and that is limited neither by the number of pixels nor by sharp's time
+ * limit: the decoders read text, frames and pages that horoball does not use.
  */
 import { unreadable } from './fault.ts';
 import type { ImageFormat } from './formats.ts';
@@ -57,7 +57,7 @@ function checkFrames(bytes: Buffer): void {
 
 /** Bytes of a value by its type in a TIFF file; the types are numbered from 1. */
 const tiffTypeBytes: readonly number[] = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
-/** Tags of the sizes of strips and tiles. */
+/** The tags StripByteCounts and TileByteCounts. */
 const sizeTags: readonly number[] = [279, 325];
 
 /**

@@ -76,7 +76,7 @@ const latestTime = 9_999_999_999;
  * separate file and never changes another. A failed write rejects the next {@link flush} or {@link close}.
  *
  * Tags are nonempty strings, and steps are integers of at least 0. Invalid arguments throw a TypeError
- * `ERR_HOROBALL_TYPE` or a RangeError `ERR_HOROBALL_RANGE`; every call after {@link close} throws an Error
+ * `ERR_HOROBALL_TYPE` or a RangeError `ERR_HOROBALL_RANGE`; adding an event after {@link close} throws an Error
  * `ERR_HOROBALL_CLOSED`.
  *
  * @example

@@ -128,7 +128,7 @@ export class Lock implements AsyncDisposable {
     return holder === null ? null : describeHolder(holder, this.path)[0];
   }
 
-  /** Tries to acquire the lock. Returns its other holder; null if this lock is now held. */
+  /** Tries to acquire the lock. Returns the other holder; null if this lock is now held. */
   async #claim(): Promise<Active | null> {
     const temporary = `${this.path}.${crypto.randomUUID()}`;
     let isMine = false;

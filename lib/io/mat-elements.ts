@@ -6,7 +6,7 @@ export function damaged(what: string): Coded {
   return coded('ERR_HOROBALL_FORMAT', `the MAT file is damaged: ${what}`);
 }
 
-/** The storage types of level 5, by number in a tag. */
+/** The storage types of level 5 files, by their number in a tag. */
 const storage: Readonly<
   Record<number, { readonly bytes: number; readonly make: (length: number) => TensorData }>
 > = {

@@ -159,7 +159,7 @@ function checkTokens({ globalPool, classToken, distilled, regTokens }: WholeViT)
     throw rangeError('vit', 'distilled', "false unless globalPool is 'token' and regTokens is 0", true);
 }
 
-/** Checks the values and returns a copy, which later changes of the caller's array do not affect. */
+/** Checks the values and returns a copy, which later changes to the caller's array do not affect. */
 function checkedChannels(key: string, channels: Channels): Channels {
   const list = listOf(channels, 3);
   if (list === null) throw typeError('vit', key, 'three numbers, one per channel', quoted(channels));

@@ -54,7 +54,7 @@ export interface BackboneSource {
     string,
     { readonly data: ArrayLike<number>; readonly shape: readonly number[] }
   >;
-  /** Length of the shorter side before the center crop; default `imgSize`. */
+  /** Length to which the shorter side is resized before the center crop; default `imgSize`. */
   readonly resize?: number | undefined;
   /** Default `white`. */
   readonly background?: Transform['background'] | undefined;
@@ -201,7 +201,7 @@ async function weightsSource(
   space: Space,
   { operation }: Opening,
 ): Promise<OnnxSource> {
-  // Opened only once, because a run that is training may replace the file: weights and curvature must be of one step.
+  // Opened only once, because a training run may replace the file: weights and curvature must be from the same step.
   await using opened = await SafetensorsFile.open(file);
   const text = opened.metadata[networkKey];
   if (text === undefined) {
@@ -245,7 +245,7 @@ async function weightsSource(
   };
 }
 
-/** Describes a value that the runtimes could not compute with in float32; null if all are finite. */
+/** Describes the first value that is not finite in float32; null if all are finite. */
 function notFinite(data: Reals): string | null {
   const at = data.findIndex((value) => !Number.isFinite(Math.fround(value)));
   return at < 0 ? null : `the value ${data[at]}`;

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.ts';
 import { constructors, Instance, isNumbers, type Numbers } from './instance.ts';
 import type { Answer, ArraySpec, ToWorker } from './jobs.ts';
 
-/** What the port of a worker in Node and the global scope of a worker in a browser have in common. */
+/** The members that the port of a worker in Node and the global scope of a worker in a browser share. */
 interface Port {
   postMessage(message: Answer, transfer: readonly ArrayBuffer[]): void;
 }

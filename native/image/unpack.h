@@ -1,4 +1,4 @@
-// Converts a run of pixels of any layout to RGB, as PIL's convert('RGB') does, or blends their alpha with a background.
+// Converts a run of pixels of any layout to RGB, as PIL's convert('RGB') does, or blends them with a gray background.
 #pragma once
 
 #include <cstdint>

@@ -158,7 +158,7 @@ class KeptArray {
     return copy_.memory == nullptr && node::can_be_lost(array_.Env(), array_.Value());
   }
 
-  // Copies what the job has written to the array, which must not have moved.
+  // Copies the job's results back to the array, whose memory must not have moved.
   void copy_back() const {
     if (copy_.written) std::memcpy(data_, copy_.memory.get(), copy_.bytes);
   }

@@ -13,7 +13,7 @@ struct Target {
   at::Device device;
 
   bool on_device() const { return device.is_cuda(); }
-  // Returns the options of a call: libtorch's thread count and its current stream of the device.
+  // Returns the options of a call: libtorch's thread count and its current stream on the device.
   Run run() const;
 };
 

@@ -13,8 +13,8 @@ namespace {
 // Returns an error message without the C++ stack trace, which libtorch appends from the second line on.
 std::string first_line(const char* text) { return {text, std::strcspn(text, "\n")}; }
 
-// Returns the code of an error of libtorch. A CUDA device that is out of memory throws a separate class; errors of the
-// CPU's allocator and of the driver are recognized by their text.
+// Returns the code of an error of libtorch. If a CUDA device is out of memory, libtorch throws a separate class; errors of
+// the CPU's allocator and of the driver are recognized by their text.
 const char* code_of(const std::exception& error) {
   const std::string_view text = error.what();
   const auto says = [&](const char* words) { return text.find(words) != std::string_view::npos; };
