@@ -38,10 +38,12 @@ const embedNames = [
  * Loads a network for embedding images, without libtorch. It runs on another thread, with onnxruntime-node if that is
  * installed, otherwise with onnxruntime-web.
  *
- * @param source - a run folder, an ONNX file or a folder that `horoball export` wrote; a run needs no export
+ * @param source - a run folder, a checkpoint in it, or an ONNX file or folder that `horoball export` wrote; a run needs no
+ * export
  * @throws Error `ERR_HOROBALL_NO_RUNTIME` if no runtime is installed, `ERR_HOROBALL_RUNTIME` if it fails to load the
- * network, `ERR_HOROBALL_RUN` for any other folder and a path that does not exist, `ERR_HOROBALL_FORMAT` for an ONNX
- * file that horoball did not write or whose network has a different dimension than its metadata says
+ * network, `ERR_HOROBALL_RUN` for any other folder and a path that does not exist, `ERR_HOROBALL_OPTION` if an exported
+ * folder has no file of type `storage`, `ERR_HOROBALL_FORMAT` for an ONNX file that horoball did not write or whose network
+ * has a different dimension than its metadata says
  * @example
  * const embedder = await loadEmbedder('runs/shapes-hybrid-1');
  * const { hyperbolic } = await embedder.embed(['a.jpg', 'b.jpg']);

@@ -122,7 +122,7 @@ function fromRaw({ data, width, height, channels = 4 }: RawImage, index: number,
   return { data: bytes, width, height, layout: layouts[channels - 1]! };
 }
 
-/** Adds the index of the image and, for a file, its path to an image error. */
+/** Returns an image error that names the index of the image and, for a file, its path. */
 function namedFault(image: ImageInput, index: number, cause: Error): Coded {
   const path = typeof image === 'string' || image instanceof URL ? ` (${String(image)})` : '';
   const message = `[embed] images[${index}]${path} could not be read: ${reasonOf(cause)}`;

@@ -42,9 +42,10 @@ export class Session {
   }
 
   /**
-   * Loads a network with the first runtime that is installed and works.
+   * Loads a network with the first runtime that is installed and can be loaded.
    *
-   * @throws Error `ERR_HOROBALL_NO_RUNTIME` if none is installed, `ERR_HOROBALL_RUNTIME` if none loads the network
+   * @throws Error `ERR_HOROBALL_NO_RUNTIME` if none is installed, `ERR_HOROBALL_RUNTIME` if no installed runtime can be
+   * loaded, or if the loaded one rejects the network
    */
   static async open(
     model: string | Uint8Array,
@@ -98,7 +99,7 @@ export class Session {
     return answer;
   }
 
-  /** Throws `ERR_HOROBALL_CLOSED` if the network was closed. */
+  /** Throws `ERR_HOROBALL_CLOSED` if the network was closed or its thread has ended. */
   checkOpen(): void {
     if (this.#state !== 'open') throw closed();
   }

@@ -20,10 +20,11 @@ export interface Served {
 }
 
 /**
- * Finds the network of a run folder, a checkpoint in it, an exported folder or an ONNX file. A run's network is converted in memory, so its
- * folder may be read-only.
+ * Finds the network of a run folder, a checkpoint in it, an exported folder or an ONNX file. A run's network is converted in
+ * memory, so its folder may be read-only.
  *
- * @throws Error `ERR_HOROBALL_RUN` for any other folder and a path that does not exist, `ERR_HOROBALL_FORMAT` for a file that horoball did not write
+ * @throws Error `ERR_HOROBALL_RUN` for any other folder and a path that does not exist, `ERR_HOROBALL_OPTION` if an
+ * exported folder has no file of type `storage`, `ERR_HOROBALL_FORMAT` for a file that horoball did not write
  */
 export async function openServed(source: string | URL, storage: Storage | undefined): Promise<Served> {
   if (typeof source !== 'string' && !(source instanceof URL)) {

@@ -51,7 +51,7 @@ export interface LoadEmbedderOptions {
    * stored; default `fp32`.
    */
   storage?: Storage | undefined;
-  /** Threads of the runtime; default all CPUs. */
+  /** Number of threads of the runtime; by default, the runtime chooses it. */
   threads?: number | undefined;
   /** Images per call of the network, 1 or more; default 32. Affects speed and memory only. */
   batchSize?: number | undefined;
