@@ -78,7 +78,7 @@ const files = new Map([home, ...pages].map(({ source }) => [source, fileOf(sourc
 const titleOf = ({ markdown }: Page): string =>
   /^# (.+)$/m.exec(markdown)?.[1]?.replaceAll('`', '') ?? 'horoball';
 
-/** Keeps images and links between pages; a link to a file without a page becomes text. */
+/** Returns the text of a page, with links to files without a page as plain text, and copies the images of the page. */
 function linked({ source, markdown }: Page): string {
   return markdown.replaceAll(
     /(!?)\[([^\]]*)\]\(([^)\s]+)\)/g,

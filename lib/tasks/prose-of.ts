@@ -1,4 +1,4 @@
-/** A string literal is prose if it has at least two words of letters. */
+/** A string literal is prose if it has two consecutive words, the second in lowercase. */
 const sentence = /[A-Za-z]{2,}[,;:]? +[a-z]{2,}/;
 const regexAfter = /(?:[(,=:[!&|?{};\n]|=>|\breturn|^)\s*$/;
 
