@@ -91,7 +91,7 @@ type Given = Partial<Record<keyof RunConfig, unknown>>;
 
 /**
  * Checks the options of an evaluation without a run.
- * @throws `ERR_HOROBALL_OPTION` without a backbone, or with options that need a trained head
+ * @throws `ERR_HOROBALL_OPTION` without a backbone, or with options that need a run
  */
 function checkBackbone(given: Given, { fuse }: Options): void {
   const { model, weights, save_emb: saved } = given;
@@ -241,7 +241,8 @@ async function fused(
 }
 
 /**
- * Writes one line per query: its image, its class, and for each space the nearest image and the rank of the first hit.
+ * Writes one line per query: its image, its class, and for each space the nearest image, the rank of the first hit,
+ * R-Precision and average precision.
  * @returns a message for the user
  */
 async function writeQueries(

@@ -18,7 +18,7 @@ import { jsonLine } from './json.ts';
 import { checkOutput } from './output.ts';
 import { recallText } from './table.ts';
 
-/** `horoball report`: writes the report of one run, or compares several runs. */
+/** `horoball report`: writes the report of a run or a study, compares several runs, or writes the page of --explore. */
 export function reportCommand(): Command {
   const command = new Command('report')
     .description('write the report of a run or study, or compare several runs')
