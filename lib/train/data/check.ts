@@ -21,7 +21,7 @@ export interface DatasetCheck {
   splits: Partial<Record<'train' | 'test' | 'gallery', Count>>;
   /** Notes on the data set, one sentence each. */
   warnings: string[];
-  /** Images that are missing, empty, in an unsupported format or (with `decode`) damaged, sorted by path. */
+  /** Images that are missing, empty, in an unsupported format or (with `decode`) damaged or too large, sorted by path. */
   unreadable: Skipped[];
   /** Number of images with an alpha channel; the run option `background` determines how it is treated. */
   alpha: number;

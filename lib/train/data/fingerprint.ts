@@ -15,9 +15,9 @@ export type DataIdentity = Counts & { fingerprint: number };
 const maxSizes = 256;
 
 /**
- * Returns a CRC-32 of the names, classes and order of all images and of the sizes of some files (of uncompressed images,
- * which may all have the same size, also of their contents), from which a resumed run recognizes its data set. Paths count from the folder that contains all images, so a data set that was moved as a whole
- * keeps its value.
+ * Returns a CRC-32 by which a resumed run recognizes its data set. It covers the names, classes and order of all images, and
+ * the sizes of some files. Uncompressed images may all have the same size, so the beginning of their contents counts, too.
+ * Paths are relative to the folder that contains all images, so moving the whole data set does not change the value.
  */
 export async function fingerprintOf({ train, test, gallery }: Splits): Promise<number> {
   const splits = gallery === undefined ? [train, test] : [train, test, gallery];
@@ -55,7 +55,10 @@ function folderOf(path: string): string {
   return path.slice(0, path.lastIndexOf(sep) + 1);
 }
 
-/** Returns the sizes of evenly spaced files, and of uncompressed ones a CRC-32; null for a file that cannot be read. */
+/**
+ * Returns the sizes of evenly spaced files, with a CRC-32 of the first 64 KiB of uncompressed images; null for a file that
+ * cannot be read.
+ */
 async function sizesOfSome(samples: Split['samples']): Promise<unknown[]> {
   const every = Math.ceil(samples.length / maxSizes);
   const chosen = samples.filter((_, i) => i % every === 0);

@@ -10,7 +10,7 @@ export class IgnoredFiles {
     this.#counts.set(extension, (this.#counts.get(extension) ?? 0) + 1);
   }
 
-  /** One sentence that counts the files by extension, most frequent first, as a list; empty if no file was ignored. */
+  /** A list with one sentence that counts the files by extension, most frequent first; empty if no file was ignored. */
   get warnings(): string[] {
     const counts = [...this.#counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
     if (counts.length === 0) return [];

@@ -306,7 +306,7 @@ export class ImageLoader {
     );
   }
 
-  /** Records a damaged or missing image; rethrows errors that are not caused by the image. */
+  /** Records an unreadable image or, with `strict`, throws; rethrows errors that are not caused by the image. */
   #note(path: string, error: unknown): void {
     if (!isImageFault(error)) throw error;
     const message = reasonOf(error);

@@ -16,7 +16,7 @@ export interface Making {
   manifestName: string;
   /** Every parameter that determines the contents. */
   manifest: object;
-  /** Whether the top folder has an entry of this name, besides the manifest. */
+  /** Whether this is the name of an entry that `fill` creates in the top folder. */
   isOwn: (name: string) => boolean;
   /** Description of the contents for errors, such as `the built-in data set`. */
   what: string;

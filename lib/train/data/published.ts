@@ -87,7 +87,10 @@ export function published(
   return { ...facts, open: async (root) => complete(about, await read(root), facts.counts) };
 }
 
-/** Adds warnings about classes with a single image, and about counts that differ from the published ones. */
+/**
+ * Checks that the data set has images and that the first one exists. Adds warnings about classes with a single image, and
+ * about counts that differ from the published ones.
+ */
 async function complete(about: Published, data: Splits, published: Counts): Promise<Dataset> {
   const first = data.train.samples[0] ?? data.test.samples[0];
   if (first === undefined) {

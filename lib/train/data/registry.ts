@@ -35,7 +35,7 @@ export function findDataset(name: string): DatasetRecord | undefined {
 
 /**
  * Lists the images of a data set without reading them. Training and test classes are disjoint, except in the authors' own
- * splits of CUB and Cars (`CUB-official`, `Cars-official`).
+ * splits of CUB and Cars (`CUB-official`, `Cars-official`) and possibly in a `folder` or `csv` that defines its own splits.
  *
  * @param name - one of {@link datasetNames}, in any case
  * @param root - the folder of the data set or its parent; for `csv`, the file

@@ -13,7 +13,10 @@ export interface SamplerOptions {
   seed: number;
 }
 
-/** Maximum number of images of a batch. Their indices alone would take long to draw: a class may be repeated any number of times. */
+/**
+ * Maximum batch size in images. The data set does not limit it, because the images of a small class repeat; drawing the
+ * indices of a larger batch would take long.
+ */
 const maxBatch = 2 ** 24;
 
 /**

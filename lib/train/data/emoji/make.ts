@@ -63,7 +63,7 @@ export interface EmojiCounts {
   extra: number;
   /** Number of emoji omitted because a set has the same drawing for another emoji. */
   duplicates: number;
-  /** Number of emoji omitted because a set does not have them. */
+  /** Number of emoji omitted because a set does not have them, or its drawing cannot be rendered. */
   incomplete: number;
 }
 
