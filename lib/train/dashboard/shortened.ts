@@ -5,7 +5,10 @@ export const maxRows: number = 2 ** 15;
 /** Number of recent steps that are kept, from which the page computes the rate and the remaining time. */
 const recent = 100;
 
-/** Returns the rows with the older steps averaged in pairs, and only the last health check, until there are few rows. */
+/**
+ * Averages the older steps in pairs and drops all health checks except the last; repeats this until at most {@link maxRows}
+ * rows remain, or none can be dropped.
+ */
 export function shortened(rows: readonly Row[]): Row[] {
   let shorter = [...rows];
   for (let before = Infinity; shorter.length > maxRows && shorter.length < before; ) {

@@ -9,7 +9,7 @@ export const spaceNames: Readonly<Record<Space, string>> = {
   fused: 'Head, hybrid logit',
 };
 
-/** A row of a recall table. `lead` rows belong to the run; the others are baselines. */
+/** A row of a recall table. `lead` rows are emphasized, such as those of a run among baselines. */
 export interface RecallLine {
   name: string;
   recall: Recall;

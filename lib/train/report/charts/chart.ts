@@ -306,7 +306,7 @@ export function smoothingWindow(count: number): number {
   return Math.max(1, Math.round(count / 20));
 }
 
-/** Returns centered moving averages over `window` values, fewer at both ends. Gaps stay gaps. */
+/** Returns centered moving averages over `window` values (one more if it is even), fewer at both ends. Gaps stay gaps. */
 export function smoothed(values: readonly number[], window: number): number[] {
   const half = Math.floor(window / 2);
   return values.map((value, i) =>

@@ -40,7 +40,10 @@ export function trainedFurtherText({ rows }: RunRecord): string | null {
   return `These results are from step ${last.step}; training continued to step ${taken}.`;
 }
 
-/** Describes the evaluation with the highest Recall@1, in the space of {@link trainedSpace}; null if it is the last. */
+/**
+ * Describes the evaluation with the highest Recall@1 in the space of {@link trainedSpace}, not counting epoch 0; null if it
+ * is the last, or if no other epoch was evaluated.
+ */
 export function bestEvaluationText({ config, rows }: RunRecord): string | null {
   const space = trainedSpace(config.geometry);
   const name = { cosine: 'cosine', hyperbolic: 'hyperbolic distance' }[space];

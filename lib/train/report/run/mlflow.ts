@@ -49,7 +49,7 @@ export class Mlflow implements RunListener {
   #sentAt = 0;
   /** The requests in progress, one after another; training does not wait for them. */
   #sending: Promise<void> | null = null;
-  /** A time of `performance.now()` after which nothing more is sent. */
+  /** A time of `performance.now()` after which no more metrics are sent. */
   #endsAt = Number.POSITIVE_INFINITY;
 
   constructor(options: MlflowOptions) {
@@ -129,7 +129,7 @@ export class Mlflow implements RunListener {
       });
     }
     this.#waiting = [];
-    this.#sending = null; // in the turn of the last check, so that no metric is left behind
+    this.#sending = null; // without waiting after the last check, so that no metric is left behind
   }
 
   /** Returns the id of the experiment, which is created if it does not exist. */
