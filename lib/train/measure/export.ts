@@ -114,9 +114,9 @@ export async function writeExport(
 }
 
 /**
- * Writes one output as `file`, its labels as `<stem>.labels.npy`, and the metadata as `<stem>.json`. The metadata has the
- * CRC-32 of both arrays, is removed before they are replaced and written after them, so files of two exports are
- * recognized.
+ * Writes one output as `file`, its labels as `<stem>.labels.npy`, and the metadata as `<stem>.json`; returns the paths. The
+ * metadata has the CRC-32 of both arrays, is removed before they are replaced, and is written after them, so a mix of files
+ * from two exports is detected.
  */
 export async function writeNpyExport(file: string, exported: Export, output: Output): Promise<string[]> {
   const { embedded, dataset, split, classes, paths, c } = exported;

@@ -17,9 +17,9 @@ const saturation = 2 * Math.atanh(headConstants.topArtanh);
 
 /**
  * Measures the numerical health of ball points: a histogram of radii, the fraction of points at the projection radius, and
- * the fraction of saturated distances. Radii are relative to the ball's radius, so the boundary is at 1 for any c. A distance is
- * saturated at the limit of the published formula, 12.206 / sqrt c, beyond which the loss with `compat`
- * hypmix is constant.
+ * the fraction of saturated distances. Radii are relative to the ball's radius, so the boundary is at 1 for any c. A
+ * distance is saturated at the limit of the published formula, 12.206 / sqrt c, beyond which the loss with `compat` hypmix
+ * is constant.
  * @param points - rows of `width` coordinates
  */
 export async function healthOf(points: Float32Array, width: number, c: number): Promise<Health> {

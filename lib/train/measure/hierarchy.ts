@@ -38,7 +38,7 @@ export class LcaHeights {
 }
 
 /**
- * Compares the embeddings in every space of an evaluation with the class tree.
+ * Compares the embeddings with the class tree, in every space except `fused`.
  * @param radii - distances of the group midpoints from the origin, one entry per level
  * @returns null without a tree, or for fewer than three images
  */

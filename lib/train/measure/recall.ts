@@ -106,7 +106,7 @@ export function recallFrom(
 }
 
 /**
- * Measures Recall@k, R-Precision and MAP@R, and strict Recall@1 for every level of a class tree.
+ * Measures Recall@k, R-Precision and MAP@R, and without `queries` also strict Recall@1 for every level of a class tree.
  * @param x - one row per image
  * @param parents - the ancestors of each class, nearest first
  */

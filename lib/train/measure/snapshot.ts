@@ -54,7 +54,7 @@ export async function takeSnapshot(
 /** Maximum number of names of classes and ancestors in a snapshot, a quarter of the values that `parsedJson` accepts. */
 const maxNames = 2 ** 18;
 
-/** Keeps only the classes of the images that are drawn if there are very many, because the file could not be read. */
+/** Drops the classes of which no image is drawn if there are too many names for the file to be read again. */
 function withFewClasses(snapshot: Snapshot): Snapshot {
   const { classes, parents, disk, gallery, strips } = snapshot;
   const names = parents.reduce((sum, { length }) => sum + 1 + length, classes.length);
