@@ -79,8 +79,8 @@ type Part = 'training' | 'optimizer' | 'memory' | 'proxies' | 'random';
 
 /**
  * Everything needed to resume a run: weights, their EMA, the state of the optimizer and the scaler, learnable scalars,
- * cross-batch memory, random states and the position. The file is safetensors with the weights under timm's names, so that
- * `loadWeights` and other readers can load it.
+ * cross-batch memory, proxies, random states and the position. The file is safetensors with the weights under timm's names,
+ * so that `loadWeights` and other readers can load it.
  *
  * @example
  * const checkpoint = await Checkpoint.read('runs/shapes-hybrid-1');
@@ -219,7 +219,7 @@ export class Checkpoint {
   }
 
   /**
-   * Describes a change of what the last digits of results depend on since the checkpoint; null if nothing changed.
+   * Describes changes of the machine since the checkpoint that affect the last digits of results; null without any.
    *
    * @param ranks - number of processes that train together now
    */

@@ -35,8 +35,9 @@ export interface ChunkOptions {
 }
 
 /**
- * Sets `chunk` if it is not set and the graph of the full batch would take more than 80% of the free memory. A chunk takes
- * at most half of it; its size is a power of two, so that small variations of free memory rarely change it.
+ * On a CPU, sets `chunk` if it is not set and the graph of the full batch would take more than 80% of the free memory. A
+ * chunk takes at most half of the free memory; its size is a power of two, so that small variations of free memory rarely
+ * change it.
  */
 export function withChunk(
   config: RunConfig,

@@ -84,7 +84,7 @@ export interface RunResult {
   /** Whether the signal stopped the run. */
   interrupted: boolean;
   evaluations: EvaluationRow[];
-  /** The evaluation whose checkpoint is `best.safetensors`; null if only the untrained network (epoch 0) was evaluated. */
+  /** The evaluation whose checkpoint is `best.safetensors`; null if the trained network was never evaluated. */
   best: Best | null;
   baselines: Baseline[];
   /** Names of the class tree's levels above the classes, nearest first; absent if the levels are not named. */

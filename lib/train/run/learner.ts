@@ -121,7 +121,8 @@ export class Learner implements Disposable {
    * @param group - the ranks that train the network together: each batch then has only the rows of this rank
    * @param labels - labels of the training images, for a loss with proxies
    * @param tree - the class tree of the data set, for the option `tree`
-   * @throws `ERR_HOROBALL_CONFIG` for `memory` with `compat` in a group, because a checkpoint has only the rows of rank 0
+   * @throws `ERR_HOROBALL_CONFIG` for `memory` with `compat` in a group, because a checkpoint has only the rows of rank 0;
+   * for the option `tree` in a group or without a class tree; for a loss with proxies if `labels` is null
    */
   static async create(
     given: RunConfig,

@@ -87,7 +87,10 @@ async function trainSteps(run: Run): Promise<void> {
   }
 }
 
-/** Reports a resumed run or measures the baselines, then evaluates the network if due and not yet logged. */
+/**
+ * Reports a resumed run or measures the baselines, evaluates the network if due and not yet logged, and writes a checkpoint
+ * if due.
+ */
 async function beforeSteps(run: Run, due: Due): Promise<void> {
   const { config, store, state, listeners, group, isResumed } = run;
   if (isResumed && store.folder !== null) await listeners.notify('onResume', store.folder, state.step);

@@ -147,8 +147,8 @@ export function checkOrigin({ config: saved }: Checkpoint, config: RunConfig, fo
 }
 
 /**
- * Describes an option that differs between config.json and the weights of a run or, if these do not have it, its last
- * checkpoint; null if all agree. Unlike them, config.json has no checksum that would detect an edit.
+ * Describes an option whose value in config.json differs from that in the weights of a run or, if these store no options, in
+ * its last checkpoint; null if all agree. Unlike those files, config.json has no checksum that would detect an edit.
  *
  * @throws `ERR_HOROBALL_WEIGHTS` if the weights and the last checkpoint belong to different runs
  */
@@ -249,7 +249,7 @@ export async function checkLast(
 }
 
 /**
- * Throws if the run has written a checkpoint, which was lost: to start again would discard its log. `best.safetensors` is
+ * Throws if the run has written a checkpoint, which was lost: starting again would discard its log. `best.safetensors` is
  * also a checkpoint, and a step after an evaluation or after `save_every` seconds follows one.
  */
 async function checkUnwritten(folder: string): Promise<void> {

@@ -79,7 +79,7 @@ export function addEvaluation(state: RunState, row: EvaluationRow, geometry: Tra
     state.best = { step, epoch, recall };
 }
 
-/** Whether at least `patience` evaluations have passed since the best one; false if `patience` is null. */
+/** Whether at least `patience` evaluations have passed since the best one; false if `patience` or the best one is null. */
 export function hasStalled({ best, evaluated }: RunState, patience: number | null): boolean {
   if (patience === null || best === null) return false;
   return [...evaluated].filter((step) => step > best.step).length >= patience;

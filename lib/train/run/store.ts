@@ -75,7 +75,7 @@ export const nullStore: RunStore = {
 /**
  * Creates a run folder, or the null store if `runs` is null.
  *
- * @throws `ERR_HOROBALL_RUN_EXISTS` if `name` exists
+ * @throws `ERR_HOROBALL_RUN_EXISTS` if `name` exists and is not empty
  */
 export async function createStore(config: RunConfig): Promise<RunStore> {
   const { runs } = config;
@@ -107,7 +107,7 @@ export class DiskStore implements RunStore {
 
   /**
    * Creates the folder of a new run; if its first files cannot be written, the folder is removed.
-   * @throws `ERR_HOROBALL_RUN_EXISTS` if `config.name` exists
+   * @throws `ERR_HOROBALL_RUN_EXISTS` if `config.name` exists and is not empty
    */
   static async create(config: RunConfig & { runs: string }): Promise<DiskStore> {
     await ensureFolder(config.runs);
@@ -299,7 +299,10 @@ function isBest({ step, best }: Position): boolean {
   return best?.step === step;
 }
 
-/** Creates a new folder. mkdir is atomic, so runs that start at the same time use different folders. */
+/**
+ * Creates a new folder, or accepts an unused one of the given name; returns its name. mkdir is atomic, so runs that start at
+ * the same time use different folders.
+ */
 async function makeRunFolder({ runs, name, ds, geometry }: RunConfig & { runs: string }): Promise<string> {
   if (name !== null) {
     const folder = join(runs, name);
