@@ -93,7 +93,8 @@ export class StudyFolder {
   }
 
   /**
-   * Locks the study against other processes, and loads results that they have added in the meantime.
+   * Locks the study against other processes, loads results that they have added in the meantime, and removes invalid lines
+   * from results.jsonl; see {@link StudyFolder.invalid}.
    * @throws `ERR_HOROBALL_SWEEP_RUNNING` if another process holds the lock
    */
   async lock(): Promise<AsyncDisposable> {
@@ -235,8 +236,8 @@ async function readFiles(path: string): Promise<Files> {
 }
 
 /**
- * Returns a schema that accepts only planned runs, and each only once. Other results come from merged files, or from the
- * study with other settings to which a copied file belongs; they would change means and the number of remaining runs.
+ * Returns a schema that accepts only planned runs, and each only once. Other results come from merged files, or from a file
+ * that was copied from a study with other settings; they would change means and the number of remaining runs.
  */
 function resultOf(plan: StudyPlan, known: readonly OptionName[]): z.ZodType<Result> {
   const settings = checksumsOf(plan, known);
@@ -264,8 +265,8 @@ interface StoredResult extends Result {
 }
 
 /**
- * Returns a CRC-32 of the settings of each cell, by its id: an id contains only the options that a study varies. Only the
- * `known` options count, because sweep.json of an earlier version has fewer, and none without an effect on results.
+ * Returns a CRC-32 of the settings of each cell, by its id: an id contains only the options that a study varies. The CRC-32
+ * covers the `known` options that affect results, because sweep.json of an earlier version has fewer options.
  */
 function checksumsOf({ cells }: StudyPlan, known: readonly OptionName[]): ReadonlyMap<string, number> {
   const names = known.filter((name) => !unrelated.includes(name)).sort();
