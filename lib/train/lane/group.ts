@@ -148,7 +148,8 @@ export class ProcessGroup extends Resource<'Group'> implements RankGroup {
 
   /**
    * Joins the group, and waits for the other ranks.
-   * @throws `ERR_HOROBALL_RENDEZVOUS` if they cannot be reached or the port of rank 0 is in use; `ERR_HOROBALL_NO_GROUP` if libtorch has no Gloo
+   * @throws `ERR_HOROBALL_RENDEZVOUS` if they cannot be reached or the port of rank 0 is in use; `ERR_HOROBALL_NO_GROUP` if
+   * libtorch has no Gloo
    */
   static async join(place: Place, options: JoinOptions = {}): Promise<ProcessGroup> {
     const {

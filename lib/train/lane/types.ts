@@ -24,7 +24,7 @@ export interface AnyTensor {
   readonly data: TensorData;
 }
 
-/** Options of every call that returns a promise. */
+/** Options of calls that a signal can cancel. */
 export interface WaitOptions {
   /** If the signal is aborted, the promise rejects with its reason, and queued work that has not started is dropped. */
   signal?: AbortSignal;

@@ -78,7 +78,7 @@ export interface Facts<T> {
   readonly resume?: 'free' | 'extend';
   /** `false`: weights and metrics do not depend on the option, except in the last digits. */
   readonly affectsResult?: false;
-  /** Commands that accept the option besides `train` and `sweep`; `delta` accepts the options of `embed`. */
+  /** Commands that do not train but accept the option; `delta` accepts the options of `embed`. */
   readonly commands?: readonly ('eval' | 'embed' | 'search' | 'export')[];
   /** Whether the option describes the network, so that other commands read it from the run. */
   readonly network?: true;

@@ -20,7 +20,7 @@ const image = inGroup('Images');
 const otherPaths = datasets.flatMap(({ name, path }) =>
   path === undefined ? [] : [`; for ${name}, ${path}`],
 );
-/** Commands that read images, besides `train` and `sweep`. Those in `ofDatasets` read a data set. */
+/** Commands that read images but do not train. Those in `ofDatasets` read a data set. */
 const commands = ['eval', 'embed', 'search'] as const;
 const ofDatasets = ['eval', 'embed'] as const;
 

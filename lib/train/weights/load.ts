@@ -349,7 +349,10 @@ function checkShape(
   throw error;
 }
 
-/** Resamples position embeddings of another grid; returns other tensors unchanged. */
+/**
+ * Adapts position embeddings: drops the position of the class token if the network does not have it, and resamples another
+ * grid of patches. Returns other tensors unchanged.
+ */
 function fit(
   name: string,
   tensor: NamedTensor,

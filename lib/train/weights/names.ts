@@ -158,7 +158,7 @@ function strip(name: string, stripped: string[]): string {
   }
 }
 
-/** Lists up to eight names. */
+/** Lists up to eight names, and the number of the others. */
 export function listed(names: readonly unknown[]): string {
   const shown = names
     .slice(0, 8)
