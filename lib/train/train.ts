@@ -19,7 +19,8 @@ import { planRun, type RunPlan } from './run/plan.ts';
 /** The result of a run and its report. */
 export interface TrainResult extends RunResult {
   /**
-   * Path of the report; null without a run folder, or if the report could not be drawn (`onWarning` receives the reason).
+   * Path of the report; null without a run folder, on ranks other than 0, or if the report could not be drawn (`onWarning`
+   * receives the reason).
    */
   report: string | null;
 }

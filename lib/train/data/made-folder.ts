@@ -82,7 +82,7 @@ async function sweep(where: string): Promise<void> {
   }
 }
 
-/** Reads the manifest of a folder; undefined if it is missing or not JSON. */
+/** Reads the manifest of a folder; undefined if it is missing or not a JSON object. */
 export async function readManifest(
   root: string,
   name: string,

@@ -148,7 +148,7 @@ export interface Snapshot {
   ranks?: Ranks | null;
   /** Distances from the origin per level of the class tree, from single images up; empty without a tree. */
   depth?: DepthRow[];
-  /** Absent in runs of earlier versions; null without a class tree. */
+  /** Absent in runs of earlier versions; null without a class tree, or for fewer than three images. */
   hierarchy?: Hierarchy | null;
 }
 

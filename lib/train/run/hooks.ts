@@ -33,7 +33,7 @@ export interface RunListener {
    * Called with the numerical health of the points, at the end of each epoch, or every 50 steps in a run without epochs.
    */
   onHealth?(row: HealthRow): void;
-  /** Called after every evaluation, with the data that the report draws. */
+  /** Called after every evaluation with the data that the report draws, unless collecting or storing it fails. */
   onSnapshot?(snapshot: Snapshot): void;
   /** Called after the evaluation of an untrained baseline. */
   onBaseline?(baseline: Baseline): void;
@@ -77,7 +77,7 @@ export interface TrainHooks extends RunListener, Omit<RunControls, 'group'> {
 
 /** The result of a run. */
 export interface RunResult {
-  /** Path of the run folder; null if `runs` is null. */
+  /** Path of the run folder; null if `runs` is null, and on ranks other than 0. */
   folder: string | null;
   /** Number of steps taken, over all sessions. */
   steps: number;

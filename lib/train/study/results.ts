@@ -13,7 +13,7 @@ import { type Cell, maxCells, maxRuns, type StudyPlan } from './plan.ts';
 export interface Result {
   cell: string;
   seed: number;
-  /** Recall on the test classes in the last evaluation; null if the loss was not finite or the run was not evaluated. */
+  /** Recall on the test classes after the last step; null if the loss was not finite or this step was not evaluated. */
   spaces: Evaluation['spaces'] | null;
   seconds: number;
   /** The reason if recall is missing, as a sentence; otherwise null. */

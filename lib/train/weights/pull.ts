@@ -93,7 +93,7 @@ export async function pullWeights(
 }
 
 /**
- * Returns the cached file of a name or URL; null if it was not downloaded.
+ * Returns the cached file of a name or URL; null if it was not downloaded, or if its size has changed.
  *
  * @throws as {@link pullWeights} for a name
  */
@@ -108,7 +108,7 @@ export async function findPulled(source: string, cache?: string, at?: string): P
  * Returns the path of a cached file after verifying its hash: most weight files have no checksums, and damaged weights
  * would train without an error.
  *
- * @returns null if the file was not downloaded
+ * @returns null if the file was not downloaded, or if its size has changed
  * @throws `ERR_HOROBALL_HASH` if it was changed after the download; otherwise as {@link findPulled}
  */
 export async function verifiedPath(source: string, cache?: string, at?: string): Promise<string | null> {

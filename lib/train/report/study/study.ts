@@ -160,7 +160,10 @@ function heatSection({ arms: all }: Analysis): Part {
   return html`<section><h2>Heat maps</h2><p>Mean Recall@1 in percent.</p><div class="heatmaps">${overall}${grids}</div></section>`;
 }
 
-/** Returns a heat map of two varying options for one geometry; null if the runs do not form a grid. */
+/**
+ * Returns a heat map of two varying options for one geometry; null if the runs do not form a grid, or if the geometry does not
+ * use one of these temperatures.
+ */
 function square(arm: ArmSummary, down: 't_e' | 'hyp_c' | 'lam', across: 't_h'): Html | null {
   const values = (key: 't_e' | 'hyp_c' | 'lam' | 't_h'): number[] =>
     [...new Set(arm.cells.map(({ cell }) => cell.config[key]))].sort((a, b) => a - b);
