@@ -90,7 +90,7 @@ CLIPVisionModel
 SiglipVisionModel
 `;
 
-/** Variants of the architecture; each must occur in at least two of the compared models. */
+/** Variants of the architecture; each must occur in at least two models of the list `all`. */
 const features: Readonly<Record<string, (model: Comparison['model']) => boolean>> = {
   'register tokens': ({ regTokens }) => regTokens > 0,
   'no class token': ({ classToken }) => !classToken,

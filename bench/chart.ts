@@ -77,7 +77,7 @@ function svg(w: number, h: number, label: string, body: string): string {
   return `<svg viewBox="0 0 ${w} ${h}" style="max-width:${w}px" role="img" aria-label="${markup(label)}">${body}</svg>`;
 }
 
-/** Returns the largest power of ten up to `low` and the smallest from `high` on. */
+/** Returns the largest power of ten that is at most `low`, and the smallest larger one that is at least `high`. */
 function decades(low: number, high: number): [number, number] {
   const from = 10 ** Math.floor(Math.log10(low));
   const to = 10 ** Math.ceil(Math.log10(high));
@@ -89,7 +89,7 @@ function powers(low: number, high: number): number[] {
   return Array.from({ length: count + 1 }, (_, i) => low * 10 ** i);
 }
 
-/** Returns a function that maps values from `low` to `high` to positions from `from` to `to` on a logarithmic scale. */
+/** Returns a logarithmic scale: a function that maps the range [low, high] to [from, to], and smaller values to `from`. */
 function scale(low: number, high: number, from: number, to: number): (value: number) => number {
   const per = (to - from) / Math.log10(high / low);
   return (value) => Math.round(10 * (from + per * Math.log10(Math.max(value, low) / low))) / 10;

@@ -1,5 +1,6 @@
-// `npm run bench:compare A.csv B.csv`: lists rows that are slower in B than in A beyond the noise measured in both, and
-// ratios to peers that B does not reproduce. Exits with 1 if something got worse.
+// `npm run bench:compare A.csv B.csv`: lists rows that are slower or faster in B than in A beyond the noise measured in both,
+// rows that B lacks, larger memory peaks, missed targets, and ratios to peers that B does not reproduce. Exits with 1 if a row
+// got worse.
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -22,7 +23,7 @@ their multiply-add peaks differ by more than 10 %, compares only the targets.
 /** A row of A, compared with the same row of B. */
 export interface Change {
   readonly row: Row;
-  /** B over A, corrected for the change in the machine's speed: above 1 is worse. */
+  /** B over A, for times corrected for the change in the machine's speed: above 1 is worse. NaN if B lacks the row. */
   readonly factor: number;
   /** How far a factor may deviate from 1 by chance. */
   readonly noise: number;
@@ -37,7 +38,7 @@ const unknownNoise = 0.5;
 const memoryNoise = 0.1;
 const memoryNoiseMB = 1;
 
-/** Compares every horoball row of A with the same row of B, and reports the targets that only A meets. */
+/** Reports the targets that A meets and B misses. Compares all of horoball's rows if A and B are from one machine. */
 export function compare(a: Results, b: Results): Change[] {
   const after = new Map(b.rows.map((row) => [identity(row), row]));
   const speed = machineFactor(a.rows, after);

@@ -139,7 +139,7 @@ class Rows {
     writeFileSync(this.file, `${csv.join('\n')}\n`);
   }
 
-  /** Returns the timings as a table; `ratio` is a time divided by that of horoball for the same shape. */
+  /** Returns the timings as a table; `ratio` is a time divided by horoball's for the same operation and shape. */
   table(): string {
     const rows = this.timings.map(({ side, op, shape, ms, gflops }) => {
       const own = this.timings.find((r) => r.side === 'horoball' && r.op === op && r.shape === shape);

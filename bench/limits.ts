@@ -1,5 +1,5 @@
 // Measurements with a fixed limit instead of a peer: loading time, and the evaluation of a full SOP test set.
-// `limits.js THREADS 'Recall@1 to @1000'` runs the latter in a separate process.
+// `limits.js THREADS PROTOCOL` measures the latter once; `measureEvaluation` runs it in a fresh process per protocol.
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
@@ -72,11 +72,11 @@ interface Evaluation {
   readonly bytes: number | null;
 }
 
-/** The requested metrics: only the nearest row, or everything published for the data set. */
+/** The values of k in Recall@k: only 1, or all that are published for the data set. */
 const protocols = { 'Recall@1': [1], 'Recall@1 to @1000': [1, 10, 100, 1000] } as const;
 type Protocol = keyof typeof protocols;
 
-/** Times Recall@k, R-Precision and MAP@R of 60,502 rows, once per protocol. */
+/** Measures the time and memory of Recall@k, R-Precision and MAP@R of 60,502 rows, once per protocol. */
 export async function measureEvaluation(threads: number): Promise<Row[]> {
   const rows: Row[] = [];
   for (const protocol of Object.keys(protocols) as Protocol[])

@@ -35,9 +35,9 @@ export interface Plan {
   /** Rounds of a side whose single call takes longer than `slowMs`. */
   readonly slowRounds: number;
   readonly slowMs: number;
-  /** Milliseconds per round. */
+  /** Milliseconds per round of a side. */
   readonly turnMs: number;
-  /** Pause before a round, during which the other side's spinning threads go to sleep. */
+  /** Pause before a side's round, during which the spinning threads of the previous side go to sleep. */
   readonly settleMs: number;
 }
 
@@ -89,11 +89,11 @@ const verySlow = 3;
 
 /** Callbacks that report the progress of an alternation, and a signal that ends it early. */
 export interface Following {
-  /** Called before each call of a side, also while warming up (`round` is 0 then). */
+  /** Called before each round of a side, and before its warm-up, with `round` 0. */
   readonly onTurn?: (turn: { side: number; round: number; rounds: number }) => void;
   /** Called after each round with what has been measured so far. */
   readonly onRound?: (rounds: readonly Rounds[]) => void | Promise<void>;
-  /** Ends the alternation after the current call; what has been measured is returned. */
+  /** Ends the alternation after the current side's round; what has been measured is returned. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -129,7 +129,7 @@ export async function alternate(
   return results;
 }
 
-/** Returns the median of a round without its first call, which warms threads and caches. */
+/** Returns the median of a round; of more than two calls, the first is ignored, because it warms threads and caches. */
 function steady(times: readonly number[]): number {
   return median(times.length > 2 ? times.slice(1) : times);
 }

@@ -103,8 +103,8 @@ const lines: readonly Line[] = [
 ];
 
 /**
- * Formats a ratio with the half-width of the range that covers 99 of 100 further runs. If that range contains the target, the
- * text is only the range; otherwise, if it contains 0, the ratio and the range.
+ * Formats a ratio, and in percent the half-width of the range that covers 99 of 100 further runs. If the range contains 0, it
+ * replaces the half-width; if it contains the target, it replaces both.
  */
 function ratioText({ ratio, ratioSpread, verdict }: Row): string {
   const low = ratio * (1 - ratioSpread);

@@ -1,5 +1,5 @@
 // Searches of large galleries: the index of `Gallery`, an exact search, usearch, and faiss, at equal recall.
-// node dist/bench/search-scale.js [--rows 1e6] [--sets uniform,clustered,rim,tree]
+// node dist/bench/search-scale.js [options] (see --help)
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -10,7 +10,7 @@ export interface SearchSet {
 /** Returns the next pseudorandom number in [0, 1). */
 type Random = () => number;
 
-/** Returns Marsaglia's xorshift generator, with the output multiplied (xorshift64* in 32 bits). */
+/** Returns Marsaglia's xorshift generator, with the output multiplied (a 32-bit analog of xorshift64*). */
 function random(seed: number): Random {
   let state = Math.imul(seed + 1, 0x9e3779b1) | 1;
   return () => {

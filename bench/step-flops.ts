@@ -10,7 +10,7 @@ const passes = 3;
 /**
  * Returns the floating-point operations of the matrix products in a training step of a ViT with a frozen patch embedding, per
  * image.
- * @param lastBlock - after the attention of the last block, `all` tokens are computed, or only the `class` token
+ * @param lastBlock - the tokens for which the last block computes more than keys and values: `all`, or only the `class` token
  */
 export function stepFlops(
   { imgSize, patchSize, embedDim, depth }: SquareViT,

@@ -2,7 +2,7 @@ import type { Figure, Plan } from './measure.ts';
 import type { PeerInput } from './peers/client.ts';
 import type { Bar, Labels } from './results.ts';
 
-/** The horoball side whose answer a peer must match, within a relative tolerance. */
+/** The horoball side whose answer another side must match, within a relative tolerance. */
 export interface Same {
   readonly as: string;
   readonly within: number;

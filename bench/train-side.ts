@@ -103,7 +103,8 @@ export class Ours implements AsyncDisposable {
   }
 
   /**
-   * Returns the sides to time: batches from the loader; steps on a prefetched batch; steps on batches from the loader.
+   * Returns the sides to time: batches from the loader; steps on a prefetched batch, in float32 and in bfloat16; float32
+   * steps on batches from the loader.
    */
   timedSides(): { loading: TimedSide; step: TimedSide; halfStep: TimedSide; both: TimedSide } {
     return {

@@ -18,7 +18,7 @@ const { values } = parseArgs({
   },
 });
 
-/** Returns the edges from each noun below `root` to its hypernyms. `dataNoun` is the text of data.noun (see wndb(5WN)). */
+/** Returns the edges from each noun below `root` to its hypernyms at or below it. `dataNoun` is the text of data.noun (see wndb(5WN)). */
 export function hyponyms(dataNoun: string, root: string): [string, string][] {
   const parents = new Map<string, string[]>();
   let top: string | undefined;

@@ -4,7 +4,7 @@ import { type Browser, chromium } from 'playwright-core';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Launches the browser that `CHROMIUM` names, by default Chromium. Returns null if that is not installed. */
+/** Launches the browser at the path `CHROMIUM`, by default Chromium or Chrome in PATH; returns null if there is none. */
 export async function openBrowser(): Promise<Browser | null> {
   const executablePath = process.env['CHROMIUM'] ?? found();
   if (executablePath === undefined) return null;

@@ -221,7 +221,7 @@ function neighbors(rows: number): core.PositiveMask {
   return { indptr, indices: Int32Array.from(lists.flat()) };
 }
 
-/** Edges of a graph: first from every node to the next one, then from every node to the second next, and so on. */
+/** Edges of a graph: first from every node to the next one, then from every node to the one after that, and so on. */
 function edgesOf(count: number, nodes: number): [number, number][] {
   return Array.from({ length: count }, (_, i) => [i % nodes, (i + 1 + Math.floor(i / nodes)) % nodes]);
 }

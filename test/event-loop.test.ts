@@ -22,7 +22,7 @@ test('the calls cover every asynchronous export and every gallery method', async
 
 type Native = Record<string, (...given: unknown[]) => Outcome>;
 
-/** Calls `seen` with the job number of every core call except short ones; returns a function that stops this. */
+/** Calls `seen` with the job of every core call except `rowShort` and `rowVjpShort`; returns a function that stops this. */
 function watch(seen: (job: unknown) => void): () => void {
   const binary = core() as Core & Native;
   const jobOf: Record<string, (given: readonly unknown[]) => unknown> = {

@@ -276,7 +276,7 @@ test('no metric or geometry is compared by name outside its card', (t) => {
   t.deepEqual(found, []);
 });
 
-/** Returns the paths that match `among` of files whose code, without comments, matches `pattern`. */
+/** Returns the paths of the files whose path matches `among` and whose code, without comments, matches `pattern`. */
 function filesWith(pattern: RegExp, among: RegExp): string[] {
   return [...native, ...scripts]
     .filter(

@@ -48,7 +48,10 @@ interface Kind {
   runs(levels: readonly string[]): [tests: string[], level?: string][];
 }
 
-/** Tests of the core, without those that measure time or memory: AddressSanitizer slows calls and delays freeing. */
+/**
+ * Tests of the core, without those that measure time or memory, because AddressSanitizer slows calls and delays freeing, and
+ * without those that check only texts.
+ */
 const all = [
   'dist/test/!(bench|event-loop|examples|guide|import-rules|memory|process|security).test.js',
   `dist/test/{${['layers', ...coreFolders].join(',')}}/*.test.js`,

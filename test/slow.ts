@@ -29,7 +29,7 @@ const passed = ((): Record<string, string> => {
 const wanted = process.argv.slice(2);
 const queue = Object.entries(parts).filter(([name]) => wanted.length === 0 || wanted.includes(name));
 
-/** Runs a part, prints its lines after its name, and returns its exit status. */
+/** Runs a part, prints each line of its output with its name, and returns its exit status. */
 async function run(name: string, args: readonly string[]): Promise<number | null> {
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   for (const output of [child.stdout, child.stderr])

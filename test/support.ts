@@ -59,7 +59,7 @@ export function inner(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return sum;
 }
 
-/** The norm of the difference divided by the norm of the reference. */
+/** The norm of the difference divided by the norm of the reference, unless that is 0. */
 export function relativeError(got: ArrayLike<number>, want: ArrayLike<number>): number {
   let difference = 0;
   let size = 0;

@@ -77,10 +77,10 @@ export const networkError = {
   /** Relative deviation of Adam's first step from the learning rate, due to its epsilon and to rounding of the weight. */
   firstStep: 1e-3,
   firstStepOfScalar: 1e-4,
-  /** The loss, its gradients, and the loss after steps, with batches, chunks or ranks in another order. */
+  /** The loss and its gradients, with batches, chunks or ranks in another order. */
   order: 1e-6,
   orderOfGradients: 1e-5,
-  /** Gradients with respect to scalar parameters of the loss, in which terms cancel. */
+  /** Likewise, gradients with respect to scalar parameters of the loss, in which terms cancel, and the loss after steps. */
   orderOfParameters: 5e-5,
   orderAfterSteps: 1e-4,
   /** A loss in float64 that is divided among ranks. */

@@ -1,6 +1,7 @@
-"""The peers of `npm run bench:gpu`: the published loss, the best formulation for torch.compile, plain matrix
-products, and a training step of timm. Prints one JSON object per line, like native/test/gpu_bench.cu. `gpu.py
---device cpu --most 64` runs the script on the CPU, with shapes of at most 64 rows or images.
+"""The peers of `npm run bench:gpu` in torch and timm: the loss, matrix products, and a training step.
+
+Prints one JSON object per line, like native/test/gpu_bench.cu. `gpu.py kernels --device cpu --most 64` runs the loss and the
+products on the CPU, with at most 64 rows; `gpu.py training --device cpu --most 64` runs the step, with 64 images.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The hybrid contrastive loss with gradients: as published, and the best formulations in torch."""
+"""Losses with gradients: the hybrid contrastive loss as published and in its best formulations in torch, and SupCon."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ REWRITTEN = "published formula (re-written)"
 
 
 class _ClampedArtanh(torch.autograd.Function):
-    """artanh with its argument clamped to 1 - 1e-5; the gradient passes straight through the clamp."""
+    """artanh with its argument clamped to +-(1 - 1e-5); the gradient passes straight through the clamp."""
 
     @staticmethod
     def forward(ctx, value: Tensor) -> Tensor:
@@ -29,7 +29,8 @@ class _ClampedArtanh(torch.autograd.Function):
 
 
 def rewritten_distance(x: Tensor, y: Tensor, c: float) -> Tensor:
-    """2/sqrt(c) artanh(sqrt(c) |(-x) (+) y|) through the B x C x D tensor of Moebius sums, denominator + 1e-5."""
+    """2/sqrt(c) artanh(sqrt(c) |(-x) (+) y|) with 1e-5 added to the denominators, through the B x C x D tensor
+    of Moebius sums."""
     x2, y2 = x.square().sum(1)[:, None], y.square().sum(1)[None]
     inner = -(x @ y.T)
     left = (1 + 2 * c * inner + c * y2)[:, :, None] * -x[:, None]

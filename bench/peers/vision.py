@@ -1,4 +1,4 @@
-"""The usual training setup in Python: torchvision loading, a timm backbone, the loss in eager torch, AdamW."""
+"""The usual training setup in Python: torchvision loading, a timm backbone, the loss in torch, AdamW."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ PREPARED: dict[str, Peer] = {}
 
 
 def hello(_: dict[str, Any]) -> dict[str, Any]:
-    """Imports every module of peers. If a package is missing, reports it and imports the other modules."""
+    """Imports every module of peers; returns the versions of packages, and why a module could not be imported."""
     for module in MODULES:
         try:
             importlib.import_module(module)
@@ -69,7 +69,7 @@ def hello(_: dict[str, Any]) -> dict[str, Any]:
 
 
 def kernels() -> str:
-    """The instruction sets that numpy's OpenBLAS and torch chose."""
+    """The instruction sets that OpenBLAS and torch chose, and whether MKL uses its kernels for Intel's processors."""
     found = [f"OpenBLAS {info['architecture']}" for info in threadpool_info() if info["internal_api"] == "openblas"]
     if "torch" in sys.modules:
         found.append(f"torch {sys.modules['torch'].backends.cpu.get_cpu_capability()}")

@@ -25,14 +25,14 @@ const checkedClasses = 8;
 /** Step of the finite differences along the directions of {@link moved}. */
 export const step = 1e-4;
 /**
- * Whether a side is compared with the oracle, which does not implement the published guards. A side with them is
- * compared with the published loss instead.
+ * Whether a side is compared with the oracle: one with gradients, and without the published guards, which the oracle does not
+ * implement. A side with guards is compared with the published loss instead.
  */
 const hasOracle = ({ options }: CheckedLoss) => options.compat === undefined && options.grad !== false;
 
 /**
- * Checks every side in float64 against the oracle on the first classes (the value, and a directional derivative by
- * seven-point differences), and at full size in its own type against float64 (value and all gradients).
+ * Checks every side that has an oracle in float64 on the first classes (the value, and a directional derivative by
+ * seven-point differences), and every float32 side at full size against float64 (value and all gradients).
  */
 export function checkLosses(sides: readonly CheckedLoss[], views: number): void {
   for (const side of sides) {

@@ -165,7 +165,7 @@ function lossPeers(
   ];
 }
 
-/** Returns the loss and the norms of the gradients. */
+/** Returns the loss and the norms of the nonzero gradients. */
 function summary({ loss, gradEuclidean, gradHyperbolic }: LossResult): number[] {
   const sizes = [gradEuclidean, gradHyperbolic].filter((g) => g !== undefined && dot(g.data, g.data) > 0);
   return [loss, ...sizes.map((g) => Math.sqrt(dot(g!.data, g!.data)))];

@@ -30,7 +30,7 @@ const gradients = Object.keys(seeds) as (keyof typeof seeds)[];
 
 /**
  * Checks a side in float64 against the oracle on the first rows (the value, and a directional derivative by seven-point
- * differences), and at full size in its own type against float64 (value and every gradient).
+ * differences) and, if it is float32, at full size against float64 (value and every gradient).
  */
 export function checkPairLoss(side: CheckedPairLoss): void {
   checkOracle(side);

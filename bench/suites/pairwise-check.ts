@@ -19,7 +19,7 @@ const isOnHyperboloid = ({ labels: { geometry } }: Checked) =>
 
 const typeOf = ({ labels: { type } }: Checked) => (type === 'float64' ? Float64Array : Float32Array);
 
-/** Compares every side's distances and gradients at the first and last rows with float64 formulas. */
+/** Compares every side's distances or gradients at the first and last rows with float64 formulas. */
 export function checkAll(sides: readonly Checked[], c: number): void {
   for (const side of sides) {
     if (side.gradients !== undefined) checkGradients(side, c);

@@ -16,7 +16,7 @@ const slowRows = 1000;
 /** From this size on, a call takes a tenth of a second; the whole benchmark must finish within three minutes. */
 const largeRows = 4000;
 
-/** Returns the suite of distance matrices between two sets: every card, forward and backward. */
+/** Returns the suite of distance matrices between two sets, forward and backward. */
 export function pairwiseSuite(shape: MatrixShape, threads: number, js: JsPeers): Suite {
   const { rows: n, dim } = shape;
   const x = ballPoints(unitRows(n, dim, 2, 1, 'float32'), c, 2);

@@ -38,7 +38,7 @@ test('the best checkpoint is named at the end of a run, and selects its weights'
   });
   t.notRegex(without.stderr, /Best: /, 'there is no checkpoint');
   const model = join(run, 'model.safetensors');
-  const { metadata } = await readSafetensors(model); // without it, it would be rejected as that of another run
+  const { metadata } = await readSafetensors(model); // without it, the file would be rejected as that of another run
   const { tensors: others } = await readSafetensors(join(root, 'runs', 'two', 'model.safetensors'));
   await writeSafetensors(model, others, { metadata });
 

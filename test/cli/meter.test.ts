@@ -18,7 +18,7 @@ class Screen {
   }
 }
 
-/** A meter whose clock advances only when a test sets it. */
+/** A meter, and a function that advances its clock. */
 function metered(screen: Screen): { meter: Meter; pass: (seconds: number) => void } {
   let ms = 0;
   const meter = new Meter(screen, { now: () => ms, tickMs: null });

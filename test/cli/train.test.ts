@@ -23,7 +23,7 @@ function command(path: string, runs: string, options: Record<string, unknown> = 
   return ['train', '--json', ...Object.entries(all).map(([key, value]) => `--${key}=${value}`)];
 }
 
-/** Asserts that the command failed with one sentence, wrote only JSON to stdout, and left no run folder. */
+/** Asserts that the command failed with this exit code and one sentence, and left no run folder. */
 async function refused(
   t: ExecutionContext,
   outcome: Outcome,

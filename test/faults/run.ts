@@ -1,5 +1,5 @@
-// node dist/test/faults/run.js [faults] [command...]: injects this many faults of each kind (default 3) into every command:
-// failing system calls and other disturbances. Prints wrong outcomes, and exits with code 1 if there are any.
+// node dist/test/faults/run.js [faults] [command...]: injects this many faults of each kind (default 3) into these commands
+// (default all): failing system calls and other disturbances. Prints wrong outcomes, and exits with code 1 if there are any.
 import { random } from '../../lib/random.ts';
 import { commands } from './commands.ts';
 import { disturbances } from './disturbances.ts';

@@ -2,7 +2,7 @@
 // HOROBALL_FAULT="OPERATION ERRNO FIRST COUNT PATH": calls FIRST to FIRST + COUNT - 1 (from 1) of an operation on files
 // whose path contains PATH fail with this error; with ERRNO 0, a read or write transfers half of its bytes.
 // HOROBALL_FAULT_LOG=FILE: writes a line "OPERATION PATH" for each call on such a file.
-// HOROBALL_FAULT_CLOCK=SECONDS: the time of day jumps forward or back by this much every 64 readings.
+// HOROBALL_FAULT_CLOCK=SECONDS: the time of day jumps by this much, forward and back in turn, every 64 readings.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

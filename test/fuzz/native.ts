@@ -45,7 +45,7 @@ export interface NativeFuzzed {
   fault: string | null;
 }
 
-/** Fuzzes one function at one SIMD level. Inputs that reach new code are added to build/fuzzer. */
+/** Fuzzes one function at one SIMD level. Inputs that reach new code are added to build/fuzzer/corpus. */
 export async function fuzzNative(name: string, level: string, seconds: number): Promise<NativeFuzzed> {
   const grown = join(build, 'corpus', name);
   await mkdir(grown, { recursive: true });

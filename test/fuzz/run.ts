@@ -1,6 +1,6 @@
 // npm run fuzz -- [--seconds N] [--seed N] [name...]: fuzzes every reader (N seconds each, default 10), the public and the
-// native calls of the core, and its C++ functions at every SIMD level of the machine. Prints a line with the number of
-// executions of each, and exits with code 1 if any found a fault.
+// native calls of the core, and its C++ functions at every SIMD level of the machine, or only those named. Prints a line with
+// the number of executions of each, and exits with code 1 if any found a fault.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';

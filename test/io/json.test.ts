@@ -1,4 +1,4 @@
-// Bounds of JSON inside other files, which each reader enforces before V8's parser runs.
+// Limits on JSON files and on JSON inside other files, which each reader enforces before V8's parser runs.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

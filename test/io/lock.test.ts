@@ -171,7 +171,7 @@ onLinux('a zombie process holds no lock', async (t) => {
   t.is(await takeLock(lock), null);
 });
 
-/** Acquires a lock in a process in another PID namespace, as in a container with this host name; default: the same. */
+/** Acquires a lock in a process in another PID namespace, as in a container with this host name (default: the machine's). */
 async function containerTakes(lock: string, name?: string): Promise<{ kill(): Promise<void> } | null> {
   const module = new URL('../../lib/io/lock.js', import.meta.url).href;
   const script = `const { Lock } = await import('${module}');

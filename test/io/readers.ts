@@ -1,4 +1,4 @@
-// Every reader of files in foreign formats, by file extension.
+// Readers of files in foreign formats, by file extension; `weights` loads a weight file of any format.
 import { readMat, readNpy, readSafetensors } from '../../lib/io/index.ts';
 import { PickleDict, type PickleValue } from '../../lib/io/pickle.ts';
 import { PthFile, PthTensor } from '../../lib/io/pth.ts';

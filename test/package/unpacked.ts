@@ -50,7 +50,7 @@ export async function install(): Promise<Installed> {
 }
 
 /**
- * Links only the dependencies in the manifest, so that tests fail if the package needs another development dependency.
+ * Links only the dependencies in the manifest, so that tests fail if the package needs a development dependency.
  */
 async function linkDependencies(packaged: string): Promise<void> {
   const text = await readFile(join(packaged, 'package.json'), 'utf8');

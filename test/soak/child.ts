@@ -1,5 +1,5 @@
-// node --expose-gc dist/test/soak/child.js PART COUNT: repeats a part this many times, and prints as JSON the resources
-// that remain after a tenth of the rounds and after all.
+// node --expose-gc dist/test/soak/child.js PART COUNT: runs a tenth of COUNT rounds of a part to fill caches, then COUNT
+// rounds, and prints as JSON the resources that the process holds before and after the latter.
 import { readdirSync, readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { Gallery, matrix, type Reals, topK } from '../../lib/index.ts';
@@ -48,7 +48,7 @@ const worker = `
     parentPort.postMessage('done');
   });`;
 
-/** Terminates a worker during its call in every other round. */
+/** Terminates a worker, during its call in every other round, otherwise after it. */
 async function endWorker(round: number): Promise<void> {
   const made = new Worker(worker, { eval: true });
   const wanted = round % 2 === 0 ? 'begun' : 'done';

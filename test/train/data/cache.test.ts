@@ -37,7 +37,7 @@ async function get(cache: ImageCache, file: string): Promise<Pixels | undefined>
   });
 }
 
-/** Reads an image that is not cached. */
+/** Stores the pixels of a file that is not cached. */
 async function put(cache: ImageCache, file: string, pixels: Pixels): Promise<void> {
   await cache.read(file, async () => pixels);
 }
@@ -138,7 +138,7 @@ test('an image that is replaced while it is decoded is decoded again, and so is 
   };
   await writeFile(file, 'first');
   const second = { ...pixels, width: 1, height: 2 };
-  // Both rows of a batch with the same image: the second one begins after it was replaced.
+  // Two rows of a batch with the same image: the second read begins after the file was replaced.
   await cache.read(file, async () => {
     await replace();
     await cache.read(file, async () => second);

@@ -1,5 +1,6 @@
 // The child process of training.test.ts: trains 500 steps from files, with evaluations and a run folder, and prints the
-// longest time for which the main thread was busy in one turn of the event loop, and the growth of memory.
+// longest time for which the main thread was busy in one turn of the event loop, the 99th percentile of the event loop's delay
+// in milliseconds, and the growth of memory.
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
