@@ -14,7 +14,7 @@ export interface Growth {
   readonly peakMB: number;
 }
 
-/** Number of largest sizes that are fitted; smaller calls spend much of their time on starting threads. */
+/** How many of the largest sizes are fitted; smaller calls spend much of their time on starting threads. */
 const fittedSizes = 3;
 
 /** Fits a power law to the largest sizes of every series with at least three sizes. */

@@ -29,7 +29,7 @@ interface Entry {
   readonly note: string;
 }
 
-/** Checks a suite, times its sides in alternation, and returns a row for each, measured or not. */
+/** Checks a suite, times its sides in alternation, and returns a row for each, measured or not, and the derived rows. */
 export async function measureSuite(suite: Suite, bench: Bench): Promise<Row[]> {
   suite.check();
   const entries: Entry[] = [];

@@ -2,9 +2,9 @@
 
 backbones.py timm FOLDER SPEC...: a SPEC is a name in timm, optionally with changed arguments, as in
 `vit_small_patch16_224:depth=2,img_size=[64,96]`. All parameters are randomized: gains and layer scales from U(0.5, 1.5), all
-others from N(0, 0.05). FOLDER/I.safetensors and I.pth hold the state, I.json the arguments of the model, and
-I.reference.safetensors images, features, a cotangent and the gradients, computed in float64. `file_size` creates the
-state for another image size, which timm then resamples.
+others from N(0, 0.05). For the SPEC with index I, FOLDER/I.safetensors and I.pth hold the state, I.json the arguments of the
+model, and I.reference.safetensors images, features, a cotangent and the gradients, computed in float64. `file_size` creates
+the state for another image size, which timm then resamples.
 
 backbones.py huggingface FOLDER SPEC...: the same, without gradients, for classes of Hugging Face (see HUGGING_FACE).
 """

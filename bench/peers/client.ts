@@ -86,7 +86,7 @@ export class PeerWorker {
   #gone: string | undefined;
   versions: Record<string, string> = {};
   missing: Record<string, string> = {};
-  /** The instruction sets that the BLAS libraries chose. */
+  /** The instruction sets that OpenBLAS, torch and MKL use. */
   kernels = '';
 
   private constructor(child: ChildProcess, files: string) {

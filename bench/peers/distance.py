@@ -1,5 +1,5 @@
-"""Distance matrices: the published form, a straightforward efficient form, the Euclidean distance, and a plain matrix
-product."""
+"""Distance matrices: the published form, geoopt's, a straightforward efficient form, the Euclidean distance, and a plain
+matrix product."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ export interface LossBars {
   readonly compiled: number;
 }
 
-/** Returns the suite of the loss of one batch with all gradients, in every geometry. */
+/** Returns the suite of the loss of one batch: with all gradients in every geometry, and forward only. */
 export function lossSuite(shape: BatchShape, bars: LossBars, threads: number, full = false): Suite {
   const { classes, views, dim } = shape;
   const rows = classes * views;

@@ -80,7 +80,10 @@ for (const [ds, { make, ks, pictures }] of Object.entries(formats)) {
   });
 }
 
-/** Tests that an evaluation writes embeddings only if requested, even if the run was configured to write them. */
+/**
+ * Tests that an evaluation writes embeddings only if requested, even if the run was configured to write them, and only while
+ * it holds the run's lock.
+ */
 async function evaluatedAgain(t: ExecutionContext, run: string): Promise<void> {
   const file = join(run, 'emb_eval.safetensors');
   await rm(file);

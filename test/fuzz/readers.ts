@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Fuzzed } from './readers-child.ts';
 
 const child = fileURLToPath(new URL('readers-child.js', import.meta.url));
-/** Bound on the memory for a hostile file, as in SECURITY.md. */
+/** Bound on the memory for a small hostile file, as in SECURITY.md. */
 const mostMegabytes = 300;
 
 /** Fuzzes one reader in a separate process with limited memory. */

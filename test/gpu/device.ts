@@ -1,5 +1,5 @@
 // The device that the tests in this folder use: a CUDA device, or the emulated one of native/test/emulator.
-// Without either they are skipped, with a log line. With the emulated core, a missing device is a failure.
+// Without either, they are skipped, with a log line. With the emulated core, a missing device is a failure.
 import test, { type ImplementationFn } from 'ava';
 import { matrix, pairwiseDistance } from '../../lib/index.ts';
 

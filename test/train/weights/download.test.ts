@@ -8,7 +8,7 @@ import { type Host, hash, host, quick, send, weights } from './host.ts';
 // Serial, because some tests wait for stalled connections.
 const test = ava.serial;
 
-/** Downloads a file of a host into its cache. */
+/** Downloads a file from a host into the cache. */
 async function fetched(
   at: Host,
   options: DownloadOptions,
