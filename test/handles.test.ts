@@ -1,4 +1,4 @@
-// Every exported class that holds a resource has methods of the same names to release it.
+// Checks how exported classes that hold a resource release it: with `using` or `await using`, `dispose` or `close`.
 import test from 'ava';
 import * as embed from '../lib/embed/index.ts';
 import * as core from '../lib/index.ts';

@@ -1,4 +1,4 @@
-// Results that do not depend on the scale of weights, cotangents or temperatures are accurate at any scale.
+// Accuracy at extreme scales of weights, cotangents, temperatures, normals and rows.
 import test from 'ava';
 import {
   distToPlane,

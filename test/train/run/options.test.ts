@@ -1,4 +1,4 @@
-// Optional features of runs: precision, EMA, learnable scalars, gradient caching, cross-batch memory.
+// Optional features of runs: precision, EMA, learnable scalars, gradient caching, cross-batch memory, clipping, layer decay.
 import { join } from 'node:path';
 import { readSafetensors } from '../../../lib/io/index.ts';
 import {
