@@ -94,7 +94,7 @@ function commitHere(): string {
   return ask('git', ['rev-parse', '--short', 'HEAD']).trim();
 }
 
-/** Passes each row on stdout to `onRow` and prints everything else. Rejects if the command fails or is still running at `end`. */
+/** Passes each row on stdout to `onRow` and prints other lines. Rejects if the command fails or is still running at `end`. */
 async function run([command, ...args]: Command, end: number, onRow: (row: Line) => void): Promise<void> {
   // The training addon is built for the torch that its peers use.
   const env = { ...process.env, LIBTORCH_USE_PYTORCH: '1' };

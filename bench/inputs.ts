@@ -45,7 +45,7 @@ export function unitRows(rows: number, dim: number, views: number, seed: number,
   return matrix(data, rows, dim);
 }
 
-/** Points of the ball in the rows' directions: expmap0 of norms from 0.5 to 2.3, like outputs of an untied head with clipping. */
+/** Points of the ball in the rows' directions: expmap0 of norms from 0.5 to 2.3, as from an untied head with clipping. */
 export function ballPoints(directions: Matrix, c: number, seed: number): Matrix {
   const next = uniform(seed);
   const { rows, cols } = directions;

@@ -190,7 +190,10 @@ async function point(name: Name, size: number, threads: number, clock: Clock): P
 /** A call that takes this many milliseconds or more is made only once, so its time has no spread. */
 const longMs = 2000;
 
-/** Measures the memory of the first call. Then times calls for half a second: at most 15, and at least three unless one took `longMs`. */
+/**
+ * Measures the memory of the first call. Times calls for half a second: at most 15, and at least three unless the first took
+ * `longMs`.
+ */
 async function measure(name: Name, size: number, threads: number, clock: Clock): Promise<Point> {
   const now = clockOf(clock);
   const run = workload(name).make(labelsOf(name, size), threads);

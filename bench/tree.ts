@@ -18,7 +18,10 @@ const { values } = parseArgs({
   },
 });
 
-/** Returns the edges from each noun below `root` to its hypernyms at or below it. `dataNoun` is the text of data.noun (see wndb(5WN)). */
+/**
+ * Returns an edge from each noun below `root` to each of its hypernyms that is `root` or below it. `dataNoun` is the text of
+ * data.noun (see wndb(5WN)).
+ */
 export function hyponyms(dataNoun: string, root: string): [string, string][] {
   const parents = new Map<string, string[]>();
   let top: string | undefined;

@@ -111,7 +111,7 @@ for (const card of cards) {
         const size = Math.hypot(...found);
         const what = `${n} x ${d}, input ${i}`;
         if (Math.hypot(...right) >= coreError.zeroGradient) close(t, found, right, limit, what);
-        // A zero gradient, as of a rotation in one dimension, is a difference of terms, so its limit is relative to the weights.
+        // A zero gradient, as of a rotation in one dimension, is a difference of terms: its limit is relative to the weights.
         else t.true(size <= limit * Math.hypot(...weights.data), `${what}: ${size}`);
       });
       t.true(

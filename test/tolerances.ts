@@ -128,7 +128,7 @@ export const identityError = {
   /** Several operations in sequence, and those whose errors add up over several gyrations or sections of a geodesic. */
   composed: 10,
   repeated: 30,
-  /** Inner products after a transport along a geodesic, and lengths of tangent vectors at points with a large conformal factor. */
+  /** Inner products after a transport along a geodesic, and lengths of tangent vectors where the conformal factor is large. */
   innerProducts: 50,
   lengths: 100,
   /** Error of the point after a hundred huge steps and their reversal, relative to the ball's radius. */

@@ -81,7 +81,7 @@ async function freePort(): Promise<number> {
 
 const labels = () => Int32Array.of(0, 0, 1, 1);
 
-/** Returns functions that create the valid arguments of each callable, or, for `Class#`, the object whose methods are called. */
+/** Returns functions that create the valid arguments of each callable or, for `Class#`, the object whose methods are called. */
 export async function makeExamples(): Promise<Record<string, Make>> {
   const { folder, images, run, served } = await makeFiles();
   const dataset = await lib.imageFolder(images);
