@@ -322,8 +322,9 @@ export interface RetrievalMetricsFunction {
 }
 
 /**
- * Computes Recall@k, R-Precision and MAP@R of labeled embeddings under a metric, by exact search in blocks. Every row
- * is a query and every other row is in the gallery, unless `query` and `gallery` select rows (as in the In-shop protocol).
+ * Computes Recall@k, R-Precision and MAP@R of labeled embeddings under a metric, by exact search in blocks. By
+ * default, each row is a query, and its gallery is all other rows; `query` and `gallery` select rows (as in the In-shop
+ * protocol).
  * Queries are excluded from their own results by index; ties go to the lower row index.
  *
  * R-Precision and MAP@R follow Musgrave, Belongie, Lim, "A Metric Learning Reality Check" (2020).

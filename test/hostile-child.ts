@@ -1,6 +1,5 @@
 // The child process of test/hostile.test.ts: `node hostile-child.js public|native SEED CALLS` makes that many calls with
 // hostile arguments. It prints each call before making it, so the last line names the call that crashed.
-import { writeSync } from 'node:fs';
 import type { PlacedCalls } from '../lib/call/binding-calls.ts';
 import * as coreCalls from '../lib/call/binding-calls.ts';
 import * as imageCalls from '../lib/image/binding-calls.ts';
@@ -8,6 +7,7 @@ import * as lib from '../lib/index.ts';
 import { core } from '../lib/native.ts';
 import { random } from '../lib/random.ts';
 import { Hostile, HostileError } from './hostile.ts';
+import { writeLine } from './write-line.ts';
 
 const [, , kind = 'public', seed = '0', calls = '1000'] = process.argv;
 const next = random(Number(seed), kind === 'native' ? 1 : 0);
@@ -40,10 +40,6 @@ function learnOptions(name: string, error: unknown): void {
   if (code === 'ERR_HOROBALL_OPTION' && list !== undefined) accepted.set(name, list.split(', '));
 }
 
-function say(text: string): void {
-  writeSync(1, `${text}\n`);
-}
-
 function coded(error: unknown): boolean {
   if (error instanceof HostileError) return true;
   const code: unknown = (error as { code?: unknown } | null)?.code;
@@ -52,7 +48,7 @@ function coded(error: unknown): boolean {
 
 function check(name: string, error: unknown): void {
   if (coded(error)) return;
-  say(`uncoded error of ${name}: ${error instanceof Error ? error.stack : String(error)}`);
+  writeLine(`uncoded error of ${name}: ${error instanceof Error ? error.stack : String(error)}`);
   process.exit(3);
 }
 
@@ -245,12 +241,12 @@ async function run(): Promise<void> {
     hostile.accepted = accepted.get(name);
     const args = kind === 'native' ? nativeArguments(name) : hostile.args(6);
     if (unsafe(name, args)) continue;
-    say(`${i} ${name}`);
+    writeLine(`${i} ${name}`);
     await attempt(name, call, args);
     if (i % 50 === 49) await new Promise(setImmediate);
   }
   const results = [...called.values()].filter(([, results]) => results > 0).length;
-  say(`done: ${called.size} of ${list.length} functions called, ${results} with a result`);
+  writeLine(`done: ${called.size} of ${list.length} functions called, ${results} with a result`);
 }
 
 await run();

@@ -1,6 +1,7 @@
 // The child process of test/options.test.ts: calls every export that has options with its valid arguments, once with an
 // unknown option, and once with objects that count the reads of each property. It prints a line per fault.
-import { writeSync } from 'node:fs';
+
+import { writeLine } from './write-line.ts';
 import { type Callable, callables } from './wrong-arguments.ts';
 
 /** Arguments, as the name of a call and an index, that are data instead of options and may have unknown properties. */
@@ -37,10 +38,6 @@ const data: ReadonlySet<string> = new Set([
 /** Arguments whose unknown properties are rejected with `ERR_HOROBALL_CONFIG`. */
 const runOptions: ReadonlySet<string> = new Set(['Learner.create 0', 'parseConfig 0', 'train 0']);
 
-function say(text: string): void {
-  writeSync(1, `${text}\n`);
-}
-
 function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
@@ -75,14 +72,14 @@ async function probe({ name, args, call }: Callable): Promise<number> {
     const expected = runOptions.has(at) ? 'ERR_HOROBALL_CONFIG' : 'ERR_HOROBALL_OPTION';
     // If valid options lead to the same error, the call rejects another argument before it reads the options.
     const isRead = code === 'a result' || code !== (await codeOf(async () => call(await args())));
-    if (code !== expected && isRead) say(`fault: ${at} with an unknown option: ${code}`);
+    if (code !== expected && isRead) writeLine(`fault: ${at} with an unknown option: ${code}`);
     const readings = new Map<string, number>();
     const watched = await args();
     watched[place] = counted(watched[place] as object, readings);
     await codeOf(() => call(watched));
     for (const [key, count] of readings) {
       // `train` reads a callback of its listener at every call.
-      if (count > 1 && at !== 'train 1') say(`fault: ${at} reads ${key} ${count} times`);
+      if (count > 1 && at !== 'train 1') writeLine(`fault: ${at} reads ${key} ${count} times`);
     }
     probed++;
   }
@@ -93,5 +90,5 @@ process.on('unhandledRejection', () => {}); // later awaits handle the errors of
 const { found } = await callables();
 let probed = 0;
 for (const callable of found) probed += await probe(callable);
-say(`done: ${probed} arguments of ${found.length} callables`);
+writeLine(`done: ${probed} arguments of ${found.length} callables`);
 process.exit(0);

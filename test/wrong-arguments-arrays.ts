@@ -1,4 +1,5 @@
-// Valid arguments of the exports that work on arrays alone: all of `horoball`, and the layers of `horoball/train`.
+// Valid arguments for exports that work on arrays: those of `horoball` to which the default arguments of wrong-arguments.ts
+// do not apply, and the layers and ArrayAdamW of `horoball/train`.
 import { join } from 'node:path';
 import * as core from '../lib/index.ts';
 import * as lib from '../lib/train/index.ts';

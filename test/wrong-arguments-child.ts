@@ -2,8 +2,8 @@
 // exported function, constructor, method and getter with valid arguments, then with one argument, or one property of an
 // argument, replaced by a wrong value. SEED determines the order. It prints each call before making it, so the last line
 // names the call that crashed or hung. Half of the cases with likely values, by the parity of SEED, run even after SECONDS.
-import { writeSync } from 'node:fs';
 import { random, shuffle } from '../lib/random.ts';
+import { writeLine } from './write-line.ts';
 import { type Callable, callables } from './wrong-arguments.ts';
 import { likelyValues, WrongValueError, wrongValues } from './wrong-values.ts';
 
@@ -22,10 +22,6 @@ interface Case {
   isLikely: boolean;
   /** Makes the arguments. */
   args(): Promise<unknown[]>;
-}
-
-function say(text: string): void {
-  writeSync(1, `${text}\n`);
 }
 
 /** A position for a wrong value, and a function that puts it there. */
@@ -108,7 +104,7 @@ async function settled(work: () => unknown): Promise<'result' | 'error' | 'hang'
   try {
     return await Promise.race([ended, limit]);
   } catch (error) {
-    if (!isExpected(error)) say(`uncoded: ${error instanceof Error ? error.stack : String(error)}`);
+    if (!isExpected(error)) writeLine(`uncoded: ${error instanceof Error ? error.stack : String(error)}`);
     return 'error';
   } finally {
     clearTimeout(timer);
@@ -127,7 +123,8 @@ async function withRetries<T>(make: () => Promise<T>): Promise<T> {
 }
 
 process.on('unhandledRejection', (error) => {
-  if (!isExpected(error)) say(`uncoded, in the background: ${error instanceof Error ? error.stack : error}`);
+  if (!isExpected(error))
+    writeLine(`uncoded, in the background: ${error instanceof Error ? error.stack : error}`);
 });
 
 const { found, objects } = await withRetries(callables);
@@ -169,20 +166,20 @@ for (let round = 0; queues.some(({ cases }) => cases.length > round); round++) {
     const isRequired = round === 0 || (round < least && queue.seconds < enoughSeconds);
     if (cases[round] === undefined || (!isRequired && performance.now() > end)) continue;
     const { callable, text, args } = cases[round]!;
-    say(`${callable.name}: ${text}`);
+    writeLine(`${callable.name}: ${text}`);
     const made = await withRetries(args);
     const [began, peak] = [performance.now(), process.resourceUsage().maxRSS];
     const outcome = await settled(() => callable.call(made));
     const took = performance.now() - began;
     queue.seconds += took / 1000;
     const added = process.resourceUsage().maxRSS - peak;
-    if (added > mostKilobytes) say(`memory: added ${(added / 1000).toFixed(0)} MB`);
+    if (added > mostKilobytes) writeLine(`memory: added ${(added / 1000).toFixed(0)} MB`);
     if (took > 1000) slow.push(`${took.toFixed(0)} ms: ${callable.name}: ${text}`);
-    if (outcome === 'hang') say(`hang: over ${mostSeconds} s`);
+    if (outcome === 'hang') writeLine(`hang: over ${mostSeconds} s`);
     if (outcome === 'result') results.add(callable.name);
     calls++;
   }
 }
-for (const each of slow) say(`slow: ${each}`);
-say(`done: ${calls} of ${total} calls of ${all.length} callables, ${results.size} with a result`);
+for (const each of slow) writeLine(`slow: ${each}`);
+writeLine(`done: ${calls} of ${total} calls of ${all.length} callables, ${results.size} with a result`);
 process.exit(0);

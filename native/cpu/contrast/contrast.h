@@ -269,7 +269,7 @@ class Contrast : ContrastPass<T, BlockMap> {
   std::int64_t references_per_rank() const { return most_classes_ * map_.views * map_.views; }
 
   // Exchanges the L_ab between the ranks, which completes `top` for all samples. Returns false if a rank failed or the call
-  // was cancelled.
+  // was canceled.
   bool gather_references() {
     if (args_.part == nullptr) return true;
     each_block([&](std::int64_t block) {

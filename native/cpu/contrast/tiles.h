@@ -14,7 +14,8 @@ namespace {
 // matrices.
 constexpr std::size_t kPackedBudget = 20u << 20, kTileBudget = 28u << 20, kWorkerBudget = 28u << 20;
 
-// One of the two sets of rows, e or h (or z, which serves as both). `data` and `gradient` have one entry per group of the map.
+// One of the two sets of rows, e or h (or z, which serves as both). `gradient` has one entry per group of the map (plan.h), and
+// so has `data` of a GroupMap: anchors, references. A BlockMap has one matrix of rows, data[0].
 template <class T>
 struct ContrastSide {
   const T* data[2] = {};
