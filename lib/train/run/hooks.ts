@@ -55,7 +55,10 @@ export interface RunControls {
    * checkpoint, so that it can be resumed.
    */
   signal?: AbortSignal | undefined;
-  /** Batches of `crop` x `crop` pixels to train on instead of the data set; nothing is evaluated. */
+  /**
+   * Batches of `crop` x `crop` pixels to train on instead of the data set; nothing is evaluated. A resumed run skips the
+   * batches of the steps already taken.
+   */
   data?: AsyncIterable<LabeledBatch> | undefined;
   /** The ranks that train together; batch size and other options apply to the whole group. */
   group: RankGroup;

@@ -236,7 +236,7 @@ async function* skipFirst(
       return;
     }
     const { done: isEnd, value } = checkObject('train', item, 'data');
-    if (isEnd) return;
+    if (isEnd) return checkRemaining(seen - 1, done, warn);
     if (seen <= done) continue;
     let isOver = true;
     try {
@@ -246,6 +246,22 @@ async function* skipFirst(
       if (isOver) await close(iterator, warn);
     }
   }
+}
+
+/**
+ * Warns if an iterable has no batch after those that a resumed run skips, which may be because it starts with the next one.
+ * @throws `ERR_HOROBALL_CONFIG` if it has fewer
+ */
+function checkRemaining(count: number, done: number, warn: Warn): void {
+  if (count > done || done === 0) return;
+  const advice =
+    'a resumed run skips the batches of the steps already taken, so pass all of them again, and then the new ones';
+  if (count === done) {
+    warn(`data ended after ${count} batches, so the run took no further step; ${advice}`);
+    return;
+  }
+  const message = `[train] data: expected at least ${done} batches (steps already taken), got ${count}: ${advice}`;
+  throw coded('ERR_HOROBALL_CONFIG', message, RangeError);
 }
 
 type Warn = (text: string) => void;

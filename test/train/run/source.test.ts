@@ -69,6 +69,33 @@ test('a resumed run skips the custom batches that it has already used', async (t
   );
 });
 
+test('custom batches that end before a resumed run has new ones are reported', async (t) => {
+  const left = async (count: number): Promise<string> => {
+    async function* batches(): AsyncGenerator<never> {
+      for (let i = 0; i < count; i++) yield {} as never;
+    }
+    const notes: string[] = [];
+    t.is(
+      (await all(iterableSource(batches(), (text) => void notes.push(text)).batches(3))).length,
+      count > 3 ? 1 : 0,
+    );
+    return notes.join();
+  };
+  t.is(await left(4), '');
+  t.regex(await left(3), /^data ended after 3 batches, so the run took no further step; a resumed run skips/);
+  await t.throwsAsync(left(2), {
+    code: 'ERR_HOROBALL_CONFIG',
+    message:
+      /^\[train\] data: expected at least 3 batches \(steps already taken\), got 2: a resumed run skips/,
+  });
+  const notes: string[] = [];
+  t.deepEqual(
+    await all(iterableSource((async function* () {})(), (text) => void notes.push(text)).batches(0)),
+    [],
+  );
+  t.deepEqual(notes, []);
+});
+
 test('a custom batch of another size is rejected', (t) => {
   const config = parseConfig(small);
   const batch = { images: new Uint8Array(2 * 16 * 16 * 3), count: 2, size: 16, labels: Int32Array.of(0, 0) };
