@@ -32,27 +32,28 @@ export function estimate(values: readonly number[], level = 0.95): Estimate {
   const count = values.length;
   const mean = average(values);
   if (count < 2) return { mean, deviation: Number.NaN, low: Number.NaN, high: Number.NaN, count };
-  const means = (count <= maxEnumerated ? allResamples(values) : drawnResamples(values)).sort(
-    (x, y) => x[0] - y[0],
-  );
+  const found = count <= maxEnumerated ? allResamples(values) : drawnResamples(values);
   const t = studentQuantile((1 + level) / 2, count - 1);
   const tail = 1 - normal(Math.sqrt(count / (count - 1)) * t);
   return {
     mean,
     deviation: deviation(values),
-    low: quantile(means, tail),
-    high: quantile(means, 1 - tail),
+    low: quantile(found, tail),
+    high: quantile(found, 1 - tail),
     count,
   };
 }
 
-/** The mean of a resample, and its probability. */
-type Resample = [mean: number, probability: number];
+/** Resamples in order of their means. */
+interface Resamples {
+  readonly means: readonly number[] | Float64Array;
+  readonly probabilities: readonly number[] | Float64Array;
+}
 
 /** Enumerates all ways to draw n of n values with replacement, by the multiplicity of each value. */
-function allResamples(values: readonly number[]): Resample[] {
+function allResamples(values: readonly number[]): Resamples {
   const count = values.length;
-  const found: Resample[] = [];
+  const found: [mean: number, probability: number][] = [];
   const draw = (at: number, left: number, sum: number, weight: number): void => {
     if (at === count - 1) {
       found.push([(sum + left * values[at]!) / count, weight / factorial(left)]);
@@ -62,31 +63,55 @@ function allResamples(values: readonly number[]): Resample[] {
       draw(at + 1, left - times, sum + times * values[at]!, weight / factorial(times));
   };
   draw(0, count, 0, factorial(count) / count ** count);
-  return found;
+  found.sort((x, y) => x[0] - y[0]);
+  return { means: found.map(([mean]) => mean), probabilities: found.map(([, probability]) => probability) };
 }
 
 function factorial(n: number): number {
   return n < 2 ? 1 : n * factorial(n - 1);
 }
 
-function drawnResamples(values: readonly number[]): Resample[] {
+const equal = new Float64Array(resamples).fill(1 / resamples);
+
+function drawnResamples(values: readonly number[]): Resamples {
   const count = values.length;
-  const next = random(0x5eed, count);
-  return Array.from({ length: resamples }, (): Resample => {
+  const draws = count <= maxKept ? keptDraws(count) : null;
+  const next = random(...drawKey(count));
+  const means = new Float64Array(resamples);
+  for (let i = 0; i < resamples; i++) {
     let sum = 0;
-    for (let i = 0; i < count; i++) sum += values[integer(next, count)]!;
-    return [sum / count, 1 / resamples];
-  });
+    if (draws === null) for (let k = 0; k < count; k++) sum += values[integer(next, count)]!;
+    else for (let k = i * count; k < (i + 1) * count; k++) sum += values[draws[k]!]!;
+    means[i] = sum / count;
+  }
+  return { means: means.sort(), probabilities: equal };
+}
+
+const drawKey = (count: number): [number, number] => [0x5eed, count];
+/** Maximum number of seeds whose draws are kept; they take 20 KB per seed. */
+const maxKept = 256;
+let kept: { count: number; draws: Uint16Array } | null = null;
+
+/**
+ * Returns the indices of all draws from `count` values. The last list is kept, because a report estimates thousands of
+ * settings with the same number of seeds, and drawing would take most of the time.
+ */
+function keptDraws(count: number): Uint16Array {
+  if (kept?.count !== count) {
+    const next = random(...drawKey(count));
+    kept = { count, draws: Uint16Array.from({ length: resamples * count }, () => integer(next, count)) };
+  }
+  return kept.draws;
 }
 
 /** Returns the smallest mean whose cumulative probability is at least q. */
-function quantile(sorted: readonly Resample[], q: number): number {
+function quantile({ means, probabilities }: Resamples, q: number): number {
   let total = 0;
-  for (const [mean, probability] of sorted) {
-    total += probability;
-    if (total >= q - 1e-12) return mean;
+  for (let i = 0; i < means.length; i++) {
+    total += probabilities[i]!;
+    if (total >= q - 1e-12) return means[i]!;
   }
-  return sorted.at(-1)![0];
+  return means.at(-1)!;
 }
 
 export function average(values: readonly number[]): number {
