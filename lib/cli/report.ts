@@ -7,12 +7,15 @@ import type { Space } from '../train/measure/types.ts';
 import { comparisonPage, forComparison, maxDrawn, withoutDrawings } from '../train/report/run/compare.ts';
 import { explorePage } from '../train/report/run/explore.ts';
 import { writeReport } from '../train/report/run/write.ts';
+import { writeReproduction } from '../train/report/study/reproduction.ts';
 import { writeStudyReport } from '../train/report/study/write.ts';
 import { spaceNames } from '../train/report/tables.ts';
 import { readRun } from '../train/run/read.ts';
 import { evaluationsOf, type RunRecord } from '../train/run/record.ts';
 import { analyze } from '../train/study/analyze.ts';
 import { readStudy } from '../train/study/folder.ts';
+import { readStudies } from '../train/study/reproduction-folder.ts';
+import type { Study } from '../train/study/results.ts';
 import { addNotes, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
 import { checkOutput } from './output.ts';
@@ -22,7 +25,7 @@ import { recallText } from './table.ts';
 export function reportCommand(): Command {
   const command = new Command('report')
     .description('write the report of a run or study, or compare several runs')
-    .argument('[run...]', 'run folders, or one study folder')
+    .argument('[run...]', 'run folders, or the folder of one study or reproduction')
     .addOption(
       new Option('--out <file>', 'output file of a comparison or of --explore').default(
         undefined,
@@ -43,10 +46,7 @@ export function reportCommand(): Command {
       if (options.explore && paths.length > 0) throw unexpectedRun(paths[0]!);
       if (options.explore) return await explore(out!, options);
       if (paths.length === 0) throw noRun();
-      if (paths.length === 1 && existsSync(join(paths[0]!, 'sweep.json'))) {
-        if (out !== undefined) throw noOther(out);
-        return await study(paths[0]!, options);
-      }
+      if (paths.length === 1 && (await reportsStudy(paths[0]!, options))) return;
       const records: RunRecord[] = [];
       for (const path of paths) {
         // Runs are read one after another: reading thousands in parallel would need as many open files, and much
@@ -101,17 +101,38 @@ async function explore(out: string, { json }: ReportOptions): Promise<void> {
   process.stderr.write(`Page: ${relative('.', resolve(out))}\n`);
 }
 
-/** Writes the report of a study, and prints the same JSON lines as `horoball sweep`. */
-async function study(path: string, { json }: ReportOptions): Promise<void> {
-  const file = await writeStudyReport(path);
-  if (json) {
-    const found = await readStudy(path);
-    const { cells, seeds } = found.plan;
-    for (const result of found.results) jsonLine({ type: 'result', ...result });
-    const complete = found.results.length === cells.length * seeds.length;
-    jsonLine({ type: 'end', folder: path, complete, contrasts: analyze(found).contrasts });
-  }
+/** Writes the report of a study or reproduction, and returns true; returns false if the folder is neither. */
+async function reportsStudy(path: string, options: ReportOptions): Promise<boolean> {
+  const write = { 'sweep.json': study, 'reproduction.json': reproduction };
+  const record = Object.entries(write).find(([name]) => existsSync(join(path, name)));
+  if (record === undefined) return false;
+  if (options.out !== undefined) throw noOther(options.out);
+  const file = await record[1](path, options);
   process.stderr.write(`Report: ${relative('.', file)}\n`);
+  return true;
+}
+
+/** Writes the report of a study, and prints the same JSON lines as `horoball sweep`. */
+async function study(path: string, { json }: ReportOptions): Promise<string> {
+  const file = await writeStudyReport(path);
+  if (json) end(path, await readStudy(path));
+  return file;
+}
+
+/** Writes the report of a reproduction, and prints the same JSON lines as `horoball reproduce`. */
+async function reproduction(path: string, { json }: ReportOptions): Promise<string> {
+  const file = await writeReproduction(path);
+  if (json) {
+    const studies = await readStudies(path);
+    end(path, studies.temperature, Object.values(studies));
+  }
+  return file!; // the caller has found reproduction.json
+}
+
+function end(folder: string, found: Study, all: readonly Study[] = [found]): void {
+  for (const { results } of all) for (const result of results) jsonLine({ type: 'result', ...result });
+  const complete = all.every(({ plan, results }) => results.length === plan.cells.length * plan.seeds.length);
+  jsonLine({ type: 'end', folder, complete, contrasts: analyze(found).contrasts });
 }
 
 async function drawn(paths: readonly string[], records: readonly RunRecord[], out?: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { classNames, temporary, tinyRun, writeImages } from '../train/tiny-data.ts';
@@ -47,6 +47,18 @@ test('the same command resumes a killed reproduction, and its report has every s
   t.regex(page, /12 runs of vit_nano on folder/);
   t.regex(page, /<h2>Hard negatives<\/h2>/);
   t.regex(page, /<h2>Fixed or free radius\?<\/h2>/);
+
+  // Runs may be deleted to save disk space.
+  for (const name of ['temperature', 'head']) await rm(join(out, name, 'runs'), { recursive: true });
+  await rm(join(out, 'report.html'));
+  const report = await horoball(['report', out, '--json']);
+  t.is(report.code, 0, report.stderr);
+  t.is(report.rows().length, 13);
+  t.is(report.rows().at(-1)!['complete'], true);
+  const left = await readFile(join(out, 'report.html'), 'utf8');
+  t.regex(left, /12 runs of vit_nano on folder/);
+  t.notRegex(left, /<h2>Hard negatives<\/h2>/);
+  t.regex(left, /<h2>Fixed or free radius\?<\/h2>/);
 });
 
 test('rejects invalid numbers', async (t) => {

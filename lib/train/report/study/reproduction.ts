@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { writeText } from '../../../io/text.ts';
 import { hasClosedForm, pairCurve, settingOf } from '../../measure/closed-forms.ts';
-import type { NegativeProfiles } from '../../measure/types.ts';
+import type { NegativeProfile } from '../../measure/types.ts';
 import type { RunConfig } from '../../options/options.ts';
 import { readRun } from '../../run/read.ts';
 import { healthRowsOf, type RunRecord } from '../../run/record.ts';
@@ -29,9 +29,9 @@ import { finishedSeeds, interval, intervalName, verdictText } from './words.ts';
 export interface ReadReproduction {
   record: ReproductionRecord;
   studies: Readonly<Record<StudyName, Study>>;
-  /** The first run at the best setting of each geometry, highest recall first. */
+  /** The first run at the best setting of each geometry, highest recall first; without runs that were deleted. */
   best: readonly RunRecord[];
-  /** The first run of each setting in the study of heads. */
+  /** The first run of each setting in the study of heads; without runs that were deleted. */
   heads: readonly RunRecord[];
 }
 
@@ -44,10 +44,12 @@ export async function readReproduction(path: string): Promise<ReadReproduction |
   if (record === null) return null;
   const studies = await readStudies(path);
   const firstRun = async (name: StudyName, { cell, scores }: CellSummary): Promise<RunRecord[]> => {
-    const [seed] = scores.keys();
-    if (seed === undefined) return [];
-    const run = await readRun(join(path, name, 'runs', runName(cell, seed)));
-    return [{ ...run, rows: healthRowsOf(run.rows).slice(-1) }]; // all rows of many long runs would not fit into memory
+    for (const seed of scores.keys()) {
+      const run = await readRun(join(path, name, 'runs', runName(cell, seed))).catch(nullIfDeleted);
+      if (run === null) continue;
+      return [{ ...run, rows: healthRowsOf(run.rows).slice(-1) }]; // all rows of many long runs would not fit into memory
+    }
+    return [];
   };
   const runsOf = async (name: StudyName, cells: readonly CellSummary[]): Promise<RunRecord[]> => {
     const runs: RunRecord[] = [];
@@ -59,6 +61,11 @@ export async function readReproduction(path: string): Promise<ReadReproduction |
     .sort((a, b) => b.estimate.mean - a.estimate.mean);
   const settings = analyze(studies.head).arms.flatMap(({ cells }) => cells);
   return { record, studies, best: await runsOf('temperature', bests), heads: await runsOf('head', settings) };
+}
+
+function nullIfDeleted(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ERR_HOROBALL_RUN') return null;
+  throw error;
 }
 
 /**
@@ -153,12 +160,13 @@ function theorySection(best: readonly RunRecord[]): Part {
       y: cosines.map((cosine) => 1 / pairCurve(settingOf(config), cosine).slope),
     }),
   );
-  const measured = formulas.flatMap(({ config, snapshot }) =>
-    snapshot?.negatives ? [shareChart(config, snapshot.negatives)] : [],
-  );
-  const rows = best.flatMap(({ config, snapshot }) => {
-    const profile = snapshot?.negatives?.profiles.find(({ geometry }) => geometry === config.geometry);
-    return profile === undefined ? [] : [{ name: config.geometry, profile, lead: true }];
+  const measured = formulas.flatMap((run) => {
+    const profile = ownProfile(run);
+    return profile === undefined ? [] : [shareChart(run.config, profile)];
+  });
+  const rows = best.flatMap((run) => {
+    const profile = ownProfile(run);
+    return profile === undefined ? [] : [{ name: run.config.geometry, profile, lead: true }];
   });
   return html`<section><h2>Effective temperature and hard negatives</h2>
 <p>The effective temperature of a pair is the reciprocal of the slope of its logit with respect to its cosine. It is constant for the
@@ -168,10 +176,14 @@ gradient by cosine with the share that the formulas predict for the negatives of
 ${rows.length === 0 ? null : profileTable(rows)}</section>`;
 }
 
-function shareChart(config: RunConfig, { profiles, cosineBins }: NegativeProfiles): Html {
+/** Returns the profile of a run's own loss; undefined if its config.json was changed, or nothing was measured. */
+function ownProfile({ config, snapshot }: RunRecord): NegativeProfile | undefined {
+  return snapshot?.negatives?.profiles.find(({ geometry }) => geometry === config.geometry);
+}
+
+function shareChart(config: RunConfig, { byCosine: { count, pull } }: NegativeProfile): Html {
   const { geometry } = config;
-  const { count, pull } = profiles.find((each) => each.geometry === geometry)!.byCosine;
-  const centers = Array.from({ length: cosineBins }, (_, bin) => -1 + (2 * (bin + 0.5)) / cosineBins);
+  const centers = count.map((_, bin) => -1 + (2 * (bin + 0.5)) / count.length);
   const curves = centers.map((cosine) => pairCurve(settingOf(config), cosine));
   const highest = Math.max(...curves.map(({ logit }) => logit));
   const forces = curves.map(({ logit, pull }, bin) => count[bin]! * Math.exp(logit - highest) * pull);

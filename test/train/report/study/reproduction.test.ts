@@ -60,6 +60,23 @@ test('the page answers each question, links to the studies and has no external r
   t.false(page.includes('Published values'));
 });
 
+test('a run whose config.json has another geometry than its snapshot has no chart of the gradient', (t) => {
+  const found = made(() => 0.5);
+  const profile = {
+    ...{ negatives: 6, effective: 4, hardest1: 0.2, hardest10: 0.5, sameView: 0.5, missed: 0.3 },
+    byRank: { hardest: [1], sameView: [0.1], crossView: [0.1] },
+    byCosine: { count: [0.25, 0.75], weight: [0.1, 0.9], pull: [0.1, 0.9] },
+  };
+  const page = (own: 'hybrid' | 'chordal'): string => {
+    const profiles = [{ geometry: own, ...profile }];
+    const negatives = { own, tied: true, views: 2, classes: 4, cosineBins: 2, profiles };
+    const best = found.best.map((run) => ({ ...run, snapshot: { ...run.snapshot!, negatives } }));
+    return reproductionPage({ ...found, best });
+  };
+  t.regex(page('hybrid'), /Share of the gradient, hybrid/);
+  t.notRegex(page('chordal'), /Share of the gradient/); // was a TypeError
+});
+
 test('a page without results makes no claims', (t) => {
   const { record, studies } = made(() => 0.5);
   const none = Object.fromEntries(
