@@ -86,7 +86,7 @@ export function checkHeader(
 }
 
 /** Advice for a wrong checksum: the file is damaged, or another program changed it and kept this metadata. */
-export const checksumAdvice: string = `Use another copy. If a program other than horoball changed the file, remove ${tensorsKey} and ${headerKey} from its metadata.`;
+export const checksumAdvice: string = `Restore the file from a backup, or download it again. If a program other than horoball changed the file, remove ${tensorsKey} and ${headerKey} from its metadata.`;
 
 function headerEntry(sum: string): string {
   return `"${headerKey}":"${sum}"`;

@@ -84,7 +84,7 @@ export async function checkSameRun({ folder, weights }: RunPath): Promise<void> 
   );
   if (other === undefined) return;
   const [got, wanted] = [own[other], last[other]].map((each) => describe(quoted(each)));
-  const message = `[run] path: expected the weights of one run in ${folder}, got ${basename(weights)} of a run with ${other} ${got} and ${lastName} of one with ${wanted}. Restore both files from one copy.`;
+  const message = `[run] path: expected the weights of one run in ${folder}, got ${basename(weights)}, written with ${other} ${got}, and ${lastName}, written with ${other} ${wanted}. Restore both files from the same backup.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 

@@ -195,7 +195,7 @@ export class Checkpoint {
     );
     if (problem !== null)
       throw checkpointError(
-        `state: expected the complete state of this run, got a checkpoint that ${problem}. Use the options of the checkpoint, or another copy.`,
+        `state: expected the complete state of this run, got a checkpoint that ${problem}. Use the options of the checkpoint, or restore it from a backup.`,
       );
     const weights = new Map([...this.#tensors].filter(([name]) => !name.includes('/')));
     await embedder.loadState(new Map([...weights, ...this.#part('training')]));
@@ -320,7 +320,7 @@ async function restoreRandom(state: Uint8Array, device: Device): Promise<void> {
   } catch (cause) {
     throw Object.assign(
       checkpointError(
-        `random: expected a valid random state of ${device}, got an invalid one. Use another copy.`,
+        `random: expected a valid random state of ${device}, got an invalid one. Restore the checkpoint from a backup.`,
       ),
       { cause },
     );

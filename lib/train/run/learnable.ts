@@ -145,7 +145,7 @@ export class LearnableScalars {
       throw checkpointError(
         `${name} within learn_range`,
         `exp(${describe(offset)}) times its initial value`,
-        'Use another copy.',
+        'Restore the checkpoint from a backup.',
       );
     return { offset, first, second };
   }

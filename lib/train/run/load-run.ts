@@ -55,7 +55,7 @@ async function checkSize(file: string, config: RunConfig): Promise<void> {
   const stored = total([...weights.entries.values()].map(({ shape }) => shape));
   const needed = total(parametersOf(config).map(({ shape }) => shape));
   if (needed <= 2 * stored + freeWeights) return;
-  const message = `[run] path: expected the weights of the network that config.json describes, which has ${needed}, got ${file} with ${stored}. Restore config.json from a copy.`;
+  const message = `[run] path: expected the weights of the network that config.json describes, which has ${needed}, got ${file} with ${stored}. Restore config.json from a backup.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 

@@ -100,6 +100,6 @@ async function checkStep(path: string, file: OpenFile, step: number, bytes: numb
 }
 
 function foreignLog(expected: string, got: string): Error {
-  const message = `[train] resume: expected ${expected}, got ${got}. Restore it from a copy, or start a new run with --weights ${lastName}.`;
+  const message = `[train] resume: expected ${expected}, got ${got}. Restore it from a backup, or start a new run with --weights ${lastName}.`;
   return coded('ERR_HOROBALL_CHECKPOINT', message);
 }

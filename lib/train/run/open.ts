@@ -214,5 +214,5 @@ async function lostBest(folder: string, { config, position }: Checkpoint): Promi
   if (found?.position.step === best.step && !isForeign) return null;
   const got =
     found === null ? 'missing or damaged' : isForeign ? 'of another run' : `of step ${found.position.step}`;
-  return `${bestName} should be the checkpoint of the best evaluation, at step ${best.step}, but is ${got}; restore it from a copy; otherwise the next better evaluation replaces it`;
+  return `${bestName} should be the checkpoint of the best evaluation, at step ${best.step}, but is ${got}; restore it from a backup; otherwise the next better evaluation replaces it`;
 }

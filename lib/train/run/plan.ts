@@ -142,7 +142,7 @@ async function hasSameData(folder: string, original: RunConfig, { ds, path }: Ru
 export function checkOrigin({ config: saved }: Checkpoint, config: RunConfig, folder: string): void {
   const other = differing(saved, config);
   if (other === undefined) return;
-  const message = `[train] resume: expected ${lastName} in ${folder} to belong to the run in config.json, got a different ${other} (${saved[other]} instead of ${config[other]}). Restore both files from one copy.`;
+  const message = `[train] resume: expected ${lastName} in ${folder} to belong to the run in config.json, got a different ${other} (${saved[other]} instead of ${config[other]}). Restore both files from the same backup.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 
@@ -244,7 +244,7 @@ export async function checkLast(
     bestStep > position.step
       ? `copy ${bestName} to ${lastName}`
       : `start a new run with --weights ${lastName}`;
-  const message = `[train] resume: expected the last checkpoint of the run (${lastName}), got one ${own} in ${folder}, although the run wrote one of step ${step}. Restore it from a copy, or ${fix}.`;
+  const message = `[train] resume: expected the last checkpoint of the run (${lastName}), got one ${own} in ${folder}, although the run wrote one of step ${step}. Restore it from a backup, or ${fix}.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 
@@ -260,7 +260,7 @@ async function checkUnwritten(folder: string): Promise<void> {
     saveEvery !== null && step > 0 && (type === 'evaluation' || seconds >= saveEvery);
   if (!hasBest && followedRow(rows, isDue) === undefined) return;
   const fix = hasBest ? `copy ${bestName} to ${lastName}` : 'start a new run';
-  const message = `[train] resume: expected a checkpoint (${lastName}), got ${folder} without one, although the run wrote one. Restore it from a copy, or ${fix}.`;
+  const message = `[train] resume: expected a checkpoint (${lastName}), got ${folder} without one, although the run wrote one. Restore it from a backup, or ${fix}.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 

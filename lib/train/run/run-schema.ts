@@ -390,7 +390,7 @@ export function parseSnapshot(text: string, file: string, identity: string | nul
   if (identity !== null && log !== identity)
     throw damaged(
       file,
-      'it belongs to another run than metrics.jsonl. Restore both from one copy, or delete it',
+      'it belongs to another run than metrics.jsonl. Restore both from the same backup, or delete it',
     );
   return data;
 }

@@ -99,7 +99,7 @@ function checkSettings(path: string, saved: SavedNetwork, { config }: Embedder):
 function checkSetting(path: string, name: string, saved: unknown, value: unknown): void {
   if (saved === undefined || isDeepStrictEqual(saved, value)) return;
   const [was, is] = [saved, value].map((each) => describe(quoted(each)));
-  const message = `[run] ${name}: expected ${was}, with which ${path} was trained, got ${is}. Restore config.json from a copy.`;
+  const message = `[run] ${name}: expected ${was}, with which ${path} was trained, got ${is}. Restore config.json from a backup.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 

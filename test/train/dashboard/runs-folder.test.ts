@@ -51,7 +51,7 @@ test('reads a run again only after it has changed, but checks its lock each time
   t.is((await read()).record!.rows.length, 3);
 });
 
-test('reads a run again after a damaged file was restored from a copy', async (t) => {
+test('reads a run again after a damaged file was restored from a backup', async (t) => {
   const root = await temporary(t);
   await writeTree(join(root, 'one'), runFiles(2));
   const folder = await RunsFolder.open(root);

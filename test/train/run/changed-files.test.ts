@@ -133,9 +133,9 @@ test.serial('a run whose last checkpoint was lost does not start again', async (
   for (const [lost, advice] of [
     [
       withBest,
-      /got \S+ without one, although .* wrote one\. Restore it from a copy, or copy best\.safetensors to last\.safetensors/,
+      /got \S+ without one, although .* wrote one\. Restore it from a backup, or copy best\.safetensors to last\.safetensors/,
     ],
-    [folder, /got \S+ without one, although .* wrote one\. Restore it from a copy, or start a new run\.$/],
+    [folder, /got \S+ without one, although .* wrote one\. Restore it from a backup, or start a new run\.$/],
   ] as const) {
     const log = await readFile(join(lost, 'metrics.jsonl'), 'utf8');
     await t.throwsAsync(resume(lost), { code: 'ERR_HOROBALL_CHECKPOINT', message: advice });
@@ -165,7 +165,7 @@ test.serial('a run does not resume from an earlier checkpoint than its last one'
   const own = `got one of step 3 in ${folder}, although the run wrote one of step `;
   const refused = async (step: number, fix: string) => {
     const { message } = (await t.throwsAsync(resume(folder), { code: 'ERR_HOROBALL_CHECKPOINT' }))!;
-    t.true(message.endsWith(`${own}${step}. Restore it from a copy, or ${fix}.`), message);
+    t.true(message.endsWith(`${own}${step}. Restore it from a backup, or ${fix}.`), message);
     t.is(await readFile(log, 'utf8'), before);
   };
   await refused(bestStep, 'copy best.safetensors to last.safetensors');

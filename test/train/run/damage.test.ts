@@ -29,7 +29,8 @@ test.serial('rejects a checkpoint with a flipped bit in the weights, and names t
   await writeFile(last, bytes);
   await t.throwsAsync(resume(folder), {
     code: 'ERR_HOROBALL_FORMAT',
-    message: /last\.safetensors.*the checksum of ".+" is wrong\. Use another copy/,
+    message:
+      /last\.safetensors.*the checksum of ".+" is wrong\. Restore the file from a backup, or download it again/,
   });
 });
 
@@ -153,7 +154,7 @@ test.serial('weights of another run are rejected', async (t) => {
   for (const name of ['best', 'model']) {
     const path = join(folder, `${name}.safetensors`);
     await copyFile(join(other.folder!, `${name}.safetensors`), path);
-    const message = `got ${name}.safetensors of a run with seed 7 and last.safetensors of one with 42`;
+    const message = `got ${name}.safetensors, written with seed 7, and last.safetensors, written with seed 42`;
     const refused = { code: 'ERR_HOROBALL_WEIGHTS', message: new RegExp(message) };
     await t.throwsAsync(Embedder.load(path), refused);
     await t.throwsAsync(exportOnnx(path, join(folder, 'model.onnx')), refused);
