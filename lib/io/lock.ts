@@ -288,7 +288,10 @@ function describeHolder(holder: Active, path: string): [holder: string, advice: 
   if (pid === unknownPid) return [who, `The file ${file} is damaged; wait until that process finishes.`];
   const isHere = isOnThisKernel(holder, here);
   if (isHere && !isInOtherSpace(holder, here))
-    return [who, `Wait until it finishes, or delete ${file} if that process is a different program.`];
+    return [
+      who,
+      `Wait until it finishes. If process ${pid} is now another program (its ID was reused), delete ${file}.`,
+    ];
   const where = isHere
     ? `another container of ${host}`
     : host === here.host
@@ -296,7 +299,7 @@ function describeHolder(holder: Active, path: string): [holder: string, advice: 
       : `the host ${host}`;
   const advice =
     isLocked === true
-      ? `It is still running, because ${file} is locked. Wait until it finishes, or end it.`
+      ? `${file} is still locked, so the process is running. Wait until it finishes, or end it.`
       : `If it is no longer running, which cannot be checked from here, delete ${file} to take over. This is safe once that container or machine was stopped, even if it was started again under another name.`;
   return [`process ${pid} on ${where}`, advice];
 }

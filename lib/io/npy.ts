@@ -73,7 +73,7 @@ export async function readNpy(path: string): Promise<NpyArray> {
     const { descr, fortran, shape } = parseHeader(path, text);
     const type = descr.replace(/^[<>|=]/, '');
     const dtype = Object.hasOwn(dtypes, type) ? dtypes[type] : undefined;
-    if (dtype === undefined) throw invalidFile(path, `element type '${descr.slice(0, 40)}' is not supported`);
+    if (dtype === undefined) throw unsupported(path, `element type '${descr.slice(0, 40)}'`);
     const length = shape.includes(0) ? 0 : elementCount(shape);
     const { bytes } = kinds[dtype];
     if (!(length * bytes <= size - start)) {
@@ -119,8 +119,8 @@ function parseHeader(path: string, text: string): Header {
   const descr = header.get('descr');
   const fortran = header.get('fortran_order');
   const shape = header.get('shape');
-  if (typeof descr !== 'string') throw invalidFile(path, 'its elements are not plain numbers');
-  if (typeof fortran !== 'boolean' || !Array.isArray(shape))
+  if (Array.isArray(descr)) throw unsupported(path, 'a structured element type');
+  if (typeof descr !== 'string' || typeof fortran !== 'boolean' || !Array.isArray(shape))
     throw invalidFile(path, 'its header has a missing key');
   if (shape.length > maxAxes) throw invalidFile(path, `it has more than ${maxAxes} axes`);
   if (!isSizes(shape)) throw invalidFile(path, 'its shape is not a tuple of nonnegative integers');
@@ -194,6 +194,14 @@ export function npyFile(path: string, data: TensorData, shape?: readonly number[
       check();
     },
   };
+}
+
+/** Returns the error for a valid file that is not an array of numbers. */
+function unsupported(path: string, type: string): Error {
+  return coded(
+    'ERR_HOROBALL_FORMAT',
+    `[readNpy] ${path}: cannot be read, because ${type} is not supported. Convert the array to numbers.`,
+  );
 }
 
 function invalidFile(path: string, reason: string): Error {

@@ -106,7 +106,7 @@ function setOf(names: Iterable<string>): ReadonlySet<string> {
   let count = 0;
   for (const name of names) {
     if (++count > maxValues)
-      throw rangeError(operation, 'names', `at most ${maxValues} names`, `more, or a list without an end`);
+      throw rangeError(operation, 'names', `at most ${maxValues} names`, 'more (is the iterable endless?)');
     if (typeof name !== 'string') throw typeError(operation, 'names', 'a list of names', quoted(name));
     found.add(name);
   }
@@ -145,8 +145,11 @@ export class SafetensorsFile {
   async read(name: string): Promise<SafeTensor> {
     const { dtype, shape, begin, end, crc } = this.entries.get(name)!;
     if (!isDtype(dtype)) {
-      const why = `${quote(name)} has the element type ${quote(dtype)}, which is not supported`;
-      throw invalidFile(this.#path, `${why}. Name the other tensors in options.names to read them.`);
+      const why = `the element type ${quote(dtype)} of ${quote(name)} is not supported`;
+      throw coded(
+        'ERR_HOROBALL_FORMAT',
+        `[${operation}] ${this.#path}: cannot be read, because ${why}. Name the other tensors in options.names to read them.`,
+      );
     }
     const raw = allocate(dtype, elementCount(shape));
     try {
