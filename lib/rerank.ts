@@ -108,7 +108,12 @@ function* listsOf(candidates: Candidates, queries: number, rows: number): Steps<
   const flat = yield* candidateList('candidates', candidates as CandidateList, limits);
   const each = queries === 0 ? 0 : flat.length / queries;
   if (!Number.isInteger(each))
-    throw shapeError(name, 'candidates', `a multiple of the ${queries} queries`, String(flat.length));
+    throw shapeError(
+      name,
+      'candidates',
+      `a length that is a multiple of the number of queries (${queries})`,
+      String(flat.length),
+    );
   return { most: each, of: (i) => flat.subarray(i * each, (i + 1) * each) };
 }
 

@@ -30,7 +30,7 @@ export function* batchViews(
     const count = integer(operation, 'views', views, 2, Number.MAX_SAFE_INTEGER);
     if (rows === 0) throw shapeError(operation, 'views', `${count} rows or more`, 'none');
     if (rows % count !== 0) {
-      throw shapeError(operation, 'views', `a divisor of the ${rows} rows`, String(count));
+      throw shapeError(operation, 'views', `a divisor of the number of rows (${rows})`, String(count));
     }
     return { views: count, order: null };
   }

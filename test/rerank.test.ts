@@ -70,7 +70,7 @@ const refusals: readonly [string, () => Promise<unknown>, string, RegExp][] = [
     'a ragged flat list',
     () => attempt([0, 1, 2]),
     'SHAPE',
-    /candidates: expected a multiple of the 7 queries, got 3/,
+    /candidates: expected a length that is a multiple of the number of queries \(7\), got 3/,
   ],
   ['a row after the last', () => attempt(all.with(2, [20])), 'RANGE', /candidates\[2\]/],
   ['a row before -1', () => attempt(all.with(3, [-2])), 'RANGE', /candidates\[3\]/],

@@ -304,7 +304,7 @@ function listOf(images: Iterable<ImageInput>): ImageInput[] {
   const list: ImageInput[] = [];
   for (const image of images) {
     if (list.length === maxImages)
-      throw rangeError('embed', 'images', `at most ${maxImages} images`, 'more, or a list without an end');
+      throw rangeError('embed', 'images', `at most ${maxImages} images`, 'more (is the iterable endless?)');
     list.push(image);
   }
   return list;

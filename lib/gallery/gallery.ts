@@ -121,8 +121,9 @@ export class Gallery<T extends Reals = Reals> implements Disposable {
         : yield* integerList(operation, 'labels', labels, { ...int32, length: count });
     const old = this.#store ?? emptyStore(operation, added);
     checkPair(operation, 'rows', { data: old.data, rows: 0, cols: old.cols }, added);
-    if (count > int32.most - this.#next)
-      throw rangeError(operation, 'rows', 'row numbers below 2^31', this.#next);
+    const space = int32.most - this.#next;
+    if (count > space)
+      throw rangeError(operation, 'rows', `at most ${space} more rows (row numbers end at 2^31 - 2)`, count);
     const used = old.used + count;
     const fits = used * old.cols <= old.data.length;
     const store = fits ? old : yield* this.#moved(operation, old, Math.max(used, 2 * old.used));

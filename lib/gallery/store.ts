@@ -167,7 +167,7 @@ export function* labelSet(operation: string, labels: Iterable<number>): Steps<Re
   const list: number[] = [];
   for (const label of labels) {
     if (list.length === maxLabels)
-      throw rangeError(operation, 'labels', `at most ${maxLabels} labels`, 'more, or a list without an end');
+      throw rangeError(operation, 'labels', `at most ${maxLabels} labels`, 'more (is the iterable endless?)');
     if (list.push(label) % 4096 === 0) yield pause;
   }
   const checked = yield* integerList(operation, 'labels', list, int32);

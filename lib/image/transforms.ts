@@ -63,7 +63,9 @@ export function evalPlacement(
 ): Placement {
   const long = Math.trunc((resize * Math.max(width, height)) / Math.min(width, height));
   if (long > maxSide)
-    throw unreadable(`${width} x ${height} pixels, with a shorter side of ${resize}, are too long`);
+    throw unreadable(
+      `${width} x ${height} pixels are too long once the shorter side is resized to ${resize}`,
+    );
   const resized = width <= height ? { width: resize, height: long } : { width: long, height: resize };
   return {
     box: { top: 0, left: 0, height, width },

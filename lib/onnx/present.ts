@@ -40,6 +40,6 @@ export async function isFolder(source: string, { operation, argument, expected }
 /** Returns the error for a folder without any of the files of a network. */
 export function noNetwork(folder: string, { operation, argument, expected }: Opening): Coded {
   const files = [...storages.map((storage) => onnxFiles[storage]), 'model.safetensors'].join(', ');
-  const message = `[${operation}] ${argument}: expected ${expected}, got ${folder}, but neither ${resolve(folder)} nor its folder export has one of ${files}. Train a network, or export one with: npx horoball export`;
+  const message = `[${operation}] ${argument}: expected ${expected}, got ${folder}, but neither ${resolve(folder)} nor ${resolve(folder, 'export')} contains any of ${files}. Train a network, or export one with: npx horoball export`;
   return coded('ERR_HOROBALL_RUN', message);
 }

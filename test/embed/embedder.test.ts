@@ -354,7 +354,7 @@ test('a source without a network is an error that says what was expected and whe
   const files = 'onnx/model.onnx, onnx/model_fp16.onnx, onnx/model_quantized.onnx, model.safetensors';
   t.is(
     await message(images),
-    `${expected}${images}, but neither ${images} nor its folder export has one of ${files}. Train a network, or export one with: npx horoball export`,
+    `${expected}${images}, but neither ${images} nor ${join(images, 'export')} contains any of ${files}. Train a network, or export one with: npx horoball export`,
   );
   const partial = join(root, 'partial');
   await cp(run, partial, { recursive: true });

@@ -132,8 +132,8 @@ test('in evaluation, an image that is too long to be resized is omitted', async 
   t.deepEqual(
     loader.skipped.map(({ reason }) => reason),
     [
-      `${pixels} x 1 pixels, with a shorter side of 20, are too long`,
-      `1 x ${pixels} pixels, with a shorter side of 20, are too long`,
+      `${pixels} x 1 pixels are too long once the shorter side is resized to 20`,
+      `1 x ${pixels} pixels are too long once the shorter side is resized to 20`,
     ],
   );
 });
