@@ -27,9 +27,9 @@ export function reportCommand(): Command {
     .description('write the report of a run or study, or compare several runs')
     .argument('[run...]', 'run folders, or the folder of one study or reproduction')
     .addOption(
-      new Option('--out <file>', 'output file of a comparison or of --explore').default(
+      new Option('--out <file>', 'output file, except for a study').default(
         undefined,
-        'comparison.html next to the first run; explore.html with --explore',
+        'report.html in the run folder; for several runs, comparison.html next to the first; explore.html with --explore',
       ),
     )
     .option(
@@ -136,7 +136,7 @@ function end(folder: string, found: Study, all: readonly Study[] = [found]): voi
 }
 
 async function drawn(paths: readonly string[], records: readonly RunRecord[], out?: string): Promise<string> {
-  if (paths.length === 1 && out === undefined) return await writeReport(paths[0]!);
+  if (paths.length === 1) return await writeReport(paths[0]!, out);
   const file = resolve(out ?? join(dirname(resolve(paths[0]!)), 'comparison.html'));
   await writeText(file, comparisonPage(records));
   return file;

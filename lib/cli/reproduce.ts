@@ -138,7 +138,7 @@ async function reproduce(options: ReproduceOptions): Promise<void> {
   meter.end();
   const analysis = analyze((await readStudies(path)).temperature);
   if (options.json) jsonLine({ type: 'end', folder: path, complete, contrasts: analysis.contrasts });
-  meter.say(`\n${verdictText(analysis)}`);
+  meter.say(`\n${verdictText(analysis, 'in the report')}`);
   if (!complete) meter.say('Stopped. To resume, run the same command again.');
   const report = await writeReproduction(path);
   if (report !== null) meter.say(`Report: ${relative('.', report)}`);

@@ -147,14 +147,19 @@ function meansFor(
 
 const controls: readonly string[] = [chordControl, slopeMatched, hardNegatives];
 
+/** Returns the arms that are controls; `chordal` is one only in a study with controls. */
+export function controlsAmong(arms: readonly string[]): string[] {
+  return arms.includes(slopeMatched) ? arms.filter((arm) => controls.includes(arm)) : [];
+}
+
 /**
  * Returns all pairs, but pairs controls only with `subject`, because every comparison reduces the power of the others.
  */
 function comparedPairs(arms: readonly ArmSummary[]): (readonly [ArmSummary, ArmSummary])[] {
   const pairs = arms.flatMap((one, i) => arms.slice(i + 1).map((other) => [one, other] as const));
-  if (!arms.some(({ arm }) => arm === slopeMatched)) return pairs;
+  const among = controlsAmong(arms.map(({ arm }) => arm));
   return pairs.filter((pair) => {
-    const count = pair.filter(({ arm }) => controls.includes(arm)).length;
+    const count = pair.filter(({ arm }) => among.includes(arm)).length;
     return count === 0 || (count === 1 && pair.some(({ arm }) => arm === subject));
   });
 }

@@ -98,7 +98,7 @@ export function makePlan({ axes, seeds, base = {}, controls = false, draws = nul
   for (const cell of candidates(parts, controls ? strengths(beta) : [])) {
     const key = cell.arm + signature(cell.config);
     if (seen.has(key)) continue;
-    if (seen.size === maxCells) throw tooManyCells(`more among ${count}`);
+    if (seen.size === maxCells) throw tooManyCells(`more (the options form ${count} combinations)`);
     seen.add(key);
     kept.push(cell);
   }

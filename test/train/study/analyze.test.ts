@@ -83,6 +83,8 @@ test('the controls show how much of the effect remains', (t) => {
   // Only the contrasts that the study asks about: three pairs of geometries, and hyperbolic against each control.
   t.is(analyze(study).contrasts.length, 6);
   const page = studyPage(study);
+  t.regex(page, /<p class="lede">3 geometries and 3 controls, /);
+  t.regex(page, /<th scope="col">Geometry or control<\/th>/);
   t.regex(page, /chordal<\/b>.*the remainder is not significant/s);
   t.regex(page, /slope-matched<\/b>.*the remainder is significant/s);
 });

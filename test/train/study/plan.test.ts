@@ -104,7 +104,8 @@ test('rejects a study whose plan would be too long to read', (t) => {
   const many = Array.from({ length: 2600 }, (_, i) => i + 1).join();
   t.throws(() => makePlan({ axes: axes({ lr: many, geometry: 'euclidean,hybrid' }), seeds: [1] }), {
     code: 'ERR_HOROBALL_CONFIG',
-    message: /a study of at most 5000 different settings, got more among 5200\. Pass fewer values/,
+    message:
+      /a study of at most 5000 different settings, got more \(the options form 5200 combinations\)\. Pass fewer values/,
   });
 });
 
@@ -120,7 +121,7 @@ test('rejects too many settings, a wrong geometry and missing controls without c
   makePlan({ axes: axes({ lr: many.slice(0, many.indexOf(',4001')), geometry: 'hybrid' }), seeds: [1] });
   const { user, system } = process.cpuUsage(whole); // of 4000 settings
   for (const [study, message] of [
-    [{ lr: many }, /got more among 99000/],
+    [{ lr: many }, /got more \(the options form 99000 combinations\)/],
     [{ lr: many, geometry: 'euclidean,spherical' }, /geometry: expected .*'spherical'/],
     [{ lr: many, geometry: 'euclidean' }, /controls: expected hyperbolic among the geometries/],
   ] as const) {

@@ -136,7 +136,7 @@ function disks(records: readonly RunRecord[]): Part {
   )}</div></section>`;
 }
 
-/** Returns a table of how the loss of each run weights the negatives in a batch of that run's test embeddings. */
+/** Returns a table of how the geometry of each run weights the negatives in a batch of that run's test embeddings. */
 function negativesComparison(records: readonly RunRecord[]): Part {
   const rows = records.flatMap(({ name, snapshot }) => {
     const trained = snapshot?.negatives?.profiles.find(
@@ -145,8 +145,9 @@ function negativesComparison(records: readonly RunRecord[]): Part {
     return trained ? [{ name, profile: trained }] : [];
   });
   if (rows.length === 0) return null;
-  return html`<section><h2>Weight of the negatives</h2><p>${negativesUse}</p><p>How the loss of each run distributes its weight over the negatives, in a batch
-of test images. The report of each run has more details.</p>${profileTable(rows)}</section>`;
+  return html`<section><h2>Weight of the negatives</h2><p>${negativesUse}</p><p>How the loss 'views', with the geometry
+and the temperatures of each run, distributes its weight over the negatives in a batch of test images. The report of each run has
+more details.</p>${profileTable(rows)}</section>`;
 }
 
 function differences(records: readonly RunRecord[]): Html {

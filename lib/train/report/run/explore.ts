@@ -25,7 +25,7 @@ const sliders: readonly Slider[] = [
     value: logitDefaults.lambda,
   },
   { key: 'c', label: 'c (curvature -c)', range: [0.01, 14], value: logitDefaults.c },
-  { key: 'width', label: 'effective dimension of the negatives', range: [3, 128], value: 16 },
+  { key: 'width', label: 'dimension of the negatives (random directions)', range: [3, 128], value: 16 },
 ];
 
 const geometries = trainedGeometries.filter(hasClosedForm);
@@ -48,7 +48,7 @@ vector. The page computes everything from closed-form expressions as you move th
 <p class="note">Effective share: the share of the negatives that, with equal weights, would have the same entropy.</p>
 <div class="charts">
 ${chart('q', 'Weight q by cosine', 'How the gradient of the loss is distributed over the negatives. Gray: the distribution of negatives with random directions.')}
-${chart('pull', 'Pull on the anchor', 'Weight times the slope of the logit with respect to the angle. Near-duplicates (cosine 1) pull in the ball, but not on the sphere.')}
+${chart('pull', 'Push on the anchor', 'Weight times the slope of the logit with respect to the angle. A negative that is almost identical to the anchor (cosine near 1) still pushes it in the geometries with a distance, but not in the Euclidean one.')}
 ${chart('temperature', 'Effective temperature', 'The reciprocal of the slope of the logit with respect to the cosine: the t_e that gives a Euclidean loss the same slope.')}
 ${chart('logit', 'Logit', 'Relative to its value for identical vectors.')}
 </div></section>`,

@@ -30,5 +30,5 @@ export function curvatureText(config: RunConfig): string | null {
   const scale = distanceWeight(terms, { lambda: config.lam, tauH: config.t_h });
   const digits = (value: number): string => String(Number(value.toPrecision(2)));
   if (![slope, offset, scale * error].every(Number.isFinite)) return null;
-  return `At c = ${c}, the distance is approximately ${slope.toFixed(2)} times the chord plus ${digits(offset)}: curvature changes this run's logits by at most ${digits(scale * error)}.`;
+  return `At c = ${c}, the distance is approximately ${slope.toFixed(2)} times the straight-line distance (the chord) plus ${digits(offset)}. The rest, which is due to curvature, changes this run's logits by at most ${digits(scale * error)}.`;
 }

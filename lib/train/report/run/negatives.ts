@@ -1,4 +1,6 @@
+import type { BatchLoss } from '../../../batch-loss.ts';
 import type { NegativeProfile, NegativeProfiles } from '../../measure/types.ts';
+import type { RunConfig } from '../../options/options.ts';
 import { lineChart, type Series } from '../charts/chart.ts';
 import { geometryColors } from '../charts/color.ts';
 import { type Html, html, type Part } from '../html.ts';
@@ -10,22 +12,28 @@ export const negativesUse: Html = html`Use this section to choose the temperatur
 /** Shows which negatives contribute to the gradient, and how strongly, at the last evaluation. */
 export function negativesSection(
   found: NegativeProfiles,
-  curvature: string | null = null,
-  strips: Part = null,
+  { loss, beta }: Pick<RunConfig, 'loss' | 'beta'>,
+  { curvature = null, strips = null }: { curvature?: string | null; strips?: Part } = {},
 ): Html {
   const { own: trained, views, classes, profiles } = found;
   return html`<section><h2>Weight of the negatives</h2>
 <p>${negativesUse}</p>
 <p>The loss pushes every image away from its negatives, the images of other classes, and gives some of them more weight than
 others. This section shows the distribution of that weight in a batch of ${classes} unseen classes with ${views} images each: for the
-loss of this run (<b>${trained}</b>) and for the other geometries at the same temperatures, on the same embeddings.
-Hard negatives are those with a high cosine similarity to the anchor.</p>
+geometry of this run (<b>${trained}</b>) with the loss 'views', and for the other geometries at the same temperatures, on the same
+embeddings. Hard negatives are those with a high cosine similarity to the anchor.${otherLossText(loss, beta)}</p>
 ${profileTable(profiles.map((profile) => ({ name: profile.geometry, profile, lead: profile.geometry === trained })))}
 <div class="charts">${rankChart(profiles, trained)}${pullChart(found)}</div>
 <p class="note">${sameViewText(found)}${curvature === null ? null : ` ${curvature}`}</p>${strips}</section>`;
 }
 
-/** Returns a table with one row per loss. */
+/** Says that a run was trained with other weights than the section shows; null if it was not. */
+function otherLossText(loss: BatchLoss, beta: number): string | null {
+  if (loss !== 'views') return ` This run was trained with the loss '${loss}', whose weights differ.`;
+  return beta > 0 ? ` This run was trained with beta ${beta}, which gives hard negatives more weight.` : null;
+}
+
+/** Returns a table with one row per geometry or run. */
 export function profileTable(
   rows: readonly { name: string; profile: NegativeProfile; lead?: boolean }[],
 ): Html {
@@ -107,6 +115,6 @@ function sameViewText({ profiles, own: trained, views, tied }: NegativeProfiles)
   const share = 100 / views;
   const pull = tied
     ? 'The gradient share is the weight times the slope of the logit with respect to the angle.'
-    : 'The gradient share is the weight times the gradient norm; an untied hybrid has two gradients in separate spaces that cannot be added, so it has no line.';
-  return `All values are sums over the ordered pairs of views, as in the loss. A same-view negative occurs in ${views - 1} of these pairs; any other negative occurs in one. As a result, the ${share.toFixed(0)}% of the negatives with the same view carry ${percent(mine.sameView)}% of the weight. ${pull}`;
+    : 'The gradient share is the weight times the gradient norm; with head hyp-vit, the hybrid loss has two gradients in separate spaces that cannot be added, so it has no line.';
+  return `All values are sums over the ordered pairs of views, as in the loss 'views'. A same-view negative occurs in ${views - 1} of these pairs; any other negative occurs in one. As a result, the ${share.toFixed(0)}% of the negatives with the same view carry ${percent(mine.sameView)}% of the weight. ${pull}`;
 }

@@ -43,7 +43,7 @@ largest variance and mapped back to the ball. Hover over a point to see its clas
 <p>Sample test images, each with its nearest neighbors by hyperbolic distance. Green: same class; red: different class.</p>
 ${galleryFigure(snapshot)}</section>`
 }
-${snapshot?.negatives ? negativesSection(snapshot.negatives, curvatureText(config), stripFigure(snapshot)) : null}
+${snapshot?.negatives ? negativesSection(snapshot.negatives, config, { curvature: curvatureText(config), strips: stripFigure(snapshot) }) : null}
 ${healthSection(record)}
 <section><h2>Settings</h2>${settings(config)}</section>`,
   );

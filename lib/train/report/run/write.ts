@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { filePath } from '../../../check.ts';
 import { writeText } from '../../../io/text.ts';
 import type { RunEnd, RunListener } from '../../run/hooks.ts';
@@ -7,14 +7,16 @@ import { reportFailureText } from '../../run/warnings.ts';
 import { runPage } from './page.ts';
 
 /**
- * Writes report.html of a run from the files in its folder.
+ * Writes the report of a run from the files in its folder.
  * @param path - the run folder
+ * @param out - the file to write; default report.html in the run folder
  * @returns the path of the report
  * @throws the errors of `readRun` and of the file system
  */
-export async function writeReport(path: string): Promise<string> {
-  const file = join(filePath('writeReport', 'path', path), 'report.html');
-  await writeText(file, runPage(await readRun(path)));
+export async function writeReport(path: string, out?: string): Promise<string> {
+  const folder = filePath('writeReport', 'path', path);
+  const file = out === undefined ? join(folder, 'report.html') : resolve(filePath('writeReport', 'out', out));
+  await writeText(file, runPage(await readRun(folder)));
   return file;
 }
 

@@ -6,6 +6,7 @@ import {
   analyze,
   type CellSummary,
   type Comparison,
+  controlsAmong,
   optionOf,
   profile,
   temperatureOf,
@@ -43,10 +44,18 @@ function lede({ plan, results }: Study): string {
   const total = plan.cells.length * plan.seeds.length;
   const { ds, model, ep, bs } = plan.cells[0]!.config;
   const took = results.reduce((sum, { seconds }) => sum + orZero(seconds), 0);
-  const arms = new Set(plan.cells.map(({ arm }) => arm)).size;
+  const arms = [...new Set(plan.cells.map(({ arm }) => arm))];
+  const controls = controlsAmong(arms).length;
+  const geometries = counted(arms.length - controls, 'geometry', 'geometries');
+  const compared = controls === 0 ? geometries : `${geometries} and ${counted(controls, 'control')}`;
   const runsText =
     results.length === total ? counted(total, 'run') : `${results.length} of ${counted(total, 'run')} so far`;
-  return `${counted(arms, 'geometry', 'geometries')}, ${counted(plan.cells.length, 'setting')}, ${counted(plan.seeds.length, 'paired seed')}: ${runsText} of ${model} on ${ds}, ${counted(ep, 'epoch')}, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
+  return `${compared}, ${counted(plan.cells.length, 'setting')}, ${counted(plan.seeds.length, 'paired seed')}: ${runsText} of ${model} on ${ds}, ${counted(ep, 'epoch')}, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
+}
+
+/** Returns the heading of a column of arms. */
+function armName(arms: readonly ArmSummary[]): string {
+  return controlsAmong(arms.map(({ arm }) => arm)).length === 0 ? 'Geometry' : 'Geometry or control';
 }
 
 const armColor = (arms: readonly ArmSummary[], arm: string): string =>
@@ -70,7 +79,7 @@ export function temperatureSection({ arms, contrasts }: Analysis): Html {
   return html`<section><h2>Recall against temperature</h2>
 <p>Points are means over seeds with ${finishedSeeds(arms) < fewestSeeds ? 'the range of the seeds' : '95% confidence intervals'}; if other options vary too, the best setting is shown.
 Temperatures of different geometries are not comparable: compare the maxima of the curves, not points at the same
-temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot('Differences at the best temperature of each geometry', rows)}</div></section>`;
+temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot(`Differences at the best temperature of each ${armName(arms).toLowerCase()}`, rows)}</div></section>`;
 }
 
 function curve(arm: ArmSummary, arms: readonly ArmSummary[], xOf: (cell: Cell) => number | string): Series[] {
@@ -92,9 +101,10 @@ function curve(arm: ArmSummary, arms: readonly ArmSummary[], xOf: (cell: Cell) =
 
 export function bestSection({ arms }: Analysis): Html {
   const top = Math.max(...arms.map(({ best }) => best?.estimate.mean ?? 0), 1e-9);
-  return html`<section><h2>Best setting per geometry</h2>
-<p>The setting with the highest mean Recall@1 (in percent) per geometry; the first of ties.</p>
-<div class="scroll"><table><thead><tr><th scope="col">Geometry</th><th scope="col">setting</th><th scope="col">mean</th><th scope="col">std. dev.</th><th scope="col">${intervalName(finishedSeeds(arms))}</th><th scope="col">seeds</th></tr></thead><tbody>${arms.map(
+  const name = armName(arms);
+  return html`<section><h2>Best setting per ${name.toLowerCase()}</h2>
+<p>The setting with the highest mean Recall@1 (in percent) per ${name.toLowerCase()}; the first of ties.</p>
+<div class="scroll"><table><thead><tr><th scope="col">${name}</th><th scope="col">setting</th><th scope="col">mean</th><th scope="col">std. dev.</th><th scope="col">${intervalName(finishedSeeds(arms))}</th><th scope="col">seeds</th></tr></thead><tbody>${arms.map(
     ({ arm, best }) =>
       best === null
         ? null
@@ -148,7 +158,7 @@ function heatSection({ arms: all }: Analysis): Part {
     return columns.map((column) => found.get(column) ?? null);
   };
   const overall = heatMap(
-    'By geometry',
+    `By ${armName(all).toLowerCase()}`,
     { name: 'temperature', values: columns },
     arms.map((arm) => ({ name: arm.arm, values: row(arm) })),
   );
@@ -213,7 +223,7 @@ function ablationSection({ plan }: Study, { arms }: Analysis): Part {
 }
 
 function optionTable(name: CellOption, arms: readonly ArmSummary[]): Html {
-  return html`<div class="scroll"><table><thead><tr><th scope="col">${name}</th><th scope="col">Geometry</th><th scope="col">Recall@1</th><th scope="col">${intervalName(finishedSeeds(arms))}</th></tr></thead><tbody>${arms.flatMap(
+  return html`<div class="scroll"><table><thead><tr><th scope="col">${name}</th><th scope="col">${armName(arms)}</th><th scope="col">Recall@1</th><th scope="col">${intervalName(finishedSeeds(arms))}</th></tr></thead><tbody>${arms.flatMap(
     (arm) =>
       profile(arm, (cell) => optionOf(cell, name)).map(
         ([value, { estimate }]) =>

@@ -48,8 +48,15 @@ function leadText(first: ArmSummary, done: readonly ArmSummary[], alone: boolean
   return alone ? `${first.arm} reaches ${at}.` : `Highest: ${first.arm}, ${at}.`;
 }
 
-/** Summarizes the study in one or two sentences. */
-export function verdictText({ arms, contrasts }: Analysis): string {
+/**
+ * Summarizes the study in one or two sentences.
+ *
+ * @param where - where the reader finds all differences
+ */
+export function verdictText(
+  { arms, contrasts }: Analysis,
+  where: 'below' | 'in the report' = 'below',
+): string {
   const done = arms.filter(({ best }) => best !== null);
   if (done.length === 0) return 'No run has finished yet.';
   const [first] = [...done].sort((a, b) => b.best!.estimate.mean - a.best!.estimate.mean);
@@ -69,6 +76,6 @@ export function verdictText({ arms, contrasts }: Analysis): string {
   );
   const rest = found.length - said.length;
   const others =
-    rest === 0 ? '' : ` ${rest} more ${rest === 1 ? 'difference is' : 'differences are'} listed below.`;
+    rest === 0 ? '' : ` ${rest} more ${rest === 1 ? 'difference is' : 'differences are'} listed ${where}.`;
   return `${lead} At their best temperatures, ${claims.join(', ')}.${others}`;
 }

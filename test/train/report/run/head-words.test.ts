@@ -22,7 +22,7 @@ test('states the effect of curvature only for a tied head whose loss has a hyper
   t.is(words({ geometry: 'hyperbolic', head: 'hyp-vit' }), null);
   t.regex(
     words({ geometry: 'hyperbolic', hyp_c: 0.1 })!,
-    /^At c = 0\.1, the distance is approximately [\d.]+ times the chord/,
+    /^At c = 0\.1, the distance is approximately [\d.]+ times the straight-line distance \(the chord\) plus [\d.]+\. The rest, which is due to curvature, changes/,
   );
 });
 

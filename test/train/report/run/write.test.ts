@@ -26,6 +26,9 @@ test('a report is made only from the files of the folder, and can be made again'
   t.regex(first, /mine/);
   await writeReport(folder);
   t.is(await readFile(file, 'utf8'), first);
+  const elsewhere = join(await temporary(t), 'mine.html');
+  t.is(await writeReport(folder, elsewhere), elsewhere);
+  t.is(await readFile(elsewhere, 'utf8'), first);
   await t.throwsAsync(writeReport(await temporary(t)), { code: 'ERR_HOROBALL_RUN' });
 });
 

@@ -2,7 +2,7 @@ import test from 'ava';
 import { verdictText } from '../../../../lib/train/report/study/words.ts';
 import { analyze } from '../../../../lib/train/study/analyze.ts';
 import type { Cell } from '../../../../lib/train/study/plan.ts';
-import { plan, result, seeds } from '../../study/synthetic-study.ts';
+import { plan, result, seeds, syntheticStudy } from '../../study/synthetic-study.ts';
 
 test('describes a tie as a tie', (t) => {
   const verdict = (score: (cell: Cell) => number): string => {
@@ -42,4 +42,14 @@ test('warns of too few seeds with one geometry as with several', (t) => {
     t.notRegex(verdict(count, ['hyperbolic'], 1), few, 'a single setting');
   }
   t.notRegex(verdict(3, ['hyperbolic']), few);
+});
+
+test('says where further differences are listed, on a page and on a terminal', (t) => {
+  const { contrasts, ...rest } = analyze(syntheticStudy(1, {}, plan(true)));
+  const best = [...rest.arms].sort((a, b) => b.best!.estimate.mean - a.best!.estimate.mean)[0]!.arm;
+  const found = contrasts.map((each) => ({ ...each, verdict: 'difference' as const, more: best }));
+  const all = { ...rest, contrasts: found };
+  const more = found.length - 3;
+  t.true(verdictText(all).endsWith(` ${more} more differences are listed below.`), verdictText(all));
+  t.true(verdictText(all, 'in the report').endsWith(` ${more} more differences are listed in the report.`));
 });
