@@ -47,7 +47,10 @@ export class RunsFolder {
   static async open(path: string): Promise<RunsFolder> {
     const found = await stat(path).catch(() => null);
     if (!found?.isDirectory()) {
-      const message = `[dashboard] folder: expected a folder of runs, got ${path}, which ${found ? 'is not a folder' : 'does not exist'}`;
+      const [problem, fix] = found
+        ? ['is not a folder', 'Pass']
+        : ['does not exist', 'Train a run first (npx horoball start), or pass'];
+      const message = `[dashboard] folder: expected a folder of runs, got ${path}, which ${problem}. ${fix} the folder that contains your runs.`;
       throw coded('ERR_HOROBALL_RUN', message);
     }
     return new RunsFolder(path);

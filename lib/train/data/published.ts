@@ -30,13 +30,13 @@ export async function locate(about: Published, root: string, needed: string): Pr
   for (const folder of ['.', ...about.folders]) {
     if (await exists(path.join(where, folder, needed))) return path.join(where, folder);
   }
-  throw missing(about, where, needed);
+  throw await missing(about, where, needed);
 }
 
 /** Returns the path of the first file or folder in `paths` that exists in `root`. */
 export async function firstOf(about: Published, root: string, paths: readonly string[]): Promise<string> {
   for (const each of paths) if (await exists(path.join(root, each))) return path.join(root, each);
-  throw missing(about, root, paths[0]!);
+  throw await missing(about, root, paths[0]!);
 }
 
 /**
@@ -46,8 +46,8 @@ export async function firstOf(about: Published, root: string, paths: readonly st
  * @throws `ERR_HOROBALL_DATA_READ` or `ERR_HOROBALL_DATA_LAYOUT`
  */
 export async function readLines(about: Published, root: string, name: string): Promise<string[]> {
-  const text = await readText(path.join(root, name), maxBytes).catch((cause: unknown) => {
-    throw Object.assign(missing(about, root, name), { cause });
+  const text = await readText(path.join(root, name), maxBytes).catch(async (cause: unknown) => {
+    throw Object.assign(await missing(about, root, name), { cause });
   });
   const lines: string[] = [];
   for (let at = 0; at < text.length; ) {
@@ -97,7 +97,8 @@ async function complete(about: Published, data: Splits, published: Counts): Prom
     const message = `[data] path: expected images of ${about.name}, got none in ${data.root}. ${advice(about)}`;
     throw coded('ERR_HOROBALL_DATA_EMPTY', message);
   }
-  if (!(await exists(first.path))) throw missing(about, data.root, path.relative(data.root, first.path));
+  if (!(await exists(first.path)))
+    throw await missing(about, data.root, path.relative(data.root, first.path));
   const warnings = [
     ...countWarnings(about, data, published),
     ...singleImageWarnings(data),
@@ -127,8 +128,11 @@ function text({ images, classes }: Count): string {
   return `${images} images of ${classes} classes`;
 }
 
-function missing(about: Published, root: string, needed: string): Coded {
-  const message = `[data] path: expected ${needed} of ${about.name}, got ${root} without it. ${advice(about)}`;
+/** Returns the error for a data set without one of its files or folders. */
+async function missing(about: Published, root: string, needed: string): Promise<Coded> {
+  const message = (await exists(root))
+    ? `[data] path: expected a folder with the file or folder '${needed}' of ${about.name}, got ${root}, which lacks it. ${advice(about)}`
+    : `[data] path: expected the folder of ${about.name}, got ${root}, which does not exist. Check the path. ${advice(about)}`;
   return coded('ERR_HOROBALL_DATA_READ', message);
 }
 

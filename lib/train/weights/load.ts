@@ -299,7 +299,10 @@ async function openPth(path: string): Promise<WeightsFile> {
         throw coded(code, `[loadWeights] ${path}: ${message}`);
       },
       ownHead: false,
-      notices: wrappers.length > 0 ? [`Taken from the file's entry ${wrappers.join('.')}.`] : [],
+      notices:
+        wrappers.length > 0
+          ? [`The weights were read from the entry ${wrappers.join('.')} of the file.`]
+          : [],
       close: () => file.close(),
     };
   } catch (error) {

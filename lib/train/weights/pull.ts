@@ -68,7 +68,7 @@ export async function pullWeights(
   source: string,
   options: PullOptions = {},
 ): Promise<Pulled & { fresh: boolean }> {
-  const url = urlOf(checkText('pullWeights', 'source', source));
+  const url = urlOf(checkText('pullWeights', 'source', source), '[weights] source', notPullable);
   const checked = checkedOptions(options);
   const path = cachedPath(url, checked.cache);
   const record = checked.force ? null : await readRecord(path, url);
@@ -156,21 +156,37 @@ const weightsExtension = /\.(safetensors|pth?|bin|ckpt|tar|npz|onnx)$/i;
  * @param at - the operation and the argument
  */
 function unknownSource(source: string, at: string): Error {
-  if (weightsExtension.test(source) || /[/\\]/.test(source)) {
+  if (isPathLike(source)) {
     const message = `${at}: expected a file, got ${quoted(source)}, which does not exist. Check the path.`;
     return coded('ERR_HOROBALL_OPTION', message, RangeError);
   }
-  const names = publishedWeights.flatMap(({ name, model }) => [...new Set([model, name])]);
-  const nearest = nearestNames(source, names).join(', ');
-  const message = `${at}: expected a file, an http(s) URL or the name of published weights, got ${quoted(source)}. The nearest names are ${nearest}.`;
+  const message = `${at}: expected a file, an http(s) URL or the name of published weights, got ${quoted(source)}. ${nearestText(source)}`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-function urlOf(source: string, at: string = '[weights] source'): URL {
+function isPathLike(source: string): boolean {
+  return weightsExtension.test(source) || /[/\\]/.test(source);
+}
+
+function nearestText(source: string): string {
+  const names = publishedWeights.flatMap(({ name, model }) => [...new Set([model, name])]);
+  return `The nearest names are ${nearestNames(source, names).join(', ')}.`;
+}
+
+/** Returns the error for a source that cannot be downloaded; see {@link unknownSource}. */
+function notPullable(source: string, at: string): Error {
+  const fix = isPathLike(source)
+    ? 'A file needs no download: pass its path as the weights.'
+    : nearestText(source);
+  const message = `${at}: expected an http(s) URL or the name of published weights, got ${quoted(source)}. ${fix}`;
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+function urlOf(source: string, at: string = '[weights] source', unknown = unknownSource): URL {
   const published = findPublished(source);
   if (published !== undefined) return new URL(published.url);
   if (/^https?:\/\//i.test(source) && URL.canParse(source)) return new URL(source);
-  throw unknownSource(source, at);
+  throw unknown(source, at);
 }
 
 /**

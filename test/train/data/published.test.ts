@@ -45,8 +45,12 @@ for (const [name, make] of Object.entries(makers)) {
     const error = await t.throwsAsync(openDataset(name, root), { code: 'ERR_HOROBALL_DATA_READ' });
     t.regex(
       error.message,
-      /expected .* got .* without it\. Download and unpack .*, so that the folder contains /,
+      /expected a folder with the file or folder '.*' of .*, got .*, which lacks it\. Download and unpack .*, so that the folder contains /,
     );
+    const none = await t.throwsAsync(openDataset(name, path.join(root, 'none')), {
+      code: 'ERR_HOROBALL_DATA_READ',
+    });
+    t.regex(none.message, /got \S*none, which does not exist\. Check the path\. Download and unpack /);
     t.notRegex(error.message, /\n/);
   });
 }
@@ -91,7 +95,7 @@ for (const [name, files] of Object.entries(gaps)) {
     // All lines are accepted, so the error is that the first image does not exist.
     await t.throwsAsync(openDataset(name, root), {
       code: 'ERR_HOROBALL_DATA_READ',
-      message: /expected \S*a/,
+      message: /expected a folder with the file or folder '\S*a/,
     });
     const { user, system } = process.cpuUsage(before);
     t.true(user + system < 1e6, `${(user + system) / 1000} ms`);

@@ -51,7 +51,7 @@ test('reads the teacher of a DINO checkpoint, without the projection head', asyn
   t.deepEqual(missing, ['head.weight']);
   t.deepEqual(unexpected, []);
   t.deepEqual(notices, [
-    "Taken from the file's entry teacher.",
+    'The weights were read from the entry teacher of the file.',
     'Stripped from the names: backbone.',
     'The head of the file is not used; the embedding head starts from random values.',
   ]);

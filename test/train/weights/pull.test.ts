@@ -203,6 +203,11 @@ test('the error for an unknown name suggests similar ones', async (t) => {
     code: 'ERR_HOROBALL_OPTION',
     message: /name of published weights, got 'resnet50'\. The nearest names are dino_vits16, /,
   });
+  await t.throwsAsync(pullWeights('folder/a.pth', { cache: tmpdir() }), {
+    code: 'ERR_HOROBALL_OPTION',
+    message:
+      /source: expected an http\(s\) URL or the name of .*, got 'folder\/a\.pth'\. A file needs no download/,
+  });
   await t.throwsAsync(pullWeights('ftp://host/a.pth', { cache: tmpdir() }), { code: 'ERR_HOROBALL_OPTION' });
 });
 
