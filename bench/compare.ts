@@ -166,7 +166,7 @@ async function main(): Promise<void> {
   const [before, now] = await Promise.all([a, b].map(read));
   if (!isOneMachine(before!, now!)) {
     process.stderr.write(
-      'The two runs are from different machines, or of one at different speeds: only their targets can be compared.\n',
+      'The two runs are from different machines, or from one machine running at different speeds: only their targets can be compared.\n',
     );
   }
   const changes = compare(before!, now!);

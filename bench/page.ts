@@ -51,8 +51,8 @@ export function page({ about, rows }: Results): string {
 <title>horoball: benchmarks</title><style>${style}</style></head><body>
 <h1>horoball: benchmarks</h1>
 <div class="about">${facts.join(' · ')}</div>
-<p>All sides alternated in one run on the same inputs with the same number of threads. Times are medians over rounds;
-whiskers cover the median of 99 of 100 further runs. horoball is blue.</p>
+<p>horoball and the other libraries took turns in one run, on the same inputs and with the same number of threads. Times are
+medians over rounds. In 99 of 100 further runs, the median would be within the whiskers. horoball is blue.</p>
 ${bars(rows)}
 ${[...suites].map(([name, group]) => section(name, group)).join('\n')}
 </body></html>
