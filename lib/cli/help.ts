@@ -30,7 +30,7 @@ export function addNotes(command: Command, { lists = {}, paragraphs = [], exampl
 /** Describes an option in the style of the run options. By default, commander prints choices and default as JSON. */
 export const helpStyle: Partial<Help> = {
   optionDescription({ description, argChoices, defaultValue, defaultValueDescription }: Option): string {
-    const choices = argChoices === undefined ? '' : `: ${alternatives(argChoices)}`;
+    const choices = argChoices === undefined ? '' : `. Value: ${alternatives(argChoices)}`;
     const standard = defaultValueDescription ?? (typeof defaultValue === 'string' ? defaultValue : undefined);
     return `${description}${choices}${standard === undefined ? '' : ` (default ${standard})`}`;
   },

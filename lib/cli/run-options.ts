@@ -138,9 +138,9 @@ function defaultOf(option: RunOption): string {
   const { default: standard, datasets, heads, compat, published, defaultText } = option;
   const origin = published === undefined ? '' : origins[published];
   const others = [
-    ...Object.entries(datasets ?? {}).map(([name, value]) => `; with ${name} ${shown(value)}`),
-    ...Object.entries(heads ?? {}).map(([name, value]) => `; with head ${name} ${shown(value)}`),
-    ...Object.entries(compat ?? {}).map(([name, value]) => `; with compat ${name} ${shown(value)}`),
+    ...Object.entries(datasets ?? {}).map(([name, value]) => `; ${shown(value)} with --ds ${name}`),
+    ...Object.entries(heads ?? {}).map(([name, value]) => `; ${shown(value)} with --head ${name}`),
+    ...Object.entries(compat ?? {}).map(([name, value]) => `; ${shown(value)} with --compat ${name}`),
   ];
   const usual = `${shown(standard)}${origin}${others.join('')}`;
   return defaultText?.(usual) ?? usual;

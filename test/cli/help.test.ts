@@ -72,6 +72,6 @@ test('sweep and train list the same run options with the same descriptions, in t
 });
 
 test('search shows no data-set defaults, because it reads a folder', async (t) => {
-  t.regex(await help('embed'), /with\s+shapes/);
-  t.notRegex(await help('search'), /with\s+shapes/);
+  t.regex(await help('embed'), /with\s+--ds\s+shapes/);
+  t.notRegex(await help('search'), /with\s+--ds\s+shapes/);
 });

@@ -114,8 +114,8 @@ export const inGroup =
 /** Returns the description of an option in `--help` and the documentation, without its default. */
 export function describe(option: RunOption): string {
   const { help, unit, expected } = option;
-  const text = unit === undefined ? help : `${help} (${unit})`;
-  return isFlag(option) ? text : `${text}: ${expected}`;
+  if (isFlag(option)) return help;
+  return `${help}. Value${unit === undefined ? '' : ` in ${unit}`}: ${expected}`;
 }
 
 /** Whether an option is a flag, without a value on a command line. */
@@ -230,7 +230,7 @@ export const numberList = (
 export const fileName = (most: number): Kind<string> =>
   shaped(
     (value) => value.length <= most && /^\w[\w.-]*$/.test(value),
-    `at most ${most} letters, digits, dots, dashes and underscores`,
+    `1 to ${most} letters, digits, dots, dashes and underscores, starting with a letter, digit or underscore`,
   );
 
 export const orNone = <T>(kind: Kind<T>): Kind<T | null> => ({

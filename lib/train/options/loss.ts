@@ -41,7 +41,7 @@ export class LossRunOptions {
   });
   /** Geometry of the logits. */
   readonly geometry: RunOption<TrainedGeometry> = loss(oneOf(trainedGeometries), {
-    help: 'geometry of the logits',
+    help: 'geometry of the logits; euclidean uses the cosine similarity, hyperbolic the distance in the ball, hybrid both (weighted by lam), and chordal the straight-line distance, a control without curvature',
     default: 'hybrid',
     heads: { 'hyp-vit': 'hyperbolic' },
     published: 'behavior',

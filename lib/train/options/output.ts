@@ -22,7 +22,7 @@ export class OutputOptions {
       datasets: { shapes: 'r(0,181,36)' },
       compat: { hypmix: lastEpoch(100) },
       defaultText: () =>
-        'about ten epochs and 0; with shapes r(0,181,36); with compat hypmix the last epoch, as in the published code',
+        'about ten epochs and 0; r(0,181,36) with --ds shapes; the last epoch with --compat hypmix, as in the published code',
       published: 'option',
       resume: 'extend',
       affectsResult: false,

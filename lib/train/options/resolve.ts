@@ -140,13 +140,17 @@ function consistent(config: RunConfig, operation: string): RunConfig {
   if (bs % num_samples !== 0)
     refuse('bs', `a multiple of num_samples (${num_samples})`, `Use ${multiplesNear(bs, num_samples)}.`);
   if (bs < 2 * num_samples)
-    refuse('bs', `at least two classes (${2 * num_samples})`, 'Increase bs, or reduce num_samples.');
+    refuse(
+      'bs',
+      `at least ${2 * num_samples} images (two classes of ${num_samples})`,
+      'Increase bs, or reduce num_samples.',
+    );
   if (resize < crop) refuse('resize', `at least crop (${crop})`, 'Increase resize, or reduce crop.');
   if (config.hyp_c === 0)
     refuse(
       'hyp_c',
       `a number above 0 with head ${head}`,
-      'Choose geometry euclidean or chordal, or head hyp-vit, which accepts 0.',
+      'Pass a value above 0. For cosine similarity, omit hyp_c and choose geometry euclidean; only head hyp-vit accepts 0.',
     );
   if (config.hyp_c < leastC || config.hyp_c > 1 / leastC)
     refuse(

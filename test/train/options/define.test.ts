@@ -123,7 +123,7 @@ test("the text of a kind's expected values can end a sentence", (t) => {
 test('the description of an option has its unit and values; that of a flag lists no values', (t) => {
   const images = inGroup('Images');
   const crop = images(count(8), { help: 'side of the crop', unit: 'pixels', default: 8 });
-  t.is(describe(crop), 'side of the crop (pixels): an integer of at least 8');
+  t.is(describe(crop), 'side of the crop. Value in pixels: an integer of at least 8');
   t.is(crop.group, 'Images');
   const strict = images(flag, { help: 'stop at an image', default: false });
   t.is(describe(strict), 'stop at an image');

@@ -102,7 +102,12 @@ const wrong: [keyof RunConfig | 'banana', unknown, RegExp][] = [
   ['name', '../up', /name/],
   ['strict', 'yes', /strict: expected true or false/],
   ['bs', 10, /bs: expected a multiple of num_samples \(4\), got 10\. Use 8 or 12\.$/],
-  ['bs', 4, /bs: expected at least two classes/],
+  ['bs', 4, /bs: expected at least 8 images \(two classes of 4\), got 4\. Increase bs/],
+  [
+    'name',
+    '.foo',
+    /name: expected 1 to 255 letters, .* starting with a letter, digit or underscore, or None, got/,
+  ],
   ['resize', 32, /resize: expected at least crop/],
   ['precision', 'half', /precision: expected 'float32', 'bfloat16' or 'float16', got 'half'/],
   ['ema', 1, /ema: expected a number of at least 0 and below 1, or None, got 1/],
@@ -194,6 +199,7 @@ test('head hyp-vit has its own default distance and temperature; c = 0 is the sp
       message: /hyp_c: expected a number from 1e-36 to 1e\+36, because distances are computed in float32/,
     });
   t.throws(() => parseConfig({ ...folder, hyp_c: 0 }), {
-    message: /hyp_c: expected a number above 0.*hyp-vit/,
+    message:
+      /hyp_c: expected a number above 0 with head hypmix, got 0\. Pass a value above 0\. .*only head hyp-vit accepts/,
   });
 });
