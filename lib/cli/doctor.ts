@@ -65,7 +65,7 @@ function addonText({ file, version, threads, current }: Extract<Diagnosis['addon
 function imagesText(images: Diagnosis['images']): string {
   const builtIn = 'BMP, PBM, PGM and PPM';
   if (images.ok)
-    return `JPEG, PNG, WebP, TIFF and GIF (not in data sets) with sharp ${images.sharp}, and ${builtIn}`;
+    return `JPEG, PNG, WebP and TIFF with sharp ${images.sharp}; ${builtIn} built in; GIF with sharp, but data sets ignore it`;
   return `only ${builtIn}: ${images.reason}`;
 }
 

@@ -43,6 +43,7 @@ export async function diagnose(): Promise<Diagnosis> {
     platform: `${process.platform} ${process.arch}`,
     core: coreFinding(),
     ...search,
+    libtorch: addon.ok && search.libtorch === missing ? chosenEarlier : search.libtorch,
     addon,
     cuda: cudaFinding(addon),
     images,
@@ -67,14 +68,22 @@ function coreFinding(): Diagnosis['core'] {
   }
 }
 
+const missing = {
+  ok: false,
+  reason: 'not found; only training needs it. Run `npx horoball setup`.',
+} as const;
+
+/** The addon loads the libtorch that it was built for, even if the search does not find this libtorch. */
+const chosenEarlier = {
+  ok: false,
+  reason: 'not found by the search, but the training addon loads the one that setup chose earlier',
+} as const;
+
 async function searched(): Promise<Pick<Diagnosis, 'libtorch' | 'looked'>> {
   try {
     const { libtorch, looked } = await findLibTorch(searchInputs());
     if (libtorch !== undefined) return { libtorch: { ok: true, ...libtorch }, looked };
-    return {
-      libtorch: { ok: false, reason: 'not found; only training needs it. Run `npx horoball setup`.' },
-      looked,
-    };
+    return { libtorch: missing, looked };
   } catch (error) {
     return { libtorch: { ok: false, reason: sentence(error) }, looked: [] };
   }
