@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { type Advice, adviceOn, type FeatureShape, shapeOf, trial } from '../advise.ts';
 import { geometryTerms } from '../card-names.ts';
-import { integerOption, optionOf, readFeatures } from './delta.ts';
+import { defaultTensorText, integerOption, optionOf, readFeatures } from './delta.ts';
 import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
@@ -33,7 +33,7 @@ export function adviseCommand(): Command {
   const command = new Command('advise')
     .description('suggest a geometry, c, temperatures and a head from features')
     .argument('<source>', 'a .npy or .safetensors file of features')
-    .addOption(optionOf('--tensor <name>', 'tensor to read from a .safetensors file', 'body'))
+    .addOption(optionOf('--tensor <name>', 'tensor to read from a .safetensors file', defaultTensorText))
     .addOption(optionOf('--seed <n>', 'seed of the random subsets', '0'))
     .option('--json', 'print the result as one JSON object on stdout');
   addNotes(command, notes);

@@ -54,7 +54,7 @@ export function deltaCommand(): Command {
     .addOption(
       new Option('--split <name>', 'split of the data set').choices(splitNames).default(undefined, 'train'),
     )
-    .addOption(optionOf('--tensor <name>', 'tensor to read from a .safetensors file', 'body'))
+    .addOption(optionOf('--tensor <name>', 'tensor to read from a .safetensors file', defaultTensorText))
     .option('--distances', 'the file contains a distance matrix instead of features')
     .addOption(
       optionOf('--samples <count>', 'number of random subsets', '100, or 1 if a subset holds all rows'),
@@ -113,7 +113,9 @@ function lines({ delta, relative, suggestedC, standardError }: Delta, rows: numb
   const error = standardError === 0 ? '' : ` (standard error ${standardError.toPrecision(2)})`;
   return [
     `Delta ${delta.toPrecision(4)}, relative ${relative.toPrecision(4)}${error}, for ${rows} rows in subsets of ${size}.`,
-    `Suggested c: ${suggestedC.toPrecision(4)}`,
+    Number.isFinite(suggestedC)
+      ? `Suggested c: ${suggestedC.toPrecision(4)}`
+      : 'No c suggested: delta is 0, because the features are all equal or form an exact tree. Check the features.',
   ];
 }
 
@@ -172,12 +174,10 @@ export async function readFeatures(
 ): Promise<Matrix> {
   const kind = extname(file);
   if (kind !== '.npy' && kind !== '.safetensors') {
-    const message = `[${operation}] source: expected a .npy or .safetensors file or a run folder, got ${file}`;
-    throw coded('ERR_HOROBALL_OPTION', message, RangeError);
+    throw notFeatures(file, operation);
   }
   if (kind === '.npy') refuseOthers({ tensor: name }, `${file} contains a single array`, operation);
-  const { shape, data } =
-    kind === '.npy' ? await readNpy(file) : await tensorOf(file, name ?? 'body', operation);
+  const { shape, data } = kind === '.npy' ? await readNpy(file) : await tensorOf(file, name, operation);
   const real = data instanceof Float32Array || data instanceof Float64Array;
   if (shape.length === 2 && real) return matrix(data as Float32Array, shape[0]!, shape[1]!);
   const got = real ? `${shape.length} axes` : data.constructor.name;
@@ -187,11 +187,35 @@ export async function readFeatures(
   );
 }
 
-async function tensorOf(file: string, name: string, operation: string) {
+/** Returns the error for a source that is not a file of features; `delta` also accepts a run, other commands do not. */
+function notFeatures(file: string, operation: string): Error {
+  const files = 'a .npy or .safetensors file';
+  const message =
+    operation === 'delta'
+      ? `[delta] source: expected ${files} or a run folder, got ${file}`
+      : `[${operation}] source: expected ${files}, got ${file}. To use a run, write its features first: npx horoball embed RUN --split train --output body --out features.npy`;
+  return coded('ERR_HOROBALL_OPTION', message, RangeError);
+}
+
+/** Tensor that is read from a .safetensors file by default: the features that `horoball embed` writes. */
+const defaultTensor = 'body';
+export const defaultTensorText: string = `${defaultTensor}, the backbone features that \`horoball embed\` writes`;
+
+/** Maximum number of names in an error. */
+const maxNamed = 8;
+
+async function tensorOf(file: string, given: string | undefined, operation: string) {
   const { tensors } = await readSafetensors(file);
-  const tensor = tensors.get(name);
+  const tensor = tensors.get(given ?? defaultTensor);
   if (tensor !== undefined) return tensor;
-  const message = `[${operation}] tensor: expected one of ${[...tensors.keys()].slice(0, 8).join(', ')}, got ${name}`;
+  const more = tensors.size - maxNamed;
+  const names = `${[...tensors.keys()].slice(0, maxNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  const message =
+    tensors.size === 0
+      ? `[${operation}] source: expected a file with tensors, got ${file} without any`
+      : given === undefined
+        ? `[${operation}] source: expected a file with the tensor '${defaultTensor}' (the default), got ${file} without it. Pass --tensor with one of: ${names}`
+        : `[${operation}] tensor: expected one of ${names}, got ${given}`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

@@ -38,16 +38,16 @@ const defaultTemperatures = '0.05,0.1,0.2';
 const defaults: Readonly<Partial<Record<AxisName, string>>> = {
   geometry: defaultGeometries.join(','),
   t: `${defaultTemperatures} unless t_e or t_h is given`,
-  t_e: `t, else ${publishedDefaults.t_e}`,
-  t_h: `t, else ${publishedDefaults.t_h}`,
+  t_e: `t, otherwise ${publishedDefaults.t_e}`,
+  t_h: `t, otherwise ${publishedDefaults.t_h}`,
   beta: `${publishedDefaults.beta}; 1 in the controls`,
-  ep: `${shortRun.ep} for shapes, else ${publishedDefaults.ep}; ${shapesDefaults.ep} for shapes with --preset none`,
-  eval_ep: `the last epoch; ${shapesDefaults.eval_ep} for shapes with --preset none`,
+  ep: `${shortRun.ep} with --ds shapes, otherwise ${publishedDefaults.ep}; ${shapesDefaults.ep} with --ds shapes --preset none`,
+  eval_ep: `the last epoch; ${shapesDefaults.eval_ep} with --ds shapes --preset none`,
 };
 
 const notes: Notes = {
   paragraphs: [
-    'Options of --recipe or --config apply to all runs; options on the command line override them. Every run option accepts several comma-separated values; all combinations are run, each with every seed. With --random, an option may also be a range low:high to sample from.',
+    'Options of --recipe or --config apply to all runs; options on the command line override them. Every run option accepts several comma-separated values; all combinations are run, each with every seed. A value that itself contains commas goes in brackets: --rand_augment [2,9]. Each name in --learn is a separate setting; to train several scalars in every run, set learn in the file of --config. With --random, an option may also be a range low:high to sample from.',
     'A study is a folder with sweep.json, results.jsonl, results.csv, report.html and the runs. To resume an interrupted study, run the same command again.',
   ],
   examples: [
@@ -78,7 +78,7 @@ export function sweepCommand(): Command {
     .addOption(
       new Option(
         '--preset <name>',
-        `length of the runs on shapes; short runs take at most ${secondsOfShortRun} s each on two cores`,
+        `length of the runs on shapes; short is ${shortRun.ep} epochs, at most ${secondsOfShortRun} s per run on two cores; none is the default of train`,
       )
         .choices(['short', 'none'])
         .default('short'),
@@ -147,9 +147,11 @@ function sizeText({ cells, seeds }: StudyPlan, axes: Axes = {}, added: Axes = {}
       : [counted(cells.length, 'setting')];
   const defaults = Object.entries(added).map(([name, axis]) => {
     const values = 'values' in axis ? axis.values : [];
-    return `${name} defaults to ${values.join(',')}; pass --${name} ${values[1]} for one`;
+    return { text: `${name} defaults to ${values.join(',')}`, example: `--${name} ${values[1]}` };
   });
-  const why = defaults.length === 0 ? '' : ` (${defaults.join('; ')})`;
+  const texts = defaults.map(({ text }) => text).join(' and ');
+  const examples = defaults.map(({ example }) => example).join(' ');
+  const why = defaults.length === 0 ? '' : ` (${texts}; to use a single value, pass for example ${examples})`;
   const runs = counted(cells.length * seeds.length, 'run');
   return `${runs}: ${[...factors, counted(seeds.length, 'seed')].join(' x ')}${why}`;
 }
@@ -233,7 +235,7 @@ async function study(
   meter.end();
   const analysis = analyze(await readStudy(path));
   if (json) jsonLine({ type: 'end', folder: path, complete, contrasts: analysis.contrasts });
-  meter.say(`\n${settingsText(analysis)}\n\n${verdictText(analysis)}`);
+  meter.say(`\n${settingsText(analysis)}\n\n${verdictText(analysis, 'in the report')}`);
   if (!complete) meter.say('Stopped. To resume, run the same command again.');
   meter.say(`Report: ${relative('.', join(path, 'report.html'))}`);
   if (!complete) process.exitCode = interrupt.code;

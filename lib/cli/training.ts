@@ -100,7 +100,7 @@ export async function runTraining(
       times.add(took);
       meter.pause(took);
       print(row);
-      say(`${row.epoch === 0 ? 'Untrained' : `Epoch ${row.epoch}`}: ${recallAt1(row)}`);
+      say(`${row.epoch === 0 ? 'Untrained' : `Epoch ${row.epoch}`}, ${recallAt1(row)}`);
     },
     onStep: (row, steps) => {
       print(row);
@@ -213,7 +213,7 @@ function optionsText(config: RunConfig): string {
   return lines.join('\n').replace(/;$/, '.');
 }
 
-/** Returns the fields of a step. `data` is the percentage of the step's time that was spent waiting for images. */
+/** Returns the fields of a step. `data wait` is the percentage of the step's time that was spent waiting for images. */
 function stepFields(row: StepRow, steps: number | null, { ep, bs }: RunConfig): string[] {
   const { step, epoch, loss, accuracy, lr, imagesPerSecond, waitMs } = row;
   const waited = (100 * waitMs * imagesPerSecond) / (1000 * bs);
@@ -224,13 +224,13 @@ function stepFields(row: StepRow, steps: number | null, { ep, bs }: RunConfig): 
     `acc ${percent(accuracy)}%`,
     `lr ${lr.toExponential(1).replace(/e([+-])(\d)$/, 'e$10$2')}`,
     `${imagesPerSecond.toFixed(0)} img/s`,
-    `data ${waited.toFixed(0)}%`,
+    `data wait ${waited.toFixed(0)}%`,
   ];
 }
 
 function recallAt1({ spaces }: EvaluationRow): string {
   const at1 = (space: keyof typeof spaces): string => percent(spaces[space]?.at['1']);
-  return `Recall@1 ${at1('hyperbolic')}% (cosine ${at1('cosine')}%, backbone ${at1('body')}%)`;
+  return `Recall@1: hyperbolic ${at1('hyperbolic')}%, cosine ${at1('cosine')}%, backbone ${at1('body')}%`;
 }
 
 function summary(result: TrainResult, config: RunConfig): string {

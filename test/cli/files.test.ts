@@ -74,7 +74,11 @@ const cases: Case[] = [
     2,
     /out: expected a file, got ROOT\/folder\. Specify a file in this folder\.$/,
   ],
-  ['dashboard none', 1, /folder: expected a folder of runs, got none, which does not exist$/],
+  [
+    'dashboard none',
+    1,
+    /folder: expected a folder of runs, got none, which does not exist\. Train a run first \(npx horoball start\), or pass the folder that contains your runs\.$/,
+  ],
   ['dashboard --port x', 2, /\[dashboard\] --port: expected a port from 0 to 65535, got 'x'$/],
   ['delta none.npy', 1, /none\.npy: no such file or folder\. Check the path\.$/],
   ['data check csv --path none.csv', 1, /expected a CSV file that .*none\.csv \(no such file or folder\)/],

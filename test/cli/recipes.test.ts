@@ -5,7 +5,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type ExecutionContext, type TestFn } from 'ava';
 import { readNpy, writeNpy } from '../../lib/io/npy.ts';
-import { readSafetensors } from '../../lib/io/safetensors.ts';
+import { readSafetensors, writeSafetensors } from '../../lib/io/safetensors.ts';
 import { overrideOptions, publishedDefaults } from '../../lib/train/options/resolve.ts';
 import { lockRun } from '../../lib/train/run/lock.ts';
 import { networkError, statedError } from '../tolerances.ts';
@@ -174,9 +174,20 @@ test('eval --fuse evaluates two runs together, per query; embed writes embedding
   t.like(backbone.rows()[0], { rows: 6, cols: 24, size: 4 });
 });
 
+test('delta suggests no c for equal features', async (t) => {
+  const file = join(t.context.root, 'equal.npy');
+  await writeNpy(file, new Float32Array(10), [5, 2]);
+  const { code, stderr } = await horoball(['delta', file]);
+  t.is(code, 0, stderr);
+  t.regex(stderr, /No c suggested: delta is 0, because the features are all equal or form an exact tree\./);
+  t.notRegex(stderr, /Infinity/);
+});
+
 test('invalid inputs of embed and delta are rejected in one sentence', async (t) => {
   const { root, model } = t.context;
   await writeNpy(join(root, 'three.npy'), new Float32Array(6), [3, 2]);
+  const features = { shape: [4, 2], data: new Float32Array(8) };
+  await writeSafetensors(join(root, 'features.safetensors'), { features });
   const cases: [string[], number, RegExp][] = [
     [['embed', root, '--out', join(root, 'no', 'x.npy')], 2, /out: expected a file in an existing folder/],
     [
@@ -190,6 +201,16 @@ test('invalid inputs of embed and delta are rejected in one sentence', async (t)
     [['embed', join(root, 'nowhere'), '--out', 'x.npy'], 1, /expected a run folder, got .*nowhere/],
     [['delta', join(root, 'nothing.npy')], 1, /nothing\.npy: no such file or folder\. Check the path\.$/m],
     [['delta', model], 2, /expected a \.npy or \.safetensors file or a run folder/],
+    [
+      ['delta', join(root, 'features.safetensors')],
+      2,
+      /expected a file with the tensor 'body' \(the default\), got \S+ without it\. Pass --tensor with one of: features$/m,
+    ],
+    [
+      ['delta', join(root, 'features.safetensors'), '--tensor', 'x'],
+      2,
+      /tensor: expected one of features, got x$/m,
+    ],
     [['delta', '--size', 'x'], 2, /size: expected an integer/],
     [
       ['embed', root, '--out', 'x.npy', '--weights', 'y'],
@@ -218,7 +239,7 @@ test('help lists only options that have an effect, and says which defaults come 
   );
   t.regex(
     evaluating!,
-    /--t_h <value> temperature of the hyperbolic distance: a number above 0 \(default the run's; without a run 0\.2, also the published default\)/,
+    /--t_h <value> temperature of the hyperbolic distance\. Value: a number above 0 \(default the run's; without a run 0\.2, also the published default\)/,
   );
   t.regex(
     embedding!,

@@ -168,6 +168,10 @@ test('all geometries run, and a report shows them side by side', async (t) => {
   );
   t.regex(report.stderr, /euclidean: head, hyperbolic distance +\d/);
   t.true((await readdir(runs)).includes('comparison.html'));
+  const out = join(runs, 'one.html');
+  const one = await horoball(['report', folders[0]!, '--out', out]);
+  t.is(one.code, 0, one.stderr);
+  t.is(await readFile(out, 'utf8'), await readFile(join(folders[0]!, 'report.html'), 'utf8'));
 });
 
 test('dashes and underscores are interchangeable; a wrong option or value exits with 2', async (t) => {

@@ -51,6 +51,11 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
   ],
   [['export', 'none'], 1, /^horoball: \[run\] path: expected a run folder, got none/],
   [['eval', 'package.json'], 1, /expected a run folder, got package\.json, which is a file\./],
+  [
+    ['advise', 'lib'],
+    2,
+    /\[advise\] source: expected a \.npy or \.safetensors file, got lib\. To use a run, .*: npx horoball embed RUN /,
+  ],
   [['delta', 'lib'], 1, /expected a run folder, got lib, which has no config\.json\./],
   [['recipes', 'none'], 2, /\[recipes\] name: expected one of/],
   [['embed', '--out', 'x.npy', '--hyp_c', 'x'], 2, /\[embed\] --hyp_c: expected/],
@@ -218,7 +223,10 @@ test('doctor and the guide name the same image formats', async (t) => {
   const [sentence] = /Images are JPEG[^.]*(?:\.gif[^.]*)?\./.exec(guide)!;
   t.deepEqual(formats(sentence), formats(found));
   t.true(formats(found).includes('GIF'), found);
-  t.regex(found, /GIF \(not in data sets\)/);
+  t.regex(
+    found,
+    /TIFF with sharp \S+; BMP, PBM, PGM and PPM built in; GIF with sharp, but data sets ignore it/,
+  );
 });
 
 test('help lists required options, the backbones and the format of a CSV file', async (t) => {
@@ -229,9 +237,20 @@ test('help lists required options, the backbones and the format of a CSV file', 
   t.regex(train, /--path <value> .*for csv, a file .*path,label,split/);
   t.regex(
     train,
-    /--eval_ep <value> .*\(default about ten epochs and 0; with shapes .*; with compat hypmix the last/,
+    /--eval_ep <value> .*\(default about ten epochs and 0; r.* with --ds shapes; the last epoch with --compat hypmix/,
   );
   t.regex(train, /--name <value> .*dashes and underscores/);
+  t.regex(
+    train,
+    /--save_every <value> .* None writes none\. Value in seconds: a number of at least 0, or None \(/,
+  );
+  t.regex(train, /--num_samples <value> .*published default; 4 with --ds shapes\)/);
+  t.regex(train, /data wait is the percentage of the time of a step/);
+  t.regex(
+    await help('sweep'),
+    /in brackets: --rand_augment \[2,9\]\. Each name in --learn is a separate setting;/,
+  );
+  t.regex(await help('search'), /--output <name> .*feature\. Value: hyperbolic, cosine or body \(default/);
   t.regex(
     train,
     /The "published code" is that of HypMix and Hyp-ViT, and a "published default" is a default of its/,
