@@ -122,6 +122,7 @@ for (const [tests, level] of runs(coreInfo().levels)) {
       ...(level && { HOROBALL_ISA: level }),
       LD_PRELOAD: preloaded,
       HOROBALL_CORE: core,
+      HOROBALL_SANITIZER: sanitizer,
     },
   });
   if (status === 0) continue;
