@@ -14,7 +14,7 @@ import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { Meter } from './meter.ts';
-import { configOf, networkOf } from './network.ts';
+import { configOf, networkOf, noteChangedData } from './network.ts';
 import { addRunOptions, givenOptions, optionsOf } from './run-options.ts';
 
 interface Options {
@@ -143,6 +143,7 @@ async function featuresOf(
     signal,
     onProgress,
     onSkipped,
+    onDataset: (dataset) => noteChangedData(source, given, dataset, note),
   });
   return matrix(embedded.body, embedded.labels.length, embedded.bodyWidth);
 }

@@ -2,6 +2,7 @@ import { extname, relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import type { Skipped } from '../train/data/loader.ts';
+import type { Dataset } from '../train/data/types.ts';
 import {
   embedSplit,
   type Output,
@@ -16,7 +17,7 @@ import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { Meter } from './meter.ts';
-import { configOf, networkOf } from './network.ts';
+import { configOf, networkOf, noteChangedData } from './network.ts';
 import { checkOutput } from './output.ts';
 import { addRunOptions, givenOptions, optionsOf } from './run-options.ts';
 
@@ -86,7 +87,8 @@ async function exportEmbeddings(
   const onProgress = (done: number, total: number): void => meter.count('embedding', done, total, 'img');
   const onSkipped = (image: Skipped): void => note(skippedText(image));
   const { signal } = interrupt;
-  const made = await embedSplit(embedder, config, split, { signal, onProgress, onSkipped });
+  const onDataset = (dataset: Dataset): Promise<void> => noteChangedData(run, given, dataset, note);
+  const made = await embedSplit(embedder, config, split, { signal, onProgress, onSkipped, onDataset });
   meter.end();
   const files = kind === '.npy' ? await writeNpyExport(out, made, wanted[0]!) : [out];
   if (kind !== '.npy') await writeExport(out, made, wanted);

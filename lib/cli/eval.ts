@@ -9,6 +9,7 @@ import { matrix } from '../matrix.ts';
 import type { QueryResults } from '../retrieval.ts';
 import type { Skipped } from '../train/data/loader.ts';
 import { openDataset } from '../train/data/registry.ts';
+import type { Dataset } from '../train/data/types.ts';
 import { type Embedded, embed, evaluate, fusedRecall, recallOf } from '../train/measure/evaluate.ts';
 import { type EmbedHooks, type SplitName, saveEmbeddings, splitOf } from '../train/measure/export.ts';
 import { protocolOf } from '../train/measure/recall.ts';
@@ -24,7 +25,7 @@ import { addNotes, type Notes } from './help.ts';
 import { interruptible } from './interrupt.ts';
 import { jsonLine } from './json.ts';
 import { Meter } from './meter.ts';
-import { configOf, networkOf } from './network.ts';
+import { configOf, networkOf, noteChangedData } from './network.ts';
 import { checkOutput } from './output.ts';
 import { addRunOptions, givenOptions, optionsOf } from './run-options.ts';
 import { recallText } from './table.ts';
@@ -148,6 +149,7 @@ async function openSplit(
   config: RunConfig,
   name: EvaluatedSplit,
   say: (text: string) => void = () => {},
+  onDataset?: EmbedHooks['onDataset'],
 ): Promise<TestSet> {
   const { gallery, ...dataset } = await openDataset(config.ds, config.path);
   const whole = gallery === undefined ? dataset : { ...dataset, gallery };
@@ -158,6 +160,7 @@ async function openSplit(
   const [some, total] = [samples, all.samples].map((each) => new Set(each.map(({ label }) => label)).size);
   const classes = some === total ? `${total}` : `${some} of ${total}`;
   say(`${name}: ${samples.length} images of ${classes} classes`);
+  await onDataset?.(whole);
   return test;
 }
 
@@ -176,7 +179,8 @@ async function evaluateRun(
   // they are read, which `replacedWeights` reports.
   const { folder, weights } = await runPathOf(run);
   await using lock = given.save_emb ? await lockRun(folder, '[eval] save_emb') : null;
-  const test = await openSplit(config, split, (text) => meter.say(text));
+  const onDataset = (dataset: Dataset): Promise<void> => noteChangedData(run, given, dataset, note);
+  const test = await openSplit(config, split, (text) => meter.say(text), onDataset);
   for (const warning of test.warnings) note(warning);
   const trained = await trainedTemperatures(weights);
   using embedder = await networkOf(run, config);
@@ -221,7 +225,11 @@ async function fused(
   test: TestSet,
   { euclidean, width, labels, indices }: Embedded,
   { run, split }: { run: string; split: EvaluatedSplit },
-  { onSkipped, note, ...hooks }: Required<EmbedHooks> & { signal: AbortSignal; note: (text: string) => void },
+  {
+    onSkipped,
+    note,
+    ...hooks
+  }: Required<Omit<EmbedHooks, 'onDataset'>> & { signal: AbortSignal; note: (text: string) => void },
 ): Promise<{ fusedRuns: Recall }> {
   const { ds, path, t_e: tauE, t_h: tauH, lam: lambda, compat } = config;
   const other = await configOf('eval', run, { ds, path }, note);

@@ -2,14 +2,15 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { coded } from '../errors.ts';
 import { olderText, runPathOf } from '../io/run-path.ts';
+import type { Dataset } from '../train/data/types.ts';
 import type { Embedder } from '../train/lane/embedder.ts';
 import { setThreads } from '../train/lane/native.ts';
-import type { RunConfig } from '../train/options/options.ts';
+import type { OptionName, RunConfig } from '../train/options/options.ts';
 import { parseConfig } from '../train/options/resolve.ts';
 import { createEmbedder } from '../train/run/construct.ts';
 import { restoredEmbedder } from '../train/run/load-run.ts';
 import { normalizeOptions } from '../train/run/normalize.ts';
-import { changedOption } from '../train/run/plan.ts';
+import { changedData, changedOption } from '../train/run/plan.ts';
 import { readConfig } from '../train/run/read.ts';
 import { networkOptions } from './run-options.ts';
 
@@ -38,6 +39,18 @@ export async function configOf(
   const config = await normalizeOptions(parseConfig({ ...began, ...given }, command), note, command);
   if (run !== undefined && given['path'] === undefined) checkDataPath(command, run, config);
   return config;
+}
+
+/** Notes that the data set of a run has changed since the training, unless the user chose a data set. */
+export async function noteChangedData(
+  run: string | undefined,
+  { ds, path }: Partial<Record<OptionName, unknown>>,
+  dataset: Dataset,
+  note: (text: string) => void,
+): Promise<void> {
+  if (run === undefined || ds !== undefined || path !== undefined) return;
+  const changed = await changedData(await runPathOf(run), dataset);
+  if (changed !== null) note(changed);
 }
 
 /**

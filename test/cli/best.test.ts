@@ -1,4 +1,5 @@
 // Every command that accepts a run folder also accepts the checkpoint of its best evaluation.
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { readSafetensors, writeSafetensors } from '../../lib/io/index.ts';
@@ -126,4 +127,33 @@ test('an evaluation uses the learnable temperatures of the weights, unless other
   for (const source of [folder!, join(folder!, 'best.safetensors'), join(folder!, 'last.safetensors')])
     t.deepEqual(await fused(source), own, source);
   t.notDeepEqual(await fused(folder!, '--t_e=0.05', '--t_h=5'), own);
+});
+
+test('commands note that the data set of a run has changed, unless another one is given', async (t) => {
+  const { path: root, remove } = await temporary();
+  t.teardown(remove);
+  const images = join(root, 'images');
+  await writeImages(images, classNames(32), 4);
+  const options = { ...tinyRun, path: images, runs: join(root, 'runs'), threads: 1, ep: 1, eval_ep: '[1]' };
+  const { folder } = await train(options);
+  const notesOf = async (args: readonly string[]): Promise<string> => {
+    const { stderr, code } = await horoball([...args, threads]);
+    t.is(code, 0, stderr);
+    const lines = stderr.split('\n').filter((line) => line.startsWith('Note: '));
+    return lines.join('\n');
+  };
+  const out = join(root, 'rows.safetensors');
+  const commands = [
+    ['eval', folder!],
+    ['eval', join(folder!, 'best.safetensors'), '--split', 'all'],
+    ['embed', folder!, '--out', out],
+    ['delta', folder!, '--samples', '1'],
+  ];
+  for (const command of commands) t.is(await notesOf(command), '', command.join(' '));
+  await writeImages(images, ['class-32', 'class-33'], 4); // moves the limit between training and test classes
+  const note = `Note: ${images} is not the data that the run was trained on (train: 64 images in 16 classes, test: 64 images in 16 classes), so test images may be of training classes.`;
+  for (const command of commands) t.is(await notesOf(command), note, command.join(' '));
+  t.is(await notesOf(['eval', folder!, '--path', images]), '');
+  await rm(join(folder!, 'last.safetensors'));
+  t.is(await notesOf(['eval', folder!]), '', 'unknown without a checkpoint');
 });

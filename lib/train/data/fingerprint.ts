@@ -11,6 +11,15 @@ type Splits = Pick<Dataset, 'train' | 'test' | 'gallery'>;
 /** Identifies a data set: the sizes of its splits, and the result of {@link fingerprintOf}. */
 export type DataIdentity = Counts & { fingerprint: number };
 
+/** Describes a data set in messages; null stands for custom batches. */
+export function identityText(identity: DataIdentity | null): string {
+  if (identity === null) return 'batches from an iterable';
+  const { train, test, gallery } = identity;
+  return Object.entries({ train, test, gallery })
+    .flatMap(([split, size]) => (size ? [`${split}: ${size.images} images in ${size.classes} classes`] : []))
+    .join(', ');
+}
+
 /** Maximum number of files per split whose size is read: enough to recognize images that were generated anew. */
 const maxSizes = 256;
 

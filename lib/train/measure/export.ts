@@ -64,6 +64,8 @@ function merged(splits: readonly Split[]): Split {
 export interface EmbedHooks {
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Receives the data set before its images are read. */
+  onDataset?: ((dataset: Dataset) => Promise<void>) | undefined;
   /** Receives each unreadable image; it has no row in the result. */
   onSkipped?: ((image: Skipped) => void) | undefined;
 }
@@ -73,9 +75,10 @@ export async function embedSplit(
   embedder: Embedder,
   config: RunConfig,
   name: SplitName,
-  { onSkipped, ...hooks }: EmbedHooks = {},
+  { onSkipped, onDataset, ...hooks }: EmbedHooks = {},
 ): Promise<Export> {
   const dataset = await openDataset(config.ds, config.path);
+  await onDataset?.(dataset);
   const split = splitOf(dataset, name);
   const loader = loaderOf(split, config);
   const embedded = await embed(embedder, split, loader, hooks);

@@ -3,7 +3,7 @@ import { needsProxies } from '../../batch-loss.ts';
 import { coded } from '../../errors.ts';
 import type { Lock } from '../../io/lock.ts';
 import { loadSharp } from '../../io/sharp.ts';
-import type { DataIdentity } from '../data/fingerprint.ts';
+import { identityText } from '../data/fingerprint.ts';
 import { fromFirst, type RankGroup } from '../lane/group.ts';
 import { manualSeed, setThreads } from '../lane/native.ts';
 import { differing, type RunConfig } from '../options/options.ts';
@@ -155,14 +155,6 @@ async function checkData(
   if ((await fromFirst(group, () => fingerprint)) === fingerprint) return;
   const message = `[train] path: expected the data set of rank 0, got ${path} (${got}) on rank ${group.rank}, with other images or in another order. Use the same data set on every machine.`;
   throw coded('ERR_HOROBALL_CONFIG', message);
-}
-
-function identityText(identity: DataIdentity | null): string {
-  if (identity === null) return 'batches from an iterable';
-  const { train, test, gallery } = identity;
-  return Object.entries({ train, test, gallery })
-    .flatMap(([split, size]) => (size ? [`${split}: ${size.images} images in ${size.classes} classes`] : []))
-    .join(', ');
 }
 
 /** Rejects an `ep` that amounts to fewer steps than were already taken: the run would finish immediately. */

@@ -3,8 +3,9 @@ import { basename, join, resolve } from 'node:path';
 import { coded } from '../../errors.ts';
 import { readInside } from '../../io/inside.ts';
 import { checkSameRun, finalName, type RunPath, stepOf } from '../../io/run-path.ts';
-import { fingerprintOf } from '../data/fingerprint.ts';
+import { fingerprintOf, identityText } from '../data/fingerprint.ts';
 import { openDataset } from '../data/registry.ts';
+import type { Dataset } from '../data/types.ts';
 import { evenEpochs, lastEpoch } from '../options/epochs.ts';
 import { differing, type RunConfig, unrelated } from '../options/options.ts';
 import { configError, parseConfig } from '../options/resolve.ts';
@@ -162,6 +163,23 @@ export async function changedOption(path: RunPath): Promise<string | null> {
     const other = differing(saved, config);
     if (other === undefined) return null;
     return `${other} is ${config[other]} in config.json and ${saved[other]} in ${basename(file)}, so config.json was changed after the training; its value is used`;
+  }
+  return null;
+}
+
+/**
+ * Describes that a data set is not the one that a run was trained on: some of its test images may then be of training
+ * classes. Null if it is the same, or if that is unknown.
+ */
+export async function changedData(
+  { folder, weights }: RunPath,
+  { root, ...splits }: Dataset,
+): Promise<string | null> {
+  for (const file of [weights, join(folder, lastName)]) {
+    const saved = (await outlineOf(file))?.position.data;
+    if (!saved) continue;
+    if ((await fingerprintOf(splits)) === saved.fingerprint) return null;
+    return `${root} is not the data that the run was trained on (${identityText(saved)}), so test images may be of training classes`;
   }
   return null;
 }
