@@ -1,6 +1,7 @@
 import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { filePath } from '../check.ts';
+import { bytesIn } from './bytes.ts';
 import { atFile } from './file-errors.ts';
 import { syncFolder } from './folder.ts';
 import { type OpenFile, openFile } from './thread-file.ts';
@@ -121,11 +122,14 @@ async function isAbandoned(file: string): Promise<boolean> {
   return found?.isFile() === true && Date.now() - found.mtimeMs > abandonedAfterMs;
 }
 
+/** Number of bytes that are read or written at a time. */
+const partBytes = 1 << 28;
+
 /** Writes an array of any size, in parts, because a single write is limited to 2 GiB. */
 export async function writeAll(file: OpenFile, data: ArrayBufferView): Promise<void> {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, done, Math.min(bytes.length - done, 1 << 28));
+  for (let done = 0; done < data.byteLength; ) {
+    const part = bytesIn(data, done, done + partBytes);
+    const { bytesWritten } = await file.write(part, 0, part.length);
     done += bytesWritten;
   }
 }
@@ -136,11 +140,10 @@ export async function writeAll(file: OpenFile, data: ArrayBufferView): Promise<v
  * @returns the number of bytes read
  */
 export async function readAll(file: OpenFile, data: ArrayBufferView, position: number): Promise<number> {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   let done = 0;
-  while (done < bytes.length) {
-    const size = Math.min(bytes.length - done, 1 << 28);
-    const { bytesRead } = await file.read(bytes, done, size, position + done);
+  while (done < data.byteLength) {
+    const part = bytesIn(data, done, done + partBytes);
+    const { bytesRead } = await file.read(part, 0, part.length, position + done);
     if (bytesRead === 0) break;
     done += bytesRead;
   }

@@ -1,5 +1,13 @@
 import type { Coded } from '../errors.ts';
 
+/**
+ * Returns a view of the bytes of an array from `begin` to `end`, or to its last byte. Code that handles arrays of any size
+ * takes such parts, because in Node.js 20 a Uint8Array has at most 2^32 elements, but other arrays may have more bytes.
+ */
+export function bytesIn(data: ArrayBufferView, begin: number, end: number): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset + begin, Math.min(end, data.byteLength) - begin);
+}
+
 /** A cursor over little-endian bytes that never reads past their end. */
 export class ByteReader {
   readonly #bytes: Buffer;

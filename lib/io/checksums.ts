@@ -1,4 +1,5 @@
 import { nextTurn } from '../call/next-turn.ts';
+import { bytesIn } from './bytes.ts';
 
 /**
  * Keys of the checksums in the metadata of a safetensors file. The first contains the CRC-32 of every tensor, eight
@@ -29,15 +30,14 @@ export async function crcOf(
   check: () => void = () => {},
   before: Uint8Array = new Uint8Array(0),
 ): Promise<string> {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const { crc32 } = zlib();
   let crc = crc32(before);
-  for (let at = 0; at < bytes.length; at += slice) {
+  for (let at = 0; at < data.byteLength; at += slice) {
     if (at > 0) {
       await nextTurn();
       check();
     }
-    crc = crc32(bytes.subarray(at, at + slice), crc);
+    crc = crc32(bytesIn(data, at, at + slice), crc);
   }
   return digits(crc);
 }

@@ -1,6 +1,7 @@
 import { coded, shapeError, typeError } from '../errors.ts';
 import { checkKept } from '../matrix.ts';
 import { type FileToWrite, readAll, writeAll, writeTogether } from './atomic.ts';
+import { bytesIn } from './bytes.ts';
 import { crcOf } from './checksums.ts';
 import {
   allocate,
@@ -127,11 +128,17 @@ function parseHeader(path: string, text: string): Header {
   return { descr, fortran, shape };
 }
 
+/** Number of bytes that are swapped at a time, a multiple of the size of every element. */
+const swapAtOnce = 1 << 28;
+
 function swapBytes(data: TensorData, bytes: number): void {
-  const view = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  if (bytes === 2) view.swap16();
-  if (bytes === 4) view.swap32();
-  if (bytes === 8) view.swap64();
+  for (let at = 0; at < data.byteLength; at += swapAtOnce) {
+    const { buffer, byteOffset, length } = bytesIn(data, at, at + swapAtOnce);
+    const part = Buffer.from(buffer, byteOffset, length);
+    if (bytes === 2) part.swap16();
+    if (bytes === 4) part.swap32();
+    if (bytes === 8) part.swap64();
+  }
 }
 
 function rowMajor(data: TensorData, shape: readonly number[], dtype: Dtype): TensorData {

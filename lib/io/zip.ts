@@ -1,7 +1,7 @@
-import { crc32 } from 'node:zlib';
 import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl';
 import { type Coded, coded } from '../errors.ts';
 import { readAll } from './atomic.ts';
+import { crcOf } from './checksums.ts';
 import type { OpenFile } from './thread-file.ts';
 import { HandleReader } from './zip-reader.ts';
 
@@ -61,7 +61,7 @@ export class StoredZip {
     const { fileDataStart } = await this.#locate(entry);
     await readFully(this.#handle, data, fileDataStart + start);
     const whole = data.byteLength === entry.uncompressedSize;
-    if (whole && entry.crc32 !== 0 && crc32(asBytes(data)) !== entry.crc32)
+    if (whole && entry.crc32 !== 0 && Number.parseInt(await crcOf(data), 16) !== entry.crc32)
       throw damaged(`the CRC-32 of '${name}' does not match`);
   }
 
@@ -108,10 +108,6 @@ function checkOverlap(entries: Entry[], fileBytes: number): void {
 
 function shown({ fileName }: Entry): string {
   return fileName.slice(0, 80);
-}
-
-function asBytes(data: ArrayBufferView): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 function damaged(what: string): Coded {

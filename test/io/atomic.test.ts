@@ -4,9 +4,11 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import test from 'ava';
+import { readAll, writeAll } from '../../lib/io/atomic.ts';
 import { writeNpy } from '../../lib/io/npy.ts';
 import { writeSafetensors } from '../../lib/io/safetensors.ts';
 import { writeLines } from '../../lib/io/text.ts';
+import type { OpenFile } from '../../lib/io/thread-file.ts';
 import { type Fault, Shim } from '../faults/shim.ts';
 
 const program = (file: string, text: string): string[] => {
@@ -53,6 +55,32 @@ test('if any call fails, the error has its code, and the file has the old or the
     t.is(stdout.trim(), fault.error === 'short' ? '' : fault.error);
     t.is(await readFile(file, 'utf8'), i < 4 ? 'old' : 'new');
   }
+});
+
+test('arrays of more than 4 GiB are read and written in parts', async (t) => {
+  let data: Float32Array;
+  try {
+    data = new Float32Array(2 ** 30 + 2); // takes no memory until it is used
+  } catch {
+    return t.pass('too little address space');
+  }
+  const [wanted, most] = [data.byteLength, 2 ** 30];
+  const ends: number[] = [];
+  const file = {
+    read: async (part: Uint8Array, offset: number, length: number, position: number) => {
+      ends.push(part.byteOffset + offset + length, position + length);
+      return { bytesRead: Math.min(length, most) };
+    },
+    write: async (part: Uint8Array, offset: number, length: number) => {
+      ends.push(part.byteOffset + offset + length);
+      return { bytesWritten: Math.min(length, most) };
+    },
+  } as unknown as OpenFile;
+  t.is(await readAll(file, data, 100), wanted);
+  t.deepEqual(ends.slice(-2), [wanted, wanted + 100]);
+  await writeAll(file, data);
+  t.is(ends.at(-1), wanted);
+  t.true(ends.length < 100);
 });
 
 test('writers of large arrays remove the temporary files of killed processes', async (t) => {
