@@ -33,10 +33,13 @@ const maxDepth = 64;
 const headerLength = 128;
 /** The maximum number of variables: each compressed one takes about 50 microseconds, however short it is. */
 const maxVariables = 2 ** 13;
-/** Approximate memory in JavaScript for an array, an element of a struct array, one of its fields, and a row of text. */
-const [arrayBytes, elementBytes, fieldBytes, rowBytes] = [256, 96, 32, 32];
+/**
+ * Memory charged for an array, an element of a struct array, one of its fields, and a row of text: about what JavaScript
+ * takes, but more for an element, to limit the time.
+ */
+const [arrayBytes, elementBytes, fieldBytes, rowBytes] = [256, 256, 32, 32];
 /** Memory charged for an empty array, to limit the time: 64 MiB of empty arrays deflate to a file of 65 kB. */
-const emptyBytes = 128;
+const emptyBytes = 384;
 
 /** Options of {@link readMat}. */
 export interface ReadMatOptions {

@@ -126,7 +126,8 @@ test('an evaluation uses the learnable temperatures of the weights, unless other
   const own = JSON.parse(JSON.stringify(evaluations.at(-1)!.spaces.fused));
   for (const source of [folder!, join(folder!, 'best.safetensors'), join(folder!, 'last.safetensors')])
     t.deepEqual(await fused(source), own, source);
-  t.notDeepEqual(await fused(folder!, '--t_e=0.05', '--t_h=5'), own);
+  const euclidean = await fused(folder!, '--t_e=0.001', '--t_h=1000');
+  t.notDeepEqual(await fused(folder!, '--t_e=1000', '--t_h=0.001'), euclidean);
 });
 
 test('commands note that the data set of a run has changed, unless another one is given', async (t) => {
