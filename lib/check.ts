@@ -128,12 +128,17 @@ export function checkText(operation: string, argument: string, value: unknown): 
   throw typeError(operation, argument, 'a string', quoted(value));
 }
 
-/** Whether a value is a typed array of one of the classes. `instanceof` alone also accepts a proxy, whose getters throw. */
-export function isTyped<T>(value: unknown, ...classes: readonly (new () => T)[]): value is T {
-  return ArrayBuffer.isView(value) && classes.some((Class) => value instanceof (Class as new () => object));
-}
-
 const TypedArray = Object.getPrototypeOf(Int32Array) as new () => object;
+const tagIn = Object.getOwnPropertyDescriptor(TypedArray.prototype, Symbol.toStringTag)?.get as () => unknown;
+
+/**
+ * Whether a value is a typed array of one of the classes, also of another realm, such as another vm context. `instanceof`
+ * would accept a proxy, whose getters throw, and reject arrays of other realms.
+ */
+export function isTyped<T>(value: unknown, ...classes: readonly (new () => T)[]): value is T {
+  const tag = tagIn.call(value); // undefined for any other value
+  return classes.some(({ name }) => name === tag);
+}
 
 /**
  * Whether a value is an object that can be iterated. A detached typed array cannot, nor can a proxy of a typed array, a
@@ -142,7 +147,8 @@ const TypedArray = Object.getPrototypeOf(Int32Array) as new () => object;
 export function isIterable(value: unknown): value is Iterable<unknown> {
   if (value === null || typeof value !== 'object') return false;
   if (typeof (value as Iterable<unknown>)[Symbol.iterator] !== 'function') return false;
-  if (![TypedArray, Map, Set].some((Class) => value instanceof Class)) return true;
+  if (!ArrayBuffer.isView(value) && ![TypedArray, Map, Set].some((Class) => value instanceof Class))
+    return true;
   try {
     (value as Iterable<unknown>)[Symbol.iterator]();
     return true;

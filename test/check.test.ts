@@ -1,5 +1,7 @@
 // Invalid arguments cause an error that has a code and names the argument, in sync and async variants, and never a crash.
+import { createContext, runInContext } from 'node:vm';
 import test from 'ava';
+import { isIterable, isTyped } from '../lib/check.ts';
 import {
   autoCurvature,
   clusteringMetrics,
@@ -422,4 +424,23 @@ test('a gallery rejects invalid labels and numbers', async (t) => {
   t.is((await search({ labels: ['x'] })).code, 'ERR_HOROBALL_RANGE');
   t.is((await search({ exclude: [0.5, 0, 0, 0, 0, 0] })).code, 'ERR_HOROBALL_RANGE');
   t.is((await search({ exclude: 'self' })).code, 'ERR_HOROBALL_TYPE');
+});
+
+test('typed arrays of another realm are typed arrays, and proxies of typed arrays are not', (t) => {
+  const other = createContext({});
+  const made = (text: string): unknown => runInContext(text, other);
+  t.true(isTyped<Int32Array | Uint8Array>(made('new Uint8Array(3)'), Int32Array, Uint8Array));
+  t.false(isTyped<Int32Array | Float32Array>(made('new Uint8Array(3)'), Int32Array, Float32Array));
+  t.true(isTyped(Buffer.alloc(3), Uint8Array));
+  for (const value of [
+    new Proxy(new Uint8Array(3), {}),
+    Object.create(Uint8Array.prototype),
+    null,
+    'Uint8Array',
+  ])
+    t.false(isTyped(value, Uint8Array));
+  const array = made('new Float32Array(3)') as Float32Array;
+  t.true(isIterable(array));
+  structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
+  t.false(isIterable(array));
 });

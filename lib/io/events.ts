@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { checkObject, filePath, finite, isTyped, readOptions } from '../check.ts';
+import { checkObject, choice, filePath, finite, isIterable, isTyped, readOptions } from '../check.ts';
 import { coded, quoted, rangeError, typeError } from '../errors.ts';
 import { listLength } from '../integers.ts';
 import { crc32c } from './crc32c.ts';
@@ -193,6 +193,8 @@ export class EventWriter {
       'wallTime',
     ]);
     checkObject('EventWriter.hparams', values, 'values');
+    if (isIterable(values))
+      throw typeError('EventWriter.hparams', 'values', 'an object with a property per option', values);
     if (typeof group !== 'string') throw typeError('EventWriter.hparams', 'group', 'a string', group);
     finite('EventWriter.hparams', 'wallTime', wallTime);
     this.#summary('hparams', 'hparams', 0, { wallTime }, () => sessionStartValue(values, group, wallTime));
@@ -201,6 +203,7 @@ export class EventWriter {
   /** Records the outcome of the run for the hparams page. */
   endSession(status: 'success' | 'failure', options: EventOptions = {}): void {
     const { wallTime = now() } = readOptions('EventWriter.endSession', options, ['wallTime']);
+    choice('EventWriter.endSession', 'status', status, ['success', 'failure']);
     finite('EventWriter.endSession', 'wallTime', wallTime);
     this.#summary('endSession', 'hparams', 0, { wallTime }, () => sessionEndValue(status, wallTime));
   }
@@ -276,11 +279,12 @@ function checkedValues(values: ArrayLike<number>): Float64Array {
   const [operation, expected] = ['EventWriter.histogram', `a list of at most ${maxValues} numbers`];
   const length = listLength(operation, 'values', values, expected);
   if (length > maxValues) throw typeError(operation, 'values', expected, quoted(values));
-  return Float64Array.from({ length }, (_, i) => numberOf(values[i]));
+  return Float64Array.from({ length }, (_, i) => {
+    const value: unknown = values[i] ?? Number.NaN; // not measured
+    if (typeof value === 'number') return value;
+    throw typeError(operation, `values[${i}]`, 'a number', quoted(value));
+  });
 }
-
-/** Returns the value if it is a number, otherwise NaN, which histograms ignore. */
-const numberOf = (value: unknown): number => (typeof value === 'number' ? value : Number.NaN);
 
 function checkStep(operation: string, step: number): void {
   if (!Number.isSafeInteger(step) || step < 0)

@@ -1,4 +1,4 @@
-import { checkOptions, isIterable, isMap, readOptions } from '../check.ts';
+import { boolean, checkOptions, isIterable, isMap, readOptions } from '../check.ts';
 import { type Coded, coded, quoted, rangeError, shapeError, typeError } from '../errors.ts';
 import { checkKept } from '../matrix.ts';
 import { readAll, writeAll, writeAtomically } from './atomic.ts';
@@ -269,15 +269,16 @@ export async function writeSafetensors(
     checksums?: boolean | undefined;
   } = {},
 ): Promise<void> {
-  const { metadata: given, checksums } = readOptions('writeSafetensors', options, ['metadata', 'checksums']);
+  const { metadata: given, ...rest } = readOptions('writeSafetensors', options, ['metadata', 'checksums']);
+  const checksums = boolean('writeSafetensors', 'checksums', rest.checksums, false);
   const list = entriesOf(tensors).map(([name, tensor]) => checkTensor(name, tensor));
   list.sort((a, b) => kinds[b.dtype].bytes - kinds[a.dtype].bytes || (a.name < b.name ? -1 : 1));
   const header: [string, unknown][] = [];
-  const metadata = given === undefined ? undefined : checkMetadata(given, checksums === true);
+  const metadata = given === undefined ? undefined : checkMetadata(given, checksums);
   const sums: string[] = [];
-  if (checksums === true) for (const tensor of list) sums.push(await checksumOf(tensor));
-  if (metadata !== undefined || checksums === true)
-    header.push(['__metadata__', { ...metadata, ...(checksums === true && checksumMetadata(sums)) }]);
+  if (checksums) for (const tensor of list) sums.push(await checksumOf(tensor));
+  if (metadata !== undefined || checksums)
+    header.push(['__metadata__', { ...metadata, ...(checksums && checksumMetadata(sums)) }]);
   let at = 0;
   for (const { name, dtype, shape, data } of list) {
     header.push([name, { dtype, shape, data_offsets: [at, at + data.byteLength] }]);
@@ -285,7 +286,7 @@ export async function writeSafetensors(
   }
   const json = JSON.stringify(Object.fromEntries(header));
   const text = json + ' '.repeat(-Buffer.byteLength(json) & 7);
-  const bytes = Buffer.from(checksums === true ? withHeaderChecksum(text) : text);
+  const bytes = Buffer.from(checksums ? withHeaderChecksum(text) : text);
   if (bytes.length > maxHeader) throw tooLarge(`has ${bytes.length} bytes`);
   scan(bytes, maxValues, tooLarge);
   const length = Buffer.alloc(8);
@@ -300,7 +301,7 @@ export async function writeSafetensors(
         checkKept('writeSafetensors', name, data, length);
         await writeAll(file, data);
         checkKept('writeSafetensors', name, data, length);
-        if (checksums === true && (await checksumOf(tensor)) !== sums[i]) throw changed(name);
+        if (checksums && (await checksumOf(tensor)) !== sums[i]) throw changed(name);
       }
     },
     at,

@@ -34,9 +34,8 @@ export function resolveViT(model: string | ViTConfig): WholeViT {
   finite('vit', 'ropeGridOffset', config.ropeGridOffset);
   checkSizes(config);
   checkTokens(config);
-  const [mean, std] = (['mean', 'std'] as const).map((key) => checkedChannels(key, config[key]));
-  for (const each of std!) positive('vit', 'std', each);
-  return { ...config, mean: mean!, std: std! };
+  const mean = checkedChannels('vit', 'mean', config.mean);
+  return { ...config, mean, std: checkedChannels('vit', 'std', config.std) };
 }
 
 /** Returns the number of tokens before the patches. */
@@ -160,10 +159,12 @@ function checkTokens({ globalPool, classToken, distilled, regTokens }: WholeViT)
 }
 
 /** Checks the values and returns a copy, which later changes to the caller's array do not affect. */
-function checkedChannels(key: string, channels: Channels): Channels {
+/** Returns a validated copy of the means or standard deviations of the channels. */
+export function checkedChannels(operation: string, key: 'mean' | 'std', channels: Channels): Channels {
   const list = listOf(channels, 3);
-  if (list === null) throw typeError('vit', key, 'three numbers, one per channel', quoted(channels));
-  for (const each of list) finite('vit', key, each);
+  if (list === null) throw typeError(operation, key, 'three numbers, one per channel', quoted(channels));
+  const check = key === 'std' ? positive : finite;
+  for (const each of list) check(operation, key, each);
   return list as unknown as Channels;
 }
 

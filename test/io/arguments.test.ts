@@ -55,6 +55,12 @@ test('wrong types, null options and endless lists cause a coded error within fiv
     () => events.hparams({}, { group: any(-1) }),
     () => events.hparams({ a: any({}) }),
     () => events.endSession('success', any(null)),
+    () => events.endSession(any('Success')),
+    () => events.hparams(any(new Map([['lr', 1]]))),
+    () => events.hparams(any([1])),
+    () => events.histogram('a', any(new BigInt64Array(2)), 1),
+    () => events.histogram('a', any(['1', '2']), 1),
+    () => writeSafetensors(file, {}, { checksums: any('yes') }),
   ];
   for (const call of calls) {
     const began = performance.now();

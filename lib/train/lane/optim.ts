@@ -2,7 +2,6 @@ import {
   atLeastZero,
   checkCallback,
   checkMap,
-  checkMethods,
   checkOptions,
   instance,
   listOf,
@@ -12,7 +11,8 @@ import {
 } from '../../check.ts';
 import { quoted, typeError } from '../../errors.ts';
 import type { Handle } from './addon-types.ts';
-import { shapedValues } from './embedder.ts';
+import { ViT } from './backbone.ts';
+import { Embedder, shapedValues } from './embedder.ts';
 import { native, waitFor } from './native.ts';
 import type { Group } from './parameter-groups.ts';
 import { Proxies } from './proxies.ts';
@@ -60,10 +60,14 @@ export class AdamW extends Resource<'AdamW'> {
       ...readOptions('adamw', options, ['lr', 'weightDecay', 'betas', 'eps', 'groups', 'proxies']),
     };
     check(filled);
-    checkMethods('adamw', 'model', model, ['parameters']);
+    // Not `model.parameters`, which a program may replace: the addon relies on one rate per parameter.
+    const { parameters } = model instanceof ViT ? ViT.prototype : Embedder.prototype;
+    if (!(model instanceof ViT)) instance('adamw', 'model', model, Embedder);
     const { proxies } = filled;
     if (proxies !== null) instance('adamw', 'proxies', proxies, Proxies);
-    const trainable = model.parameters().filter((p) => p.trainable);
+    const trainable = (Reflect.apply(parameters, model, []) as readonly Parameter[]).filter(
+      (each) => each.trainable,
+    );
     if (proxies !== null) trainable.push(proxies.parameter);
     const groups = trainable.map((parameter) =>
       checkOptions<Group>('adamw', filled.groups(parameter), 'groups'),

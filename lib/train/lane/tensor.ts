@@ -1,7 +1,9 @@
 import { types } from 'node:util';
 import { checkOptions, instance, integer } from '../../check.ts';
 import { coded, shapeError, typeError } from '../../errors.ts';
+import { allocateArray } from '../../matrix.ts';
 import { sides } from '../../model/sides.ts';
+import { checkedChannels } from '../../model/vit.ts';
 import type { Handle } from './addon-types.ts';
 import { native, waitFor } from './native.ts';
 import type { Channels, Device, ImageSize, TorchMemory, WaitOptions } from './types.ts';
@@ -72,12 +74,12 @@ export class Tensor extends Resource<'Tensor'> {
   /** @internal */
   constructor(handle: Handle<'Tensor'>, shape: readonly number[]) {
     super('tensor', handle);
-    this.shape = shape;
+    this.shape = Object.freeze([...shape]);
   }
 
   /** Returns the values, row-major. Rejects with the error of the first queued operation that failed. */
   async data(options: WaitOptions = {}): Promise<Float32Array> {
-    const out = new Float32Array(elements(this.shape));
+    const out = allocateArray('tensor.data', Float32Array, elements(this.shape));
     await waitFor('tensor.data', options, (cancel) => native().readTensor(this.handle, out, cancel));
     return out;
   }
@@ -127,7 +129,10 @@ export class Batch extends Resource<'Tensor'> {
   ): Batch {
     instance('batch.from', 'images', images, Uint8Array);
     const { count, size, height, width } = checkImages('batch.from', images.length, shape);
-    return new Batch(native().batch(images, count, height, width, mean, std, device), count, size);
+    const channels = (['mean', 'std'] as const).map((key, i) =>
+      checkedChannels('batch.from', key, [mean, std][i]!),
+    ) as [Channels, Channels];
+    return new Batch(native().batch(images, count, height, width, ...channels, device), count, size);
   }
 
   /**

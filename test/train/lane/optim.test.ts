@@ -111,3 +111,18 @@ test('frozen parameters do not change, and a step accepts its own learning rate'
   t.deepEqual(after.get('patch_embed.proj.weight'), before.get('patch_embed.proj.weight'));
   t.notDeepEqual(after.get('norm.weight'), before.get('norm.weight'));
 });
+
+test('accepts only networks of this package, with all of their parameters', async (t) => {
+  using model = await tinyEmbedder();
+  const { handle } = model;
+  for (const parameters of [() => [], () => 5, () => [null]])
+    t.throws(() => new AdamW({ handle, parameters } as never, options), {
+      code: 'ERR_HOROBALL_TYPE',
+      message: /^\[adamw\] model: /,
+    });
+  Object.assign(model, { parameters: () => [] }); // the step failed with vector::_M_range_check
+  using optimizer = new AdamW(model, options);
+  differentiate(model, 1);
+  optimizer.step();
+  t.true((await optimizer.state()).size > 1);
+});

@@ -32,3 +32,30 @@ test('rejects images of the wrong length, and keeps the former spelling as an al
   using batch = Batch.fromNormalised(new Float32Array(768), one);
   t.is(batch.count, 1);
 });
+
+test('rejects means and standard deviations that would make every value NaN', (t) => {
+  const from = (mean: unknown, std: unknown) =>
+    Batch.from(randomImages(1), { count: 1, size: 16 }, mean as never, std as never);
+  const one = [1, 1, 1];
+  for (const [mean, std, code, message] of [
+    [[Number.NaN, 1, 1], one, 'ERR_HOROBALL_RANGE', /^\[batch\.from\] mean: expected a finite number/],
+    [one, [0, 1, 1], 'ERR_HOROBALL_RANGE', /^\[batch\.from\] std: expected a finite number > 0, got 0/],
+    [one, [1, 1, Infinity], 'ERR_HOROBALL_RANGE', /std/],
+    [one, [1, 1], 'ERR_HOROBALL_TYPE', /^\[batch\.from\] std: expected three numbers/],
+    [new Float32Array(3), one, 'ERR_HOROBALL_TYPE', /^\[batch\.from\] mean: expected three numbers/],
+  ] as const)
+    t.throws(() => from(mean, std), { code, message }, String(message));
+});
+
+test('the shape of a tensor cannot be changed', async (t) => {
+  using model = await tinyEmbedder();
+  using batch = Batch.fromNormalized(new Float32Array(768), { count: 1, size: 16 });
+  using outputs = model.forward(batch);
+  t.throws(
+    () => {
+      (outputs.euclidean.shape as number[])[0] = 1e9;
+    },
+    { instanceOf: TypeError },
+  );
+  t.is((await outputs.euclidean.data()).length, 6);
+});
