@@ -60,7 +60,9 @@ const stages: Readonly<Record<string, Stage>> = {
   large: stage(180, [kernels, 'large']),
 };
 
-const help = `npm run bench:gpu -- [options], on a machine without npm bench/gpu.sh [options]
+const help = `Usage: npm run bench:gpu -- [options]
+       bench/gpu.sh [options]                          on a machine without npm
+
   --only PATTERN  stages whose name matches: ${Object.keys(stages).join(', ')} (default: all)
   --out FOLDER    folder for the rows (default: bench/rows)
 `;

@@ -116,7 +116,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
   'io/lock.test': ['io/inside', 'io/regular'],
   'train/run/checkpoint-schema.test': ['io/read-back'],
   'io/mat.test': ['io/elements', 'io/mat-budget', 'io/mat-elements', 'io/mat-values'],
-  'io/npy.test': ['io/python-literal', 'io/strided'],
+  'io/npy.test': ['io/npy-file', 'io/python-literal', 'io/strided'],
   'io/pth.test': [
     'io/bytes',
     'io/pickle',

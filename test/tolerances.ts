@@ -141,11 +141,9 @@ export const tiedError = {
   logit: 1e-11,
   /** Central differences of the logit. */
   slope: 1e-6,
-  /**
-   * Relative error of the maximum deviation of the distance from its linear approximation, and the fraction by which that
-   * of other lines must be larger.
-   */
+  /** Relative tolerance of the largest error of the distance's linear approximation. */
   worst: 1e-3,
+  /** The largest error of any other line exceeds it by at least this fraction. */
   otherLines: 1e-6,
 } as const;
 

@@ -43,7 +43,7 @@ type EvaluatedSplit = (typeof evaluatedSplits)[number];
 
 const notes: Notes = {
   paragraphs: [
-    "Omitted options default to the run's values. A run folder stands for the final network of the run, model.safetensors; a checkpoint in it, such as best.safetensors, for its own weights.",
+    "Omitted options default to the run's values. A run folder selects the final network of the run (model.safetensors). To use other weights, pass a checkpoint in the folder, such as best.safetensors.",
     'Without a run, ranks images by the cosine similarity of their features in the backbone given by --model and --weights, and prints Recall@k, like eval_pretrain.py of the published code.',
   ],
   examples: [
@@ -67,7 +67,7 @@ export function evalCommand(): Command {
     )
     .option(
       '--fuse <run>',
-      'also rank by a weighted sum of the cosine similarity in this run and the hyperbolic distance in another run',
+      'also rank by a weighted sum of the cosine similarity in [run] and the hyperbolic distance in the run given here',
     )
     .addOption(
       new Option('--split <name>', 'split of the data set to evaluate')

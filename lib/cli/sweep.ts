@@ -38,8 +38,8 @@ const defaultTemperatures = '0.05,0.1,0.2';
 const defaults: Readonly<Partial<Record<AxisName, string>>> = {
   geometry: defaultGeometries.join(','),
   t: `${defaultTemperatures} unless t_e or t_h is given`,
-  t_e: `t, otherwise ${publishedDefaults.t_e}`,
-  t_h: `t, otherwise ${publishedDefaults.t_h}`,
+  t_e: `the values of t, or ${publishedDefaults.t_e} without t`,
+  t_h: `the values of t, or ${publishedDefaults.t_h} without t`,
   beta: `${publishedDefaults.beta}; 1 in the controls`,
   ep: `${shortRun.ep} with --ds shapes, otherwise ${publishedDefaults.ep}; ${shapesDefaults.ep} with --ds shapes --preset none`,
   eval_ep: `the last epoch; ${shapesDefaults.eval_ep} with --ds shapes --preset none`,

@@ -254,9 +254,9 @@ function bestText({ folder, best, evaluations }: TrainResult): string[] {
   if (folder === null || best === null || best.step === evaluations.at(-1)?.step) return [];
   const file = join(folder, bestName);
   if (!existsSync(file)) return []; // `--save_every None` writes no checkpoints
-  const command = `npx horoball eval ${shellWord(relative('.', file))}`;
+  const word = shellWord(relative('.', file));
   return [
-    `Best: epoch ${best.epoch}, Recall@1 ${percent(best.recall)}%. Evaluate or export it with: ${command}`,
+    `Best: epoch ${best.epoch}, Recall@1 ${percent(best.recall)}%. To evaluate it: npx horoball eval ${word}; to export it: npx horoball export ${word}`,
   ];
 }
 

@@ -270,7 +270,10 @@ function differ(one: string | undefined, other: string | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other;
 }
 
-/** Whether a holder runs on this kernel, whose boot ID is random: containers have their own host names. */
+/**
+ * Whether a holder runs on this kernel. An equal boot ID, which is random, is enough: containers on one kernel have different
+ * host names.
+ */
 function isOnThisKernel({ boot, host, machine }: Holder, here: ReturnType<typeof thisPlace>): boolean {
   if (boot !== undefined && boot === here.boot) return true;
   return host === here.host && !differ(machine, here.machine);

@@ -21,7 +21,8 @@ constexpr T kFiniteDistance = static_cast<T>(sizeof(T) == 4 ? 1e30 : 1e300);
 // could lose all of its digits.
 constexpr double kNear = 0.01;
 
-// Below this fraction, a float32 product of many columns has lost more digits than an accurate distance allows.
+// If s is below this fraction, computing it from float32 inner products of long rows loses too many digits for an accurate
+// distance.
 constexpr double kFair = 0.1;
 
 // The same two fractions for minkowski rows. Their time coordinates enter the product and are then added with the

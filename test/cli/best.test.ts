@@ -27,7 +27,7 @@ test('the best checkpoint is named at the end of a run, and selects its weights'
   const best = join(run, 'best.safetensors');
   t.regex(
     trained.stderr,
-    /\nBest: epoch 1, Recall@1 \d+\.\d%\. Evaluate or export it with: npx horoball eval \S*one\/best\.safetensors\n/,
+    /\nBest: epoch 1, Recall@1 \d+\.\d%\. To evaluate it: npx horoball eval \S*one\/best\.safetensors; to export it: npx horoball export \S*one\/best\.safetensors\n/,
   );
   const without = await trainRun({
     name: 'two',

@@ -1,7 +1,8 @@
 /** Embeddings as files: one safetensors file, or NumPy arrays with a JSON file. */
+import { rm } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { writeTogether } from '../../io/atomic.ts';
-import { npyFile } from '../../io/npy.ts';
+import { npyFile } from '../../io/npy-file.ts';
 import { writeSafetensors } from '../../io/safetensors.ts';
 import { textFile } from '../../io/text.ts';
 import type { Skipped } from '../data/loader.ts';
@@ -149,13 +150,16 @@ export async function saveEmbeddings(
   const written: { file: string; images: number }[] = [];
   const dataset = await openDataset(config.ds, config.path);
   const tested = dataset.gallery ? 'gallery' : 'test';
-  for (const [name, suffix] of [
-    [tested, 'eval'],
-    ['train', 'train'],
-  ] as const) {
+  const fileOf = (suffix: string): string => join(folder, `${config.emb_name}_${suffix}.safetensors`);
+  const files = [
+    [tested, fileOf('eval')],
+    ['train', fileOf('train')],
+  ] as const;
+  for (const [name, file] of files) {
     const exported = await embedSplit(embedder, config, name, hooks);
-    const file = join(folder, `${config.emb_name}_${suffix}.safetensors`);
     await beforeWrite?.();
+    // An interruption must not leave the files of two networks side by side.
+    if (written.length === 0) await rm(files[1][1], { force: true });
     await writeExport(file, exported);
     written.push({ file, images: exported.paths.length });
   }

@@ -208,7 +208,10 @@ export function parseNumbers(text: string): number[] {
   return inside.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
 }
 
-/** Returns the kind of comma-separated lists with one number per range; it is an integer unless the range is `real`. */
+/**
+ * Returns a kind that accepts comma-separated lists with one number per range. A number must be an integer unless its range is
+ * marked `real`.
+ */
 export const numberList = (
   ...ranges: readonly (readonly [low: number, high: number, 'real'?])[]
 ): Kind<string> =>

@@ -51,7 +51,7 @@ export function withChunk(
   const chunk = 2 ** Math.max(0, Math.floor(Math.log2((0.5 * free) / imageBytes)));
   if (chunk >= rows) return config;
   note?.(
-    `a batch size of ${config.bs} needs about ${gigabytes(batchBytes)} but only ${gigabytes(free)} is free, so gradient caching processes it in chunks of ${chunk} images with the same gradient, as with --chunk ${chunk}; --chunk ${config.bs} turns it off`,
+    `a batch size of ${config.bs} needs about ${gigabytes(batchBytes)} of memory, and ${gigabytes(free)} are free, which is too little for a step, so gradient caching processes it in chunks of ${chunk} images with the same gradient, as with --chunk ${chunk}; --chunk ${config.bs} turns it off`,
   );
   return { ...config, chunk };
 }

@@ -32,7 +32,7 @@ interface Rows extends LossInputs, Disposable {
   factor: number;
 }
 
-/** The rows of the whole batch, gathered from all ranks. */
+/** The rows that the loss reads: those of all ranks, or of this rank if each rank computes a loss of its own. */
 interface Whole extends LossInputs, Disposable {
   labels: Int32Array;
 }
@@ -367,7 +367,7 @@ export class Learner implements Disposable {
   /** @internal Throws while `averaged` has exchanged the weights in training for their averages. */
   checkTrained(operation: string): void {
     if (this.ema === null || this.#averaging === 0) return;
-    throw typeError(operation, 'learner', 'a learner without an averaged() in progress', 'one with it');
+    throw typeError(operation, 'learner', 'no call of averaged() in progress', 'one that has not settled');
   }
 
   /** Applies the loss scale and the learnable curvature to the next step. */

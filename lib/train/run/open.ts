@@ -84,7 +84,7 @@ function configOfRank(config: RunConfig, { size, place }: RankGroup): RunConfig 
     throw coded('ERR_HOROBALL_CONFIG', message, RangeError);
   }
   if (bs / views < size) {
-    const message = `[train] bs: expected at least one class per rank (${size * views}), got ${bs}. Use a larger --bs or fewer ranks.`;
+    const message = `[train] bs: expected at least ${size * views} images (one class of ${views} for each of ${size} ranks), got ${bs}. Use a larger --bs or fewer ranks.`;
     throw coded('ERR_HOROBALL_CONFIG', message, RangeError);
   }
   return device === 'cuda' ? { ...config, device: `cuda:${place.localRank}` } : config;
@@ -116,7 +116,7 @@ async function readChecked(
 function checkRanks(checkpoint: Checkpoint | null, config: RunConfig, { size }: RankGroup): void {
   const saved = checkpoint?.ranks ?? size;
   if (saved === size || !dependsOnRanks(config)) return;
-  const message = `[train] ranks: expected ${saved}, the number of processes that the run started with, got ${size}. With compat ${config.compat}, each process compares only its own images. Start ${saved}, or start a new run.`;
+  const message = `[train] ranks: expected ${saved}, the number of processes that the run started with, got ${size}. With compat ${config.compat}, each process compares only its own images. Start ${saved} processes, or start a new run.`;
   throw coded('ERR_HOROBALL_CONFIG', message, RangeError);
 }
 

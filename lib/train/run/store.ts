@@ -85,7 +85,7 @@ export async function createStore(config: RunConfig): Promise<RunStore> {
 /**
  * `runs/<name>/`: config.json, metrics.jsonl (one line per step, health check and evaluation), last.safetensors and
  * best.safetensors (checkpoints), model.safetensors and snapshot.json (data for the report). The listeners add report.html
- * and TensorBoard's event files. The folder contains no absolute paths, so it can be moved.
+ * and TensorBoard's event files. Nothing in the folder refers to its own location, so it can be moved.
  */
 export class DiskStore implements RunStore {
   readonly folder: string;

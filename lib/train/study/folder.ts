@@ -28,7 +28,7 @@ import { planSchema, type Result, resultSchema, runName, type Study } from './re
 
 /**
  * The folder of a study: sweep.json (the plan), results.jsonl (one line per run), results.csv, report.html and the run
- * folders in runs/. It contains no absolute paths, so it can be moved.
+ * folders in runs/. Nothing in it refers to its own location, so it can be moved.
  */
 export class StudyFolder {
   readonly path: string;
@@ -104,8 +104,11 @@ export class StudyFolder {
       const { results, invalid = null } = await readStudy(this.path);
       [this.#results, this.#invalid] = [results, invalid];
       const path = resultsOf(this.path);
-      // The invalid lines may be the only copy of the results of another study.
-      if (invalid !== null) await writeText(`${path}.bak`, (await readInside(path)) ?? '');
+      // The invalid lines may be the only copy of the results of another study. Those of an earlier repair are kept, too.
+      if (invalid !== null) {
+        const [kept, removed] = [await readInside(`${path}.bak`), await readInside(path)];
+        await writeText(`${path}.bak`, `${kept ?? ''}${removed ?? ''}`);
+      }
       // Rewriting removes a truncated last line, to which the next result would otherwise be appended.
       await writeText(path, this.#results.map((result) => this.#line(result)).join(''));
       const log = await openInside(path, constants.O_WRONLY | constants.O_APPEND);

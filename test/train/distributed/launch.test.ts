@@ -124,7 +124,10 @@ test.serial('an error in the options is printed once, by rank 0', async (t) => {
   const { root, runs } = t.context;
   const { code, stderr } = await horoball(options(root, runs, 'few', 2, '--nproc', '20'));
   t.not(code, 0);
-  t.regex(stderr, /\[train\] --bs: expected at least one class per rank \(40\), got 32/);
+  t.regex(
+    stderr,
+    /\[train\] --bs: expected at least 40 images \(one class of \d+ for each of \d+ ranks\), got 32/,
+  );
 });
 
 test('invalid options of the launcher are rejected', async (t) => {

@@ -177,6 +177,21 @@ test('--save_emb writes embeddings of test and training images to files named af
   t.deepEqual(classes.flat().toSorted(), ['class0', 'class1', 'class2', 'class3']);
 });
 
+test('an interruption leaves no file of earlier weights', async (t) => {
+  const [path, folder] = [await temporary(t), await temporary(t)];
+  await writeClasses(path, 4, 2);
+  using embedder = await tinyEmbedder();
+  const config = parseConfig({ ds: 'folder', path, crop: 16, resize: 16, bs: 4, num_samples: 2 });
+  await saveEmbeddings(folder, embedder, config);
+  t.is((await readdir(folder)).length, 2);
+  let writes = 0;
+  const beforeWrite = async (): Promise<void> => {
+    if (++writes === 2) throw new Error('enough');
+  };
+  await t.throwsAsync(saveEmbeddings(folder, embedder, config, { beforeWrite }), { message: 'enough' });
+  t.deepEqual(await readdir(folder), [`${config.emb_name}_eval.safetensors`]);
+});
+
 test('an unreadable image has no row, and is reported', async (t) => {
   const path = await temporary(t);
   await writeClasses(path, 4, 2);

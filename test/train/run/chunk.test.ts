@@ -21,7 +21,10 @@ test('the chunk size of a batch that does not fit is a power of two and uses at 
     t.is(Math.log2(chunk!) % 1, 0);
     t.deepEqual({ ...rest, chunk: null }, published);
   }
-  t.regex(notes[3]!, /batch size of 900 needs about \d+ GB but only 25 GB is free.*--chunk 900 turns it off/);
+  t.regex(
+    notes[3]!,
+    /batch size of 900 needs about \d+ GB of memory, and 25 GB are free.*--chunk 900 turns it off/,
+  );
   t.is(withChunk(published, { free: each / 4 }).chunk, 1);
 });
 

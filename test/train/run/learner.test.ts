@@ -112,7 +112,7 @@ test.serial('uses averaged weights only during the callback, even if it throws',
   t.deepEqual(flat(await learner.embedder.state()), own);
   const position = { step: 2, seconds: 0, metricsBytes: 0, best: null, baselines: [], complete: false };
   await learner.averaged(async () => {
-    const busy = { code: 'ERR_HOROBALL_TYPE', message: /without an averaged\(\) in progress/ };
+    const busy = { code: 'ERR_HOROBALL_TYPE', message: /no call of averaged\(\) in progress/ };
     t.throws(() => learner.update(1e-3, 3), busy);
     await t.throwsAsync(Checkpoint.capture(learner, tinyConfig({ ema: 0.9 }), position), busy);
   });

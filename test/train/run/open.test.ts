@@ -70,7 +70,7 @@ test.serial('rejects runs that a group of ranks cannot train', async (t) => {
   };
   await t.throwsAsync(open({ bs: 4 }, { ...twoRanks, size: 3 }), {
     code: 'ERR_HOROBALL_CONFIG',
-    message: /bs: expected at least one class per rank \(6\), got 4/,
+    message: /bs: expected at least 6 images \(one class of \d+ for each of \d+ ranks\), got 4/,
   });
   async function* none(): AsyncGenerator<never> {}
   await t.throwsAsync(open({ loss: 'proxy-nca' }, twoRanks), {

@@ -114,6 +114,9 @@ test('the results of another study with the same runs are not used', async (t) =
   await sweep(await own!, { run: quick });
   t.is(await readFile(`${file}.bak`, 'utf8'), foreign);
   t.is((await readStudy(path)).invalid, undefined);
+  await writeFile(file, 'not a result\n');
+  await sweep(await own!, { run: quick });
+  t.is(await readFile(`${file}.bak`, 'utf8'), `${foreign}not a result\n`, 'a second repair keeps the first');
   const { settings: _, crc32: __, ...earlier } = line;
   await writeFile(file, `${JSON.stringify(earlier)}\n`);
   t.deepEqual((await readStudy(path)).results, [earlier], 'a result of an earlier version');

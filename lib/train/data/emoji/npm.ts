@@ -7,7 +7,7 @@ import { readRecordFile } from '../../../io/record-file.ts';
 import { lastWords, run } from '../../../setup/command.ts';
 import type { Pinned } from './packages.ts';
 
-const offlineAdvice = 'or pass a folder that contains the packages with --from';
+const offlineAdvice = 'or pass --from with a folder that contains the packages';
 
 /**
  * Installs packages into `folder`/node_modules without running their scripts. npm verifies each tarball against its pinned
@@ -39,13 +39,13 @@ export async function fetchPackages(
 /** Returns the folder and the version of an installed package. `root` is the folder of a project or its node_modules. */
 export async function locatePackage(
   root: string,
-  { name }: Pinned,
+  { name, version }: Pinned,
 ): Promise<{ folder: string; version: string }> {
   for (const folder of [path.join(root, 'node_modules', name), path.join(root, name)]) {
     const file = path.join(folder, 'package.json');
     if (await exists(file)) return { folder, version: await versionIn(file) };
   }
-  const message = `[data emoji] --from: expected a folder that contains the package ${name}, got ${root}. Run npm install ${name} there.`;
+  const message = `[data emoji] --from: expected a folder that contains the package ${name}, got ${root}. Run npm install ${name}@${version} there.`;
   throw coded('ERR_HOROBALL_DATA_READ', message);
 }
 
