@@ -84,8 +84,8 @@ test.serial('asynchronous exports run the core in jobs only, and synchronous var
 const copyMs = coreInfo().level === 'simd128' ? 200 : 0;
 
 /**
- * Checks, in another process, that no turn of a call exceeds a bound: the time to add five million numbers, twice the
- * longest turn of work that does not block, or `least` milliseconds, whichever is longest.
+ * Checks, in another process, that no turn of a call exceeds a bound: the time to add five million numbers, the time to fill
+ * 8 MB of fresh memory, twice the longest turn of work that does not block, or `least` milliseconds, whichever is longest.
  */
 async function longestTurns(t: ExecutionContext, least: number, ...args: readonly unknown[]): Promise<void> {
   t.timeout(600_000);
