@@ -99,6 +99,6 @@ function lines({ name, root, splits, warnings, unreadable, ...found }: DatasetCh
   const notes = [...warnings, ...notesOf(found)];
   const count = unreadable.length;
   const verdict =
-    count === 0 ? 'All images are present.' : `${count} image${count === 1 ? '' : 's'} cannot be read:`;
+    count === 0 ? 'All images can be read.' : `${count} image${count === 1 ? '' : 's'} cannot be read:`;
   return [`${name} in ${root}`, ...counts, ...notes.map((text) => `Note: ${text}.`), verdict, ...bad];
 }

@@ -35,7 +35,14 @@ function text(diagnosis: Diagnosis): string {
     ['libtorch', describe(libtorch, ({ version, origin, lib }) => `${version} (${origin}), ${lib}`)],
     ...looked.map(({ origin, reason }): [string, string] => ['', `${origin}: ${reason}`]),
     ['addon', describe(addon, addonText)],
-    ['cuda', cuda.ok ? 'yes' : addon.ok ? `no, so training uses the CPU: ${cuda.reason}` : cuda.reason],
+    [
+      'cuda',
+      cuda.ok
+        ? 'yes, with --device cuda or auto'
+        : addon.ok
+          ? `no, so training uses the CPU: ${cuda.reason}`
+          : cuda.reason,
+    ],
     ['images', imagesText(images)],
     ['compiler', compiler ?? 'not found. Install it, for example with: apt-get install g++'],
     ['cmake', cmake ?? 'not found. Install it, for example with: apt-get install cmake'],

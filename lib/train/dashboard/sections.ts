@@ -64,7 +64,7 @@ function statusSection({ rows, steps, status, folder, notes }: LiveRun): Html {
   }
   const place = last
     ? `step ${last.step}${steps === null ? '' : ` of ${steps}`}, epoch ${last.epoch}`
-    : 'preparing the first step';
+    : 'before the first step';
   const share = last && steps ? Math.min(1, last.step / steps) : 0;
   return html`${folder === null ? null : html`<p class="note">Run folder: <code>${relative('.', folder)}</code></p>`}
 <p class="state"><b class="${status}">${words[status]}</b> ${place}${status === 'training' ? left(done, steps) : null}</p>

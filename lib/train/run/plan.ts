@@ -112,9 +112,7 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
     if (differing(original, like, unrelated)) continue;
     const other = await runHolder(folder);
     if (other !== null) {
-      note?.(
-        `${other.holder} is already training in ${folder} with these options, so a new run starts. ${other.advice}`,
-      );
+      note?.(`${other.holder} is already training in ${folder} with these options, so a new run starts`);
       continue;
     }
     if (!(await isOver(folder)) && (await hasSameData(folder, original, config)))

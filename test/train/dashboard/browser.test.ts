@@ -31,7 +31,7 @@ test('shows a run in progress at any width, in light and dark, and contacts no o
   page.on('pageerror', (error) => void errors.push(error.message));
   page.on('request', (sent) => void asked.push(sent.url()));
   await page.goto(dashboard.url);
-  await page.getByText('preparing the first step').waitFor();
+  await page.getByText('before the first step').waitFor();
 
   state.onEvaluation(evaluationRow(0, 0.06) as EvaluationRow);
   for (const step of [1, 2, 3]) state.onStep(stepRow(step) as StepRow, 8);

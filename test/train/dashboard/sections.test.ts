@@ -20,7 +20,7 @@ test('before the first step, every part says when it will have data', (t) => {
   const texts = topics.map((topic) => section(topic, run()).text);
   t.deepEqual(topics, ['status', 'curves', 'health', 'images']);
   for (const [i, words] of [
-    /Starting<\/b> preparing the first step/,
+    /Starting<\/b> before the first step/,
     /Curves appear after the second step/,
     /The first epoch has not finished yet/,
     /Updated after each evaluation \(option eval_ep\)/,
