@@ -8,6 +8,7 @@ import { readSafetensors, writeSafetensors } from '../../lib/io/index.ts';
 import { containersIn, parsedJson } from '../../lib/io/json.ts';
 import { readRecordFile } from '../../lib/io/record-file.ts';
 import { resolveViT } from '../../lib/model/vit.ts';
+import { startCpuClock } from '../cpu-clock.ts';
 
 const test = ava.serial;
 const format = { code: 'ERR_HOROBALL_FORMAT' };
@@ -19,10 +20,9 @@ test.after.always(() => rm(folder, { recursive: true, force: true }));
 
 /** Returns the CPU time of `work` in milliseconds. */
 async function timed(work: () => unknown): Promise<number> {
-  const before = process.cpuUsage();
+  const spent = startCpuClock();
   await work();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1000;
+  return spent();
 }
 
 test('rejects a file of horoball that is nested more than 64 levels deep, at any length', (t) => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import { type MatValue, readMat } from '../../lib/io/index.ts';
+import { startCpuClock } from '../cpu-clock.ts';
 import { fixture } from '../support.ts';
 import { MatWriter, type Plain } from './mat-writer.ts';
 
@@ -162,10 +163,10 @@ test('rejects hostile files quickly', async (t) => {
     'compressed noise': writer.around([Buffer.from([15, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3, 4])]),
   };
   for (const [name, bytes] of Object.entries(cases)) {
-    const start = performance.now();
+    const spent = startCpuClock();
     const message = /^\[readMat\] .*\.mat: the MAT file is damaged: /;
     await t.throwsAsync(readBytes(bytes), { code: 'ERR_HOROBALL_FORMAT', message }, name);
-    t.true(performance.now() - start < 1000, name);
+    t.true(spent() < 1000, name);
   }
 });
 
@@ -195,9 +196,9 @@ test('reads 8,000 lines of text within seconds', async (t) => {
   const shape = bytes.indexOf(Buffer.from(Uint32Array.of(1, rows * columns).buffer)); // its dimensions
   bytes.writeInt32LE(rows, shape);
   bytes.writeInt32LE(columns, shape + 4);
-  const start = performance.now();
+  const spent = startCpuClock();
   const value = (await readBytes(bytes)).get('lines');
-  t.true(performance.now() - start < 3000);
+  t.true(spent() < 3000);
   if (value?.kind !== 'text') return t.fail();
   t.is(value.rows.length, rows);
   const last = rows - 1;
