@@ -64,15 +64,15 @@ void AdamWResource::scale_gradients(double factor) {
   norm_before_clipping_.reset();
 }
 
-// Throws if the gradient norm is not finite, and names the last non-finite gradient in the list: it occurred first,
-// because backward goes from the last parameter to the first.
+// Throws if the gradient norm is not finite, and names the parameter whose gradient is: the last one in the list, which
+// occurred first, because backward goes from the last parameter to the first.
 void AdamWResource::require_finite() {
   if (std::isfinite(grad_norm())) return;
   std::string what = "the gradient norm overflows (each gradient is finite)";
   for (const auto& slot : slots_) {
     const auto& gradient = slot.parameter.grad();
     if (gradient.defined() && !at::isfinite(gradient).all().item<bool>())
-      what = "first non-finite gradient: " + slot.name;
+      what = "the gradient of " + slot.name + " is not finite";
   }
   throw CodedError("ERR_HOROBALL_DIVERGED", what);
 }

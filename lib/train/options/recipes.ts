@@ -106,7 +106,7 @@ export const recipes: readonly Recipe[] = [
   {
     name: 'emoji',
     paper: null,
-    note: 'These settings are sized for 15 minutes on two CPU cores; they are not from a paper.',
+    note: 'These settings are sized for about half an hour on two CPU cores; they are not from a paper.',
     options: {
       ds: 'emoji',
       model: 'vit_nano_32',

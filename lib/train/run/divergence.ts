@@ -3,7 +3,7 @@
  * @param where - the first part of the network with a non-finite value; null if all are finite
  */
 export function divergenceText(step: number, what: string, where: string | null): string {
-  const location = where === null ? '' : ` (first non-finite value: ${where})`;
+  const location = where === null ? '' : ` (first non-finite value of the forward pass: ${where})`;
   const advice =
     step === 1 && where === null
       ? 'No weight has changed yet: use values of t_e, t_h, lam and hyp_c that are closer to their defaults.'
