@@ -46,7 +46,8 @@ struct Run {
   void* stream = nullptr;                        // CUDA stream; null on the CPU
 };
 
-// The index of a metric card in the list of ops/metrics.h and in metric_cards().
+// Identifies a metric, such as the Poincare distance, by the index of its card in the list of ops/metrics.h, which is also
+// the order of metric_cards(). A card is the struct with an operation's formula and metadata.
 enum class Metric : std::uint8_t {};
 Metric last_of(Metric);
 
@@ -78,7 +79,8 @@ struct PairwiseVjpArgs {
   double* grad_c = nullptr;
 };
 
-// The index of a geometry card in the list of ops/geometries/cards.h and in geometry_cards().
+// Identifies a geometry of the contrastive losses by the index of its card (ops/geometries/card.h) in the list of
+// ops/geometries/cards.h, which is also the order of geometry_cards().
 enum class Geometry : std::uint8_t {};
 Geometry last_of(Geometry);
 

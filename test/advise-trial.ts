@@ -61,7 +61,10 @@ function times(x: Matrix, w: Matrix): Matrix<Float64Array> {
 const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 
 const radius = 2.3;
-/** Scales rows whose norm exceeds `radius` to that norm, as a head does. The backward pass treats the factors as constants. */
+/**
+ * Scales rows with a norm above `radius` down to norm `radius`, as a head does. Unlike a head, this script treats the factors
+ * as constants in the backward pass.
+ */
 function clipped(z: Matrix<Float64Array>): { u: Matrix<Float64Array>; factors: number[] } {
   const u = matrix(z.data.slice(), z.rows, z.cols);
   const factors = Array.from({ length: z.rows }, (_, i) => {

@@ -266,7 +266,7 @@ function codeUnits(text: string): Uint16Array {
   return out;
 }
 
-/** Splits text into code points, which the shape of UTF-8 text counts. */
+/** Splits text into code points: the stored shape of UTF-8 text counts these, not UTF-16 code units. */
 function codePoints(text: string): Uint32Array {
   const out = new Uint32Array(text.length);
   let count = 0;

@@ -1,5 +1,6 @@
-// npm run prebuilds [-- PLATFORM]: builds the native core for publication, to prebuilds/<platform>/, and checks the
-// result. The default is this machine's platform; linux-arm64 and win32-x64 can also be cross-compiled on Linux.
+// npm run prebuilds [-- PLATFORM]: builds the native core for publication, to prebuilds/<platform>/, and checks that a
+// binary for glibc needs no recent version of it. The default is this machine's platform; on linux-x64, linux-arm64 and
+// win32-x64 can be cross-compiled.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -138,8 +138,8 @@ struct Odds {
   }
 };
 
-// Weighted sums over all pairs of the inner product, the distance, and its derivatives with respect to c and to the
-// logarithm of the radius of tied heads. The gradients of the parameters are computed from them.
+// Sums over all pairs, each with a weight: the inner product, the distance, and the derivatives of the distance with respect
+// to c and to the logarithm of the radius of tied heads. The gradients of the parameters are computed from these sums.
 struct ParamSums {
   double inner = 0, distance = 0, curvature = 0, radius = 0;
 

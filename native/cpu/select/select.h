@@ -1,5 +1,5 @@
-// The k nearest gallery rows of every query. Blocks of the matrix product are scanned for pairs that could be among the k
-// nearest: each tile needs two comparisons per vector, and distances only if they find a candidate.
+// The k nearest gallery rows of every query. Each tile of the matrix product is scanned for pairs that could be among the k
+// nearest. A scan takes two comparisons per SIMD vector; distances are computed only if it finds a candidate.
 //
 // Distances are as accurate as those of pairwise(). Ties go to the lower index. Rows at infinite distance
 // (outside the ball) and rows with NaN are never returned.

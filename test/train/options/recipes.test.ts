@@ -26,7 +26,7 @@ test('Hyp-ViT has a recipe for each data set and backbone, with recall in percen
   t.is(findRecipe('hypvit-cub-deit').recallAt1, null);
 });
 
-/** Parses the options of a command line as a shell and `parseConfig` do. */
+/** Returns the options in a command line except `--path`: splits it into words as a shell does, and pairs names with values. */
 function readBack(command: string): Record<string, unknown> {
   const words = [...command.matchAll(/"[^"]*"|'[^']*'|\S+/g)].map(([word]) =>
     word.replace(/^["']|["']$/g, ''),
