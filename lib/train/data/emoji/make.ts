@@ -166,7 +166,9 @@ async function fill(folder: string, from: string, options: Resolved): Promise<Em
 }
 
 function tooFew(from: string, classes: number): Coded {
-  const pinned = [unicodeData, ...benchmarkSets].map(({ name, version: wanted }) => `${name}@${wanted}`).join(' ');
+  const pinned = [unicodeData, ...benchmarkSets]
+    .map(({ name, version: wanted }) => `${name}@${wanted}`)
+    .join(' ');
   const message = `[data emoji] --from: expected two or more emoji that all sets contain, got ${classes} in ${from}. Run npm install ${pinned} there.`;
   return coded('ERR_HOROBALL_DATA_EMPTY', message);
 }
