@@ -1,5 +1,7 @@
 #include "cpu/row/formula.h"
 
+#include <type_traits>
+
 #include "ops/rows.h"
 
 namespace horoball::rowwise {
@@ -7,6 +9,8 @@ namespace {
 
 template <class Card>
 RowFormula formula() {
+  static_assert(Card::kInfo.family != RowFamily::planes || std::is_base_of_v<RowDifferenceCard, Card>,
+                "the kernels of the planes family compute x - p");
   return {&Card::kInfo, Card::kPairScaled, Card::kPairAlong, Card::kHeldInside, Card::template beta<double>,
           terms<Card>,  slopes<Card>};
 }
