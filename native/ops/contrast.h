@@ -118,8 +118,8 @@ HD V log_total(V total) {
   return log(max(constant<V>(kIsSingle<V> ? 1.1754943508222875e-38 : 2.2250738585072014e-308), total));
 }
 
-// The odds of the negatives against the positive of an anchor. For anchor i of view a and its positive S+ in view b:
-// N_ab = logsumexp of its negatives in the views a and b, loss_ab(i) = log(1 + exp(N_ab - S+)) and
+// The odds of the negatives against the positive of an anchor. For anchor i of view a and its positive in view b, with
+// logit S+: N_ab = logsumexp of its negatives in the views a and b, loss_ab(i) = log(1 + exp(N_ab - S+)) and
 // L_ab = logaddexp(N_ab, S+). The loss is accurate however small it is.
 template <class V>
 struct Odds {

@@ -1,6 +1,6 @@
 // The head maps a row x to the ball point project(expmap0(clip(x))). The three row cards define the formula. This file states
-// their order, which the training layer reads through head_cards() in core.h, and computes the radius of the points of tied
-// heads with them.
+// their order, which the training layer reads through head_cards() in core.h, and uses them to compute the radius of the
+// points of tied heads.
 #pragma once
 
 #include "ops/rows.h"

@@ -24,8 +24,8 @@ HD T norm(const T& square) {
   return value(n) < kLeastNorm ? T(kLeastNorm) : n;
 }
 
-// artanh(sqrt z)/sqrt z with a clamped artanh. Beyond the clamp, the artanh factor keeps its value and derivative at
-// the clamp.
+// artanh(sqrt z)/sqrt z with a clamped artanh. Beyond the clamp, the artanh factor keeps the value and the
+// derivative that it has at the clamp.
 template <class T>
 HD T artanhc(const T& z) {
   if (value(z) <= kTopArtanh * kTopArtanh) return rowwise::artanhc(z, 1 - z);

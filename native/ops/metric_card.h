@@ -3,7 +3,7 @@
 // because formulas in three inner products would cancel for near rows.
 //
 // A card has
-//   kInfo                        name, formula, domain and tolerances
+//   kInfo                        name, formula, domain, properties and tolerances (MetricInfo)
 //   kRows                        how rows are transformed before they are compared
 //   kBounded                     whether a point with a <= 0 is outside the domain: infinitely far, with gradient 0
 //   double c                     positive; the curvature is -c. The only member, present even if the formula ignores it
@@ -13,6 +13,7 @@
 //   by_curvature(d, s, qx, qy, nx, ny)   its derivative with respect to c at fixed points; d is the distance
 //   rank(s, qx, qy)              a cheaper function that orders the points y of a fixed x as the distance does
 //   rank_at(d, qx)               the rank at distance d
+//   expm1_distance(s, qx, qy)    optional: exp(sqrt(c) d) - 1, from which a kernel computes the distance d in a second pass
 // q() and rank_at() compute in float64; the other functions are templates over the number type. The distance, its derivatives
 // and the rank are 0 at s = 0; for the derivatives, this is a subgradient.
 #pragma once
@@ -36,8 +37,8 @@ struct MetricInfo {
   const char* domain;
   Points points = Points::anywhere;
   bool curved = false;  // whether c enters the formula
-  // The norm of the gradient of the distance in the metric's space, or 0 if it is not constant; the triangle inequality
-  // may then be violated.
+  // The norm of the distance's gradient, measured in the metric's space, or 0 if that norm is not constant. If 0, the triangle
+  // inequality may be violated.
   double slope = 0;
   Accuracy tolerance = kMetricAccuracy;
 };

@@ -8,7 +8,7 @@
 namespace horoball {
 namespace {
 
-// The squared norm that marks a row outside the domain of the metric: every pair with it counts as near and is
+// The squared norm that marks a row outside the domain of the metric: every pair with such a row counts as near and is
 // computed directly.
 template <class T>
 constexpr T kOutside = static_cast<T>(sizeof(T) == 4 ? -1e30 : -1e300);
@@ -84,7 +84,7 @@ HD V squared_from_product(V g, V x_n, V y_n, V x_q, V y_q) {
   }
 }
 
-// A row, null if it is padding, and its values.
+// A row, null if it is padding, and the two of its RowValues that direct_difference() reads.
 template <class T>
 struct RowAt {
   const T* row;

@@ -104,8 +104,8 @@ struct RowDifferenceCard : RowCard {
   }
 };
 
-// A point on or outside the rim is treated as one with 1 - c|x|^2 = kRim: conformal factors stay finite, and the gradient
-// with respect to its radius is 0. Distances from it are infinite.
+// Without the published guards, a point on or outside the rim is treated as one with 1 - c|x|^2 = kRim: conformal factors stay
+// finite, and the gradient with respect to its radius is 0. Distances from it are infinite.
 inline constexpr double kRim = 1e-30;
 
 template <class T>

@@ -49,7 +49,7 @@ HD double artanhc_excess(double z) {
   return 1 / (3 - tail - z);
 }
 
-// arsinh(sqrt u)/sqrt u, u >= 0. Its slope is computed from artanhc_excess(u/(1+u)), which does not cancel.
+// arsinh(sqrt u)/sqrt u, u >= 0. For u < 1/3 its slope is computed from artanhc_excess(u/(1+u)), which does not cancel.
 template <class T>
 HD T arsinhc(const T& u) {
   const double x = value(u), r = std::sqrt(x), q = std::sqrt(1 + x);

@@ -4,11 +4,11 @@
 // Odds (ops/contrast.h) defines N_ab, L_ab and S+ for an anchor in view a and its positive in view b. A negative in
 // view b with the logit S has the weight exp(S - L_ab). A negative in view a counts for every b: its weight, the sum
 // of exp(S - L_ab) over b, is exp(S - R) with R = -log(sum over b of exp(-L_ab)), which `top` stores for view a. The
-// positive has the weight exp(S+ - L_ab) - 1, computed as -exp(N_ab - L_ab), which does not cancel.
+// positive has the weight exp(S+ - L_ab) - 1, which Odds computes without cancellation.
 //
 // A rank that computes only a part (ContrastPart) has complete sums of its own samples after the forward pass. The weights
-// of their pairs with samples of other ranks also need the L_ab of those samples, so the ranks exchange all L_ab before
-// the backward pass.
+// of their pairs with samples of other ranks also need the L_ab and R of those samples, so the ranks exchange these values
+// before the backward pass.
 #pragma once
 
 #include "cpu/contrast/pass.h"
@@ -257,7 +257,7 @@ class Contrast : ContrastPass<T, BlockMap> {
   }
 
   // --- ranks ---
-  // Fills `all` with `count` numbers per rank, in rank order. The caller has already stored those of this rank in `all`.
+  // Fills `all` with `count` entries per rank, in rank order. The caller has already stored those of this rank in `all`.
   template <class Number>
   void gather(Number* all, std::int64_t count) {
     const ContrastPart* part = args_.part;
@@ -268,8 +268,8 @@ class Contrast : ContrastPass<T, BlockMap> {
 
   std::int64_t references_per_rank() const { return most_classes_ * map_.views * map_.views; }
 
-  // Exchanges the L_ab between the ranks, which completes `top` for all samples. Returns false if a rank failed or the call
-  // was canceled.
+  // Exchanges L_ab and R between the ranks, which completes `top` for all samples. Returns false if a rank failed or this one
+  // was canceled. Without ranks, does nothing and returns true.
   bool gather_references() {
     if (args_.part == nullptr) return true;
     each_block([&](std::int64_t block) {
@@ -327,12 +327,12 @@ class Contrast : ContrastPass<T, BlockMap> {
   const ContrastArgs& args_;
   LogSums<T> state_{};
   ContrastSums* sums_ = nullptr;
-  ContrastStats* stats_ = nullptr;  // [block][view]: pairs of the block with a later view
+  ContrastStats* stats_ = nullptr;  // [block][view]; only views after the block's own are reported
   double hits_ = 0;
 
   std::int64_t rank_ = 0, ranks_ = 1;
   std::int64_t most_classes_ = 0;        // the largest number of classes of a rank; 0 without ranks
-  bool gathered_ = true;                 // no rank has failed
+  bool gathered_ = true;                 // false after a rank failed or was canceled
   ContrastSums* rank_sums_ = nullptr;    // [rank]
   ContrastStats* rank_stats_ = nullptr;  // [rank][view][view]
   T* references_ = nullptr;              // [rank][sample][view]

@@ -9,9 +9,10 @@
 namespace horoball {
 namespace {
 
-// For every view and padded sample: the largest logit of the negatives, the sum of exp(logit - largest), the lowest
-// class with that logit, and the logit of the positive. Contrast::finish_block replaces `top` with L_ab (with R for the
-// sample's own view, see contrast.h), and `positive` with the probability of the positive minus 1.
+// For every view and sample, including padding: the largest logit of the negatives, the sum of exp(logit - largest), the
+// lowest class that attains the largest, and the logit of the positive. Contrast::finish_block replaces `top` with L_ab (with R
+// for the sample's own view, see contrast.h), and `positive` with the probability of the positive minus 1. pair_loss.h has no
+// views: it stores one entry per sample for the negatives, another for the positives, and uses neither `first` nor `positive`.
 template <class T>
 struct LogSums {
   T *top, *total, *first, *positive;

@@ -1,7 +1,7 @@
 // Shared by the contrastive losses of this backend: loops over blocks and pairs of blocks, and the backward pass.
 //
 // The backward pass recomputes the logits of every tile, turns them into the weights of its pairs, and multiplies the
-// weights by the rows of both sides. Sums over pairs of blocks have a fixed order (frame/schedule.h).
+// weights by the rows of both blocks. Sums over pairs of blocks have a fixed order (frame/schedule.h).
 #pragma once
 
 #include "cpu/contrast/tiles.h"
@@ -178,7 +178,7 @@ class ContrastPass {
     for (std::int64_t j = 0; j < tile.columns; ++j) lift[j] += static_cast<double>(worker.column_lift[j]);
   }
 
-  // Multiplies a tile of weights by the rows of each of its two blocks, and adds the product to the gradient of the other.
+  // Multiplies a tile of weights by the rows of each of its blocks, and adds each product to the gradient of the other block.
   void spread(const ContrastSide<T>& side, int kind, const BlockPair& pair, const ContrastWorker<T>& worker,
               const T* weights) {
     T* rows[kSide];

@@ -1,5 +1,5 @@
-// How the samples of a contrastive loss are divided into blocks: by view, for the loss over pairs of views, or into anchors
-// and references. A map defines the samples of each block, their rows, and the pairs of blocks to process.
+// Divides the samples of a contrastive loss into blocks: BlockMap by view, for the loss over pairs of views; GroupMap into
+// anchors and references. A map defines the samples of each block, their rows, and the pairs of blocks to process.
 #pragma once
 
 #include "core.h"

@@ -1,5 +1,5 @@
-// Determines which pairs are positive: those that share a label in a column, or those in the caller's lists. Labeled
-// samples are sorted by the first column, so that positives are concentrated in few tiles.
+// Determines which pairs are positive: those with equal labels in at least one column of labels, or those in the caller's
+// lists. Labeled samples are sorted by the first column, so that positives are concentrated in few tiles.
 #pragma once
 
 #include "cpu/contrast/plan.h"

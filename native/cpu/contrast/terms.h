@@ -86,7 +86,7 @@ struct Softmax {
   }
 };
 
-// Contributions of the pairs of a tile to the coefficient of x_i in the gradient of x_i, and the same for y_j.
+// Contributions of the pairs of a tile to the coefficient of x_i in the gradient with respect to x_i, and the same for y_j.
 template <class T>
 struct Lifts {
   T* rows;
@@ -105,7 +105,7 @@ struct LogitTable {
   // Writes S(i, j) to `logits`, with pitch kBlock.
   void (*logits)(const PairTile<T>&, T* logits);
   // Overwrites g with the weights that multiply the rows of e in the gradients, and s with the weights that multiply the
-  // rows of h (of z if heads are tied).
+  // rows of h (of z if heads are tied). Also writes the lifts and reports near pairs. Returns the sums for the parameters.
   ParamSums (*weigh)(const PairTile<T>&, const Softmax<T>&, const Lifts<T>&, const NearSink<T>&);
   // Computes the per-row values (RowValues in ops/near.h) of kTileCols rows from row `first` on.
   void (*prepare)(double c, const BlockRows<T>&, std::int64_t first, const Prepared<T>&);

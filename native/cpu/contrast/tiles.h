@@ -10,17 +10,16 @@ namespace horoball {
 namespace {
 
 // Maximum bytes of packed rows, of tiles that the backward pass reads again, and of all workers (there is always at least
-// one). All other scratch memory is linear in N. 28 MiB is enough for the float32 tiles of 2,592 rows (18 blocks) in two
-// matrices.
+// one). All other scratch memory is linear in N. 28 MiB is enough for the float32 tiles g and s of 2,592 rows (18 blocks).
 constexpr std::size_t kPackedBudget = 20u << 20, kTileBudget = 28u << 20, kWorkerBudget = 28u << 20;
 
-// One of the two sets of rows, e or h (or z, which serves as both). `gradient` has one entry per group of the map (plan.h), and
-// so has `data` of a GroupMap: anchors, references. A BlockMap has one matrix of rows, data[0].
+// One of the two sets of rows, e or h (or z, which serves as both). `gradient` has one entry per group of the map (plan.h).
+// With a GroupMap, `data` also has one entry per group (anchors, references); with a BlockMap, only data[0] is used.
 template <class T>
 struct ContrastSide {
   const T* data[2] = {};
   T* gradient[2] = {};
-  std::int64_t first_row = 0;  // of the gradients
+  std::int64_t first_row = 0;  // the row of `data` to which the first row of a gradient belongs
   bool used = false;
   Prepared<T> numbers{};  // of all blocks, kBlock rows each; the panels only if they are kept
   T* rows = nullptr;      // of all blocks, or null

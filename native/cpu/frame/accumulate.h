@@ -58,8 +58,8 @@ inline void accumulate_tile(const T* weights, std::int64_t inner, RightSide<T> r
   });
 }
 
-// Returns the number of vectors of columns to process next if `left` remain. The last kTileVectors + 1 are processed in two
-// halves, because a single last vector would leave half of the execution units idle.
+// Returns the number of vectors of columns to process next if `left` remain. The last kTileVectors + 1 are divided as evenly
+// as possible, because a single last vector would leave half of the execution units idle.
 constexpr std::int64_t next_vectors(std::int64_t left) {
   return left == kTileVectors + 1 ? left - left / 2 : min(left, kTileVectors);
 }

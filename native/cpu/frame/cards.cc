@@ -159,7 +159,8 @@ Reads reads_of(Geometry geometry, bool tied) {
 
 namespace {
 
-// Whether the ranks partition the classes, and the wanted gradients have exactly the rows of this rank's first classes.
+// Whether `gather` is given, the ranks partition the classes, and the gradients have exactly the rows of this rank's first
+// `wanted` classes.
 bool is_part(const ContrastArgs& args) {
   const ContrastPart& part = *args.part;
   const std::int64_t classes = args.euclidean.rows / args.views;

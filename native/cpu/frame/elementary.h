@@ -27,7 +27,7 @@ constexpr double kExpTail<double>[] = {
     0.00138888889406454449, 0.000198412699132744878, 0.0000248014956865926888, 2.75572194713886232e-6,
     2.76294507727585076e-7, 2.511697490966571e-8};
 
-// Below this, e^x is not a normal number.
+// exp() returns 0 below this, which is just above the logarithm of the smallest normal number.
 template <class T>
 constexpr T kExpLow = sizeof(T) == 4 ? T(-87.3) : T(-708.3);
 
@@ -49,8 +49,7 @@ HOROBALL_INLINE V exp_within(V x) {
   return scaled(p, shifted);
 }
 
-// e^x. 0 if the result would be below the smallest normal number; above x = 88.3 (709.4 in float64), the value at
-// that bound.
+// e^x. 0 for x below kExpLow; above x = 88.3 (709.4 in float64), the value at that bound.
 template <class V>
 HOROBALL_INLINE V exp(V x) {
   return where(x < V(kExpLow<typename V::Scalar>), V(typename V::Scalar(0)), exp_within<0>(x));

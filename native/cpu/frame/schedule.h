@@ -1,6 +1,6 @@
 // The order in which pairs of blocks are processed.
 //
-// A pair of blocks adds to sums of both blocks. To make the sums independent of the number of threads, every block is
+// Each pair of blocks adds to sums of both of its blocks. To make the sums independent of the number of threads, every block is
 // paired with its partners in a fixed order: a task waits until both of its blocks have reached its round. In round r,
 // block i is paired with block r - i of the same matrix, or with column block i + r of another matrix (modulo the
 // count). So each block has exactly one partner per round, the pairs of a round are disjoint, and tasks handed out in

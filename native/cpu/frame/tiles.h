@@ -1,7 +1,7 @@
 // The innermost part of the matrix product: a tile of kTileRows x kTileCols held in registers.
 //
 // Sums run over k in ascending order with one call of fma() per step, wherever the tile is in the matrix, so
-// the value of a product does not depend on how it is divided, and x.y == y.x to the last bit.
+// the value of a product does not depend on how the matrix is divided, and x.y == y.x to the last bit.
 #pragma once
 
 #include <utility>

@@ -1,6 +1,6 @@
-// The center of a list is the mean of its rows, divided by its norm if the metric compares directions. In the ball it is
-// the Einstein midpoint: with a = 1 - c|x|^2, a row x has the Lorentz factor (2 - a)/a and the Klein coordinates
-// 2x/(2 - a), so the midpoint is the sum of 2x/a divided by the sum of (2 - a)/a, mapped back to the ball.
+// The center of a list is the mean of its rows. If the metric compares directions, it is the mean of the unit rows, divided by
+// its norm. In the ball it is the Einstein midpoint: with a = 1 - c|x|^2, a row x has the Lorentz factor (2 - a)/a and the
+// Klein coordinates 2x/(2 - a), so the midpoint is the sum of 2x/a divided by the sum of (2 - a)/a, mapped back to the ball.
 //
 // The center of a list whose rows are all infinitely far from other rows (see Listed in layout.h) is 0. Bounds are
 // computed from the stored centers, so the rounding of a center does not invalidate them.

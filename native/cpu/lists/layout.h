@@ -21,8 +21,8 @@ namespace {
 // rank of x for a query q is w |q - x|^2).
 enum SlotFact { kScale, kSize, kError, kWeight };
 static_assert(kWeight + 1 == kSlotFacts);
-// Per list: the largest distance in the metric (unused in flat space) and the largest Euclidean distance from the center to
-// a row, the smallest weight of a row, and the card's quantity of the center.
+// Per list: the largest distance from the center to a row, in the metric (unused in flat space) and then as a Euclidean
+// distance; the smallest weight of a row; and the card's quantity of the center.
 enum ListFact { kRadius, kReach, kLightest, kOwn };
 static_assert(kOwn + 1 == kListFacts);
 

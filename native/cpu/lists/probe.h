@@ -303,7 +303,8 @@ class Probe {
     search.count = kept;
   }
 
-  // Offers the candidates to `nearest`, with their distances computed in float64 and rounded to T. No candidates remain.
+  // Offers to `nearest` the candidates that may be among the k nearest, with their distances computed in float64 and rounded to
+  // T. Then drops all candidates.
   void rank_candidates(Search& search) const {
     keep_possible(search);
     sort_nearest(search.scratch.found, search.count);

@@ -28,7 +28,7 @@ struct Sides {
   bool same;  // row i of x is row i of y
 };
 
-// Returns the squared differences of row i and a vector of rows from j on, given the inner products.
+// Returns the squared differences between row i and a vector of rows from j on, given the inner products.
 template <class Card, class T>
 HOROBALL_INLINE Vec<T> squared_from(Vec<T> g, const Prepared<T>& x, std::int64_t i, const Prepared<T>& y,
                                     std::int64_t j) {
@@ -136,8 +136,8 @@ template <int kVectors, bool kFine, class Card, class T, class XSource, class YS
   return any(least < V(T(0)));
 }
 
-// Writes the squared differences of kTileRows rows from i on and kVectors vectors of rows from j on to `tile`, with this
-// pitch. With kFine, each is accurate enough for a distance, regardless of the other pairs in its tile.
+// Writes the squared differences between kTileRows rows from i on and kVectors vectors of rows from j on to `tile`, whose rows
+// are `pitch` apart. With kFine, each is accurate enough for a distance, regardless of the other pairs in its tile.
 template <int kVectors, bool kFine = false, class Card, class T, class XSource, class YSource>
 inline void squared_differences(const Sides<Card, T, XSource, YSource>& sides, std::int64_t i, std::int64_t j,
                                 T* tile, std::int64_t pitch) {

@@ -1,5 +1,5 @@
-// The row cards as JSON, and the order and guards of those that form the head. TypeScript has no other source of names,
-// arguments, ranges and documentation.
+// The row cards as JSON, and the order of those that form the head, with its constants. TypeScript has no other source of
+// names, arguments, ranges and documentation.
 #include "cpu/frame/json.h"
 #include "cpu/row/formula.h"
 #include "ops/head.h"

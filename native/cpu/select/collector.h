@@ -1,6 +1,6 @@
 // The k nearest of a stream of candidates for every row of a block, for large k: 2 k candidates are collected before
-// the farther half is dropped, so the cost of an insertion does not depend on k. For small k a heap is better, because
-// its bound is always tight.
+// the farther half is dropped, so the average cost of an insertion does not depend on k. For small k a heap is
+// better, because its bound is always tight.
 #pragma once
 
 #include "cpu/select/candidates.h"

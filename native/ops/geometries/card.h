@@ -3,7 +3,7 @@
 //   e_weight <e,e'> - h_weight d(h,h'),   e_weight = 1/tauE,   h_weight = lambda/tauH or 1/tauH
 //
 // over unit rows e and points h. A card states
-//   kInfo       name, label, formula and the metric that ranks embeddings trained with it
+//   kInfo       name, label, formula, tolerances, and the metric that ranks embeddings trained with it
 //   kInner      whether the inner product enters the logit
 //   kWeighted   whether lambda multiplies the distance
 //   Distance    the metric of d, an entry of ops/metrics.h; NoDistance if the logit has no d
@@ -20,7 +20,7 @@ namespace {
 // The accuracy of most cards, for the loss and its gradients in a batch in which no row has a small loss.
 constexpr Accuracy kLossAccuracy = {{{1e-6, 1e-14}, {3e-6, 1e-12}, {3e-6, 1e-12}},
                                     {{1e-5, 1e-11}, {1e-5, 1e-11}, {1e-4, 1e-10}}};
-// The accuracy for a batch of well separated classes: a logit of 70, rounded to float32, has an error of 70 * 2^-24,
+// The accuracy for a batch of well separated classes: a logit of 70, rounded to float32, has an error of up to 70 * 2^-24,
 // which becomes a relative error of the loss.
 constexpr Accuracy kSeparatedAccuracy = {{{2e-5, 2e-13}, {2e-5, 1e-11}, {2e-5, 1e-11}},
                                          {{1e-4, 1e-11}, {1e-4, 1e-11}, {1e-3, 1e-10}}};

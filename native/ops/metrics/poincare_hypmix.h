@@ -97,7 +97,7 @@ struct PoincareHypmix {
     const V zero = constant<V>(0), cs = constant<V>(c) * s, ab = a * b;
     const V sum = ab + cs, big = where(sum > zero, sum, zero);
     const V root = sqrt(s * big);
-    // D - sqrt(c s D) = sqrt(D) a b/(sqrt(D) + sqrt(c s)): 1 - t without cancellation.
+    // D - sqrt(c s D) = sqrt(D) a b/(sqrt(D) + sqrt(c s)), so `rest` is (D + 1e-5) (1 - t), without cancellation.
     const V root_big = sqrt(big), both = root_big + sqrt(cs);
     const V rest = constant<V>(kBias) + where(both > zero, root_big * ab / both, zero);
     const V ratio = constant<V>(2 * std::sqrt(c)) * root / rest;

@@ -15,7 +15,7 @@ HD T normal_length(const RowState<T>& r) {
   return value(length) < HUGE_VAL ? length : length - length;
 }
 
-// B<q,a> - c|q|^2<p,a>: <w,a> times its denominator.
+// B<q,a> - c|q|^2<p,a>, the numerator of <w,a>.
 template <class T>
 HD T along_normal(const RowState<T>& r) {
   return r.b * r.pu - r.c * r.p2 * r.yu;

@@ -1,7 +1,7 @@
 // Exponential map, x (+) v with v = tanh(sqrt c lambda_x |u| / 2) u / (sqrt c |u|) = beta u: the formula of mobius_add.h
 // with p = x + beta u. 1 - c|v|^2 is computed as sech^2 of the argument of tanh, so that a long step toward the rim, or back
 // from it, is accurate. If tanh rounds to 1, beta is 1 / (sqrt c |u|) and does not depend on lambda_x: near the rim
-// its derivative would cancel and leave noise of size lambda_x^2.
+// the derivative of the tanh form would cancel and leave noise of size lambda_x^2.
 #pragma once
 
 #include "../hypmix.h"

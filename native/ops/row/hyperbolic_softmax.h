@@ -1,5 +1,5 @@
-// Logits of the hyperbolic softmax (Ganea et al. 2018, arXiv 1805.09112, section 5): the distance to the hyperplane of
-// class k times lambda_p |a|. See dist_to_plane.h for the formula and its variables.
+// Logits of the hyperbolic softmax (Ganea et al. 2018, arXiv 1805.09112, section 5): lambda_p |a| times the signed
+// distance to the hyperplane of each class. See dist_to_plane.h for the formula and its variables.
 #pragma once
 
 #include "../hypmix.h"

@@ -1,7 +1,7 @@
 // Gyromidpoint: the weighted sum of the points on the hyperboloid, mapped back to the ball. With weights w, conformal
 // factors lambda, space part N = sum w lambda x and time part D = sum w (lambda - 1), it is
-// N / (D + sqrt(D^2 - c|N|^2)), the same point as Einstein's midpoint in Klein coordinates with Lorentz factors
-// as weights. The difference under the root is at least (sum w)^2, which replaces it if rounding makes it smaller. The
+// N / (D + sqrt(D^2 - c|N|^2)), the same point as Einstein's midpoint in Klein coordinates, weighted by w times
+// the Lorentz factors. The difference under the root is at least (sum w)^2, which replaces it if rounding makes it smaller. The
 // family passes N as x, D as time and sum w as t.
 //
 // The result does not depend on the scale of the weights, but their sums could overflow or underflow. The
@@ -13,7 +13,7 @@
 
 namespace horoball::rowwise {
 
-// Returns the largest power of two that is not above `largest`, the largest weight; 1 if that is 0 or infinite.
+// Returns the largest power of two that is not above `largest`, the largest weight; 1 if that is 0, infinite or NaN.
 HD double weight_unit(double largest) {
   return largest > 0 && largest < HUGE_VAL ? std::scalbn(1.0, std::ilogb(largest)) : 1;
 }

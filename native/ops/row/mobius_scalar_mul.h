@@ -1,5 +1,5 @@
 // Möbius scalar multiplication, tanh(t artanh(sqrt c |x|)) x / (sqrt c |x|): t times as far from the origin.
-// If tanh rounds to 1 or -1, it is computed as x / (sqrt c |x|) or -x / (sqrt c |x|): the squared argument could overflow.
+// If tanh rounds to 1 or -1, the result is computed as x / (sqrt c |x|) or its negative: the squared argument could overflow.
 #pragma once
 
 #include "../row_card.h"

@@ -1,4 +1,4 @@
-// Projection into the ball: a vector of norm above (1 - margin)/sqrt c is scaled to that norm.
+// Projection into the ball: a vector longer than m = (1 - margin)/sqrt c is scaled to the norm m.
 #pragma once
 
 #include "../hypmix.h"
