@@ -42,7 +42,7 @@ constexpr Enum last_of(Enum) {
 // How a call runs.
 struct Run {
   int threads = 0;                               // 0: all processors of the machine
-  const std::atomic<bool>* cancelled = nullptr;  // polled between tiles
+  const std::atomic<bool>* cancelled = nullptr;  // polled between tiles, on devices between kernels
   void* stream = nullptr;                        // CUDA stream; null on the CPU
 };
 
@@ -213,7 +213,7 @@ struct EncodeArgs {
   std::int32_t* ids = nullptr;    // the row of each slot, or -1
   std::uint8_t* codes = nullptr;  // signed 8-bit codes: two per slot and pair of columns
   float* facts = nullptr;         // kSlotFacts numbers per slot
-  float* panels = nullptr;        // the centers, padded to a multiple of 16
+  float* panels = nullptr;        // the centers, padded to a multiple of 16 rows
   float* bounds = nullptr;        // kListFacts numbers per list
 };
 
@@ -329,8 +329,8 @@ const Backend* cpu(const char* level);
 // Returns the table at `index` among those that this machine supports, from the narrowest level to the widest; null past
 // the last.
 const Backend* cpu_level(int index);
-// Returns the function table of a CUDA device. Returns null, with the reason in `why`, if CUDA is not built, no driver is
-// installed or the device does not exist.
+// Returns the function table of a CUDA device. Returns null, with the reason in `why`, if this build has no CUDA kernels or
+// the device is not usable, for example because the driver is missing or too old.
 const Backend* cuda(int device, Status* why);
 
 }  // namespace horoball

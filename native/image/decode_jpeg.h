@@ -19,7 +19,7 @@ struct DecodeJpegArgs {
 using JpegDecoder = bool (*)(const std::uint8_t* file, std::size_t length, std::int32_t width,
                              std::int32_t height, std::int32_t channels, std::uint8_t* pixels);
 
-// Sets the decoder of all environments.
+// Sets the decoder that all environments (the main thread and workers) use.
 void set_jpeg_decoder(JpegDecoder decoder);
 
 bool consistent(const DecodeJpegArgs& args);

@@ -83,8 +83,8 @@ Napi::Array row_call_names(Napi::Env env) {
   return names;
 }
 
-// Adds a property whose text is generated when it is read: few programs need these texts, and generating them pages in code
-// that is otherwise unused.
+// Adds a property whose text is generated when it is read: few programs need these texts, and generating them would load
+// code from disk that is otherwise unused.
 template <const char* (*text)()>
 void add_text(Napi::Object exports, const char* name) {
   const auto get = [](const Napi::CallbackInfo& info) -> Napi::Value {

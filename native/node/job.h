@@ -36,7 +36,7 @@ inline State& state(Napi::Env env) { return *env.GetInstanceData<State>(); }
 
 using Work = std::function<Status(const Run&)>;
 
-// Runs `work` and converts exceptions to a status: none may cross a function table.
+// Runs `work`, and converts exceptions to a status.
 template <class Callable>
 Status run_work(const Callable& work, const Run& run) {
   try {
@@ -50,7 +50,8 @@ Status run_work(const Callable& work, const Run& run) {
   }
 }
 
-// The final check of a call: reads whole lists and returns whether they are valid.
+// The check that a job runs on its worker thread before the work, because it reads whole lists. Returns whether they are
+// valid.
 using Holds = std::function<bool()>;
 
 // A job and its promise. The work uses plain C++ only; the arrays that it reads and writes, or its copies of them, are kept

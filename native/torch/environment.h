@@ -24,8 +24,8 @@ struct Ledger {
   std::atomic<std::int64_t> bytes = 0;
 };
 
-// The object behind a handle. It is created immediately on the JavaScript thread, but filled, used and destroyed only
-// on the lane (the libtorch thread of this environment, lane.h).
+// The object behind a handle. It is created immediately on the JavaScript thread, but filled and used on the lane (the
+// libtorch thread of this environment, lane.h), and destroyed there unless the lane has been closed.
 class Resource {
  public:
   explicit Resource(std::shared_ptr<Ledger> ledger) : ledger_(std::move(ledger)) {}

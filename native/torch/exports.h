@@ -1,7 +1,7 @@
-// The addon's exports, one row each: a name, the operation named in errors, a callable whose parameters declare the
-// JavaScript arguments, and the names of these parameters. Arguments are read immediately, on the JavaScript thread;
-// the callable runs on the lane (the libtorch thread, lane.h), unless `calls` exports it. lib/train/lane/addon.ts is
-// generated from the same rows.
+// The addon's exports, one row each: a name, the operation named in errors (of queued calls), a callable whose parameters
+// declare the JavaScript arguments, and the names of these parameters. Arguments are read immediately, on the JavaScript
+// thread; the callable runs on the lane (the libtorch thread, lane.h), unless `calls` exports it. lib/train/lane/addon.ts
+// is generated from the same rows.
 #pragma once
 
 #include <algorithm>
@@ -167,7 +167,7 @@ class Exports {
   // Exports nothing. Appends the TypeScript signatures of the rows to `to` instead, one per line.
   explicit Exports(std::string* to) : description_(to) {}
 
-  // In all functions below, `names` are the names of the callable's parameters that are JavaScript arguments.
+  // In all functions below, `names` are the names of the callable's parameters, without a cancel flag and the environment.
 
   // Runs immediately, on the JavaScript thread.
   template <class F, class... Names>

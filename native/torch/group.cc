@@ -56,7 +56,7 @@ StorePtr open_store(const GroupConfig& config, bool serves, double seconds) {
 }
 
 // Returns a device with the address at which other ranks reach this one: the address of `config.interface` if given, the
-// loopback address if the store is on this host, or otherwise the address of the host name.
+// loopback address if the store has one, or otherwise the address of the host name.
 std::shared_ptr<gloo::transport::Device> gloo_device(const GroupConfig& config) {
   using c10d::ProcessGroupGloo;
   if (!config.interface.empty()) return ProcessGroupGloo::createDeviceForInterface(config.interface);

@@ -21,7 +21,8 @@ void on_message(j_common_ptr jpeg, int level) {
   if (level < 0) leave(jpeg);
 }
 
-// Reads the header. Returns false if it does not describe a gray or color image of this size.
+// Reads the header and starts to decompress. Returns false if the header does not describe a gray or color image of this
+// size.
 bool start(jpeg_decompress_struct& jpeg, JDIMENSION width, JDIMENSION height, int channels) {
   jpeg_read_header(&jpeg, TRUE);
   const bool gray = jpeg.jpeg_color_space == JCS_GRAYSCALE;
@@ -35,7 +36,8 @@ bool start(jpeg_decompress_struct& jpeg, JDIMENSION width, JDIMENSION height, in
 
 }  // namespace
 
-// Decodes a file to 8-bit pixels. Returns false if it is damaged in any way, or not a gray or color image of this size.
+// Decodes a file to 8-bit pixels. Returns false if libjpeg finds damage, even minor, or if the file is not a gray or color
+// image of this size.
 extern "C" __attribute__((visibility("default"))) bool horoball_decode_jpeg(
     const std::uint8_t* file, std::size_t length, std::int32_t width, std::int32_t height,
     std::int32_t channels, std::uint8_t* pixels) {

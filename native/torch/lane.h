@@ -1,5 +1,5 @@
-// One native thread with a queue per environment. All calls to libtorch run here, in the order in which
-// JavaScript made them. This keeps libuv's pool free for files, and a single OpenMP team serves all calls.
+// One native thread with a queue per environment. All computations of libtorch run here, in the order in which
+// JavaScript requested them. This keeps libuv's pool free for files, and a single OpenMP team serves all calls.
 //
 // A call without a promise is posted. If it fails, calls posted after it are skipped, and the next promise
 // rejects with its error, which names the operation that failed. Then the lane continues.

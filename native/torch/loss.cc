@@ -1,6 +1,7 @@
 // The contrastive losses as an autograd function: the loss over all ordered pairs of views (ContrastArgs in core.h), its
 // variant in hard_negatives.h, and the pair losses. One call computes the loss and all its gradients; backward scales them.
-// On a CUDA device that the core supports, the data stays on the device, and the host waits only when it reads the loss.
+// On a CUDA device that the core supports, the data of the loss over views stays on the device, and the host waits only when
+// it reads the loss. The other losses are computed on the host.
 #include "loss.h"
 
 #include <torch/torch.h>
@@ -52,7 +53,7 @@ struct LossValue {
   ContrastStats stats;
   bool has_params = false;
   std::array<double, kLogitNumbers> params{};  // gradients of tau_e, tau_h, lambda, c
-  at::Tensor waiting;                          // the values above, in order, while they are on a device
+  at::Tensor waiting;                          // loss, stats and params, in order, while they are on a device
 
   void arrive() {
     if (!waiting.defined()) return;
@@ -186,7 +187,7 @@ class LossResource : public Resource {
   }
 
   // Backpropagates the loss, multiplied by `scale`. Throws if it is not finite, before it can damage the weights. A loss
-  // that is still on a device is checked when it is read, so that the host need not wait.
+  // that is still on a device is not checked, so that the host need not wait; the optimizer checks the gradients.
   void backward(double scale) {
     computed();
     if (!value_.waiting.defined() && !std::isfinite(value_.loss)) {

@@ -14,9 +14,9 @@ namespace horoball::train {
 
 class LossPart {
  public:
-  // Returns this rank's part, or null if several ranks have rows of the same class, because the loss then cannot be divided
-  // by classes. The decision is the same on all ranks. `order` is ContrastArgs::order; apply_to() replaces it with one in
-  // which the classes of a rank are consecutive.
+  // Returns this rank's part, or null if the loss cannot be divided by classes: several ranks have rows of the same class, or
+  // the number of rows is not a multiple of `views`. The decision is the same on all ranks. `order` is ContrastArgs::order;
+  // apply_to() replaces it with one in which the classes of a rank are consecutive.
   static std::unique_ptr<LossPart> of(const Gathered& gathered, std::int64_t rows, std::int64_t views,
                                       const std::int32_t* order);
 

@@ -64,8 +64,8 @@ void AdamWResource::scale_gradients(double factor) {
   norm_before_clipping_.reset();
 }
 
-// Throws if the gradient norm is not finite, and names the parameter whose gradient is: the last one in the list, which
-// occurred first, because backward goes from the last parameter to the first.
+// Throws if the gradient norm is not finite. The message names the last parameter whose gradient is not finite, if there is
+// one: its gradient was computed first, because backward goes from the last parameter to the first.
 void AdamWResource::require_finite() {
   if (std::isfinite(grad_norm())) return;
   std::string what = "the gradient norm overflows (each gradient is finite)";

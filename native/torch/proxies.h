@@ -25,7 +25,7 @@ class ProxiesResource : public Resource {
   at::Tensor rows_;
 };
 
-// Returns the loss of a batch against proxies, as a node of the graph. `args` is as in pair_loss(), without rows and
+// Returns the loss of a batch against proxies, as a node of the graph. `args` is as in pair_loss(), without rows and their
 // gradients; `classes` is the proxy index of each row of the batch. `args` and `run` are not kept after the call.
 at::Tensor proxy_loss(const at::Tensor& euclidean, const at::Tensor& hyperbolic, const Outputs& proxies,
                       const std::int32_t* classes, const Tables& tables, const ContrastArgs& args,

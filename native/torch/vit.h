@@ -1,8 +1,8 @@
 // The vision transformer (Dosovitskiy et al. 2021, arXiv 2010.11929) with the structure and parameter names of timm's
 // classes VisionTransformer, VisionTransformerDistilled and Eva: pre-norm blocks; a class token, a distillation token
 // (Touvron et al. 2021, arXiv 2012.12877) or register tokens (Darcet et al. 2024, arXiv 2309.16588); learned or rotary
-// positions. The feature is the class token, its mean with the distillation token, the mean of the patches or the
-// output of attention pooling, each after the norms that the configuration names.
+// positions. The feature is the class token, its mean with the distillation token, the mean of the patches (or of all
+// tokens) or the output of attention pooling, each after the norms that the configuration names.
 #pragma once
 
 #include "lane.h"

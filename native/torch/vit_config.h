@@ -36,7 +36,7 @@ struct ViTConfig {
   double norm_eps = 1e-6;
   c10::optional<double> init_values;  // of the layer scale; if absent, there is no layer scale
 
-  // Whether names and initial values follow timm's class Eva instead of its VisionTransformer.
+  // Whether names, initial values and other details follow timm's class Eva instead of its VisionTransformer.
   bool eva = false;
 
   bool class_token = true;

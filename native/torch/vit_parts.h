@@ -11,7 +11,7 @@
 
 namespace horoball::train {
 
-// Called with the output of each part of the network, under timm's name for the part.
+// Called with the name and the output of each part of the network. Parts of the backbone have their names in timm.
 using Watch = std::function<void(const std::string& name, const at::Tensor& value)>;
 
 // Returns x W^T + b, subject to autocast or emulated rounding (amp.h).

@@ -215,7 +215,7 @@ inline void refuse(const Arguments& in, const Status& why) {
   std::snprintf(outcome.message, sizeof outcome.message, "%s", why.message);
 }
 
-// Runs `work` on this thread; lib/wasm runs jobs in a worker.
+// Runs the check, then `work`, on this thread; lib/wasm runs jobs in a worker.
 template <class Holds, class Work>
 void launch(const Arguments& in, const bind::Launch&, const bind::Check<Holds>& check, const Work& work) {
   if (!in.ok()) return;

@@ -41,8 +41,8 @@ Outcome outcome;
 
 }  // namespace
 
-// Ends a call in which the standard library could not allocate memory, with a trap. lib/wasm/instance.ts then reads the
-// outcome and replaces the instance.
+// Traps, which ends a call in which `new` could not allocate memory. lib/wasm/instance.ts then reads the outcome and
+// replaces the instance.
 [[noreturn]] void out_of_memory() {
   outcome.code = bind::code_name(Code::memory);
   std::snprintf(outcome.message, sizeof outcome.message,

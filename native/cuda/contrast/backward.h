@@ -50,8 +50,8 @@ struct PairSums {
   ParamSums params;
 };
 
-// Overwrites g with the weights that multiply e (z if heads are tied), and s with the weights that multiply h. Writes the
-// weights of near pairs to `near`, and returns whether this thread has near pairs.
+// Overwrites g with the weights that multiply e (z if heads are tied), and s with the weights that multiply h if heads are
+// not tied. Writes the weights of near pairs to `near`, and adds to `totals`. Returns whether this thread has near pairs.
 template <class K, class T>
 __device__ bool weigh(const Contrast<T>& k, const typename K::Card& card, std::int64_t x_tile,
                       std::int64_t y_tile, Sums<T>& g, Sums<T>& s, Sums<T>& near, PairSums<T>& totals) {

@@ -46,7 +46,7 @@ struct Contrast {
                         // references r and c of its row and its column
   double *least, *sum;  // of a forward block's logits
   double *loss, *hits;  // of a tile
-  double* most;         // [tile][view]
+  double* most;         // [tile][view]: the largest logit
   T *e_sums, *h_sums;   // [part][slot][pitch]: sums of weights times rows
   double* lift;         // [part][slot]
   ParamSums* params;    // [backward block]

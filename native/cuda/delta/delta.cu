@@ -1,6 +1,6 @@
-// Gromov's delta: a product of the matrix G of Gromov products with itself, with (max, min) in place of (+, *), one block
-// per tile. G is symmetric, so only tiles on and above the diagonal are computed. The entries of G are computed from the
-// distances as slabs are loaded, and are never written to device memory.
+// Gromov's delta (cpu/delta/delta.h has the formula). Its inner part is a product of the matrix G of Gromov products with
+// itself, with (max, min) in place of (+, *), one block per tile. G is symmetric, so only tiles on and above the diagonal are
+// computed. The entries of G are computed from the distances as slabs are loaded, and are never written to device memory.
 #include "cuda/families.h"
 #include "cuda/frame/tiles.h"
 
@@ -21,7 +21,7 @@ struct Products {
   }
 };
 
-// Returns the maximum over a block, in thread 0 only.
+// Returns the maximum over a block. `shared` has space for one number per thread.
 template <class T>
 __device__ T block_max(T value, T* shared) {
   shared[threadIdx.x] = value;

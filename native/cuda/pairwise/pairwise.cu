@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
   Sums<T> s;
   squared_differences<Card>(slabs, x, x_tile, y, y_tile, same, s);
   const std::int64_t i = x_tile * kSide<T> + first_row<T>(), j = y_tile * kSide<T> + first_column<T>();
-  // Padding is included: if a branch skipped it, the square roots of the card would be computed for every pair.
+  // Includes padding: with a branch that skips it, the compiler would repeat the card's square roots for every pair.
 #pragma unroll
   for (int r = 0; r < kMicro<T>; ++r) {
 #pragma unroll

@@ -31,7 +31,7 @@ struct Packed {
   __device__ const T* panel(std::int64_t tile) const { return panels + tile * deep * kSide<T>; }
 };
 
-// Returns |x|^2, summed by a warp. The last digits can differ between its lanes.
+// Returns |x|^2, or |x|^2 - 2 x_0^2 if `minkowski`, summed by a warp. The last digits can differ between its lanes.
 template <class T>
 __device__ Square warp_square(const T* x, std::int64_t depth, bool minkowski) {
   Square sum;

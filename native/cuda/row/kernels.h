@@ -1,5 +1,5 @@
-// The kernels of the row-wise families, one warp per row. For a sum over rows, each warp first sums a range of rows;
-// the sums of the warps are then added in a fixed order.
+// The kernels of the row-wise families, most of them with one warp per row. For a sum over rows, each warp first sums a
+// range of rows; the sums of the warps are then added in a fixed order.
 #pragma once
 
 #include "cuda/row/warp.h"

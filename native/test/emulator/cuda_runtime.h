@@ -3,9 +3,9 @@
 //
 // Every thread of a block is a fiber that runs until it reaches a barrier or an operation of its whole warp; blocks run
 // one after another. Threads are resumed in an order that changes from one barrier to the next (and with
-// HOROBALL_EMULATOR_SEED), so a kernel with a missing barrier gives a different result. A barrier that some threads never
-// reach ends the process with a message. A write out of bounds also ends it (memory.cc). Fresh device memory is filled with
-// NaN.
+// HOROBALL_EMULATOR_SEED), so a kernel with a missing barrier is likely to give a wrong result. A barrier that some threads
+// never reach ends the process with a message. A write out of bounds also ends it (memory.cc). Fresh device memory is filled
+// with NaN.
 //
 //   HOROBALL_EMULATOR_DEVICES   number of devices (default 1)
 //   HOROBALL_EMULATOR_BYTES     memory of each device (default 1 GiB)
