@@ -84,7 +84,7 @@ Napi::Array row_call_names(Napi::Env env) {
 }
 
 // Adds a property whose text is generated when it is read: few programs need these texts, and generating them would load
-// code from disk that is otherwise unused.
+// otherwise unused code from disk.
 template <const char* (*text)()>
 void add_text(Napi::Object exports, const char* name) {
   const auto get = [](const Napi::CallbackInfo& info) -> Napi::Value {

@@ -41,7 +41,7 @@ HOROBALL_OLD(int, __pthread_key_create, (pthread_key_t * key, void (*destructor)
 }
 
 // A flag of glibc 2.32 and later: true while the process has a single thread, which lets shared_ptr avoid
-// atomics. Here another thread may always exist.
+// atomics. Here it is always false, because Node has other threads.
 extern "C" __attribute__((visibility("hidden"))) char __libc_single_threaded = 0;
 
 #endif

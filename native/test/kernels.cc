@@ -141,7 +141,7 @@ Result pairwise_poincare() { return pairwise<float>(192, 192, metric_named("poin
 Result pairwise_euclidean() { return pairwise<float>(192, 192, metric_named("euclidean")); }
 Result pairwise_float64() { return pairwise<double>(128, 128, metric_named("poincare")); }
 
-// Computes distances of rows that each have a partner too near for the matrix product.
+// Computes distances between rows, each of which has a partner too near for the matrix product to be accurate.
 Result pairwise_near() {
   static const Rows<float> x = ball<float>(192, 1);
   static const Rows<float> y = [] {

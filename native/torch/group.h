@@ -1,5 +1,5 @@
 // The processes (ranks) that train one network together: rendezvous, collectives, and detection of failed ranks. group.cc
-// implements it with c10d; group_stub.cc, used if libtorch is too old or has no Gloo, rejects join() and the collectives.
+// implements Group with c10d; group_stub.cc, used if libtorch is too old or has no Gloo, rejects join() and the collectives.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -56,8 +56,8 @@ ViTImpl::ViTImpl(const ViTConfig& config, Initial& initial) : config_(config), p
 }
 
 // Initializes the weights as in timm: truncated normal for linear layers, position embeddings and the distillation token;
-// the convolution's default uniform for the patch embedding; values near 0 for class and register tokens (Eva: truncated
-// normal).
+// uniform, as by default in a convolution, for the patch embedding; values near 0 for class and register tokens (Eva:
+// truncated normal).
 void ViTImpl::initialize(Initial& initial) {
   const auto token = [&](const at::Tensor& to) {
     if (to.defined()) config_.eva ? initial.trunc_normal(to, 0.02) : initial.normal(to, 1e-6);

@@ -27,13 +27,13 @@ using Right =
     wmma::fragment<wmma::matrix_b, kFragment, kFragment, kStep, wmma::precision::tf32, wmma::row_major>;
 using Block = wmma::fragment<wmma::accumulator, kFragment, kFragment, kStep, float>;
 
-// A factor as a number that a tensor core accepts, and the remainder.
+// A factor, split into numbers that a tensor core accepts (`big`) and the remainders (`small`).
 template <class Factor>
 struct Split {
   Factor big, small;
 
-  // Loads a factor and splits it. `pitch` is the stride from one k to the next if rows are contiguous, or from one row of
-  // weights to the next.
+  // Loads a factor and splits it. `pitch` is the stride from one k to the next or, in a tile of weights, from one row to the
+  // next.
   __device__ void load(const float* at, int pitch, bool plain) {
     wmma::load_matrix_sync(big, at, static_cast<unsigned>(pitch));
 #pragma unroll
@@ -50,8 +50,8 @@ struct Split {
   }
 };
 
-// The contribution of a slab to a block of sums. The two small terms are accumulated separately and added first, so that
-// x.y == y.x to the last bit.
+// The contribution of a slab to a block of sums. The two small terms are accumulated separately and first added to each
+// other, so that x.y == y.x to the last bit.
 struct SlabSum {
   Block main, left, right;
 

@@ -68,7 +68,7 @@ __device__ inline void stream(double* to, const Quad<double>& q) {
 template <class T>
 using Sums = T[kMicro<T>][kMicro<T>];
 
-// Starts to copy a slab of both factors. A slab is kThreads quads long, so each thread copies one quad per factor.
+// Starts to copy a slab of each factor. A slab has kThreads quads, so each thread copies one quad per factor.
 template <class T>
 __device__ void fetch_slab(T (&to)[2][kSlab * kSlabPitch<T>], const T* a, const T* b, std::int64_t slab) {
   static_assert(kThreads * kMicro<T> == kSlab * kSide<T>);

@@ -11,7 +11,8 @@ __device__ T squared_from(T g, const Packed<T>& x, std::int64_t i, const Packed<
   return squared_from_product<Card>(g, x.n[i], y.n[j], x.q[i], y.q[j]);
 }
 
-// Multiplies the CPU's thresholds, because tensor cores truncate sums, whereas a multiply-add rounds them.
+// The factor on the CPU's thresholds of nearness: 2 for float32, because tensor cores truncate sums, whereas a multiply-add
+// rounds them.
 template <class T>
 constexpr double kCut = sizeof(T) == 4 ? 2 : 1;
 

@@ -1,5 +1,5 @@
-// Computes, with one warp per row, sums over coordinates in float64, a card's formula, and combinations of the row's
-// vectors. The formulas are in separate functions, so that each is compiled once.
+// The steps of a row-wise operation, each computed by one warp per row: sums over coordinates in float64, the card's formula,
+// and combinations of the row's vectors. The formulas are in separate functions, so that each is compiled once.
 #pragma once
 
 #include "cuda/pairwise/prepared_rows.h"
