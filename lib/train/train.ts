@@ -26,7 +26,7 @@ export interface TrainResult extends RunResult {
 }
 
 /**
- * Trains a network, evaluates it on unseen classes, and stores the run in `runs/<name>/` with a report and TensorBoard
+ * Trains a network, evaluates it on the test split, and stores the run in `runs/<name>/` with a report and TensorBoard
  * event files.
  *
  * The run writes checkpoints. `hooks.resume` resumes from the last one; on the CPU, the result is bit-identical to an

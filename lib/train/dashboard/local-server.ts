@@ -71,7 +71,7 @@ export class LocalServer implements AsyncDisposable {
 }
 
 /**
- * Sends a page. Its content security policy allows only the script of reports and `more`.
+ * Sends a page. Its content security policy allows no script except that of reports and `more`.
  * @param more - additional script of the page
  */
 export function sendPage(response: ServerResponse, text: string, more: string = ''): void {

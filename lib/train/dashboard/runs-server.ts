@@ -41,7 +41,7 @@ async function partOf(folder: RunsFolder, selection: Selection): Promise<Html> {
   return runsPart(await readAll(folder, rows), await readAll(folder, lines), total, Date.now());
 }
 
-/** Reads runs one at a time, because thousands at once would need as many open files. */
+/** Reads runs one at a time, because reading all of them at once would need as many open files. */
 async function readAll(folder: RunsFolder, runs: readonly ListedRun[]): Promise<ShownRun[]> {
   const shown: ShownRun[] = [];
   for (const run of runs) shown.push(await folder.read(run));

@@ -1,6 +1,6 @@
 import type { Row, StepRow } from '../run/record.ts';
 
-/** Maximum number of rows, hundreds per point of a chart. A row takes several hundred bytes of the training process. */
+/** Maximum number of rows, hundreds per point of a chart. The training process keeps several hundred bytes per row. */
 export const maxRows: number = 2 ** 15;
 /** Number of recent steps that are kept, from which the page computes the rate and the remaining time. */
 const recent = 100;

@@ -19,8 +19,8 @@ const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 /** A cache of decoded images. Crops are always computed from decoded images, so results do not depend on the cache. */
 export interface ImageCache {
   /**
-   * Returns the image of a file. If it is not cached, decodes and stores it; the pixels are copied or written before the
-   * promise resolves.
+   * Returns the image of a file. If it is not cached, decodes it and, if possible, stores it: the pixels are copied or
+   * written before the promise resolves.
    */
   read(file: string, decode: () => Promise<Pixels>): Promise<Pixels>;
 }
@@ -29,7 +29,7 @@ export interface ImageCache {
  * Opens a cache.
  * @param where - `'memory'`, or the path of a folder (created if missing)
  * @param maxBytes - limit of a cache in memory, by default half of the free memory; images beyond it are decoded every time
- * @throws `ERR_HOROBALL_CACHE` if the folder cannot be created; `read` throws it if the folder is not writable
+ * @throws `ERR_HOROBALL_CACHE` if the folder cannot be created; `read` throws it if an image cannot be written there
  */
 export async function openCache(where: string, maxBytes: number = freemem() / 2): Promise<ImageCache> {
   if (where === 'memory') return new MemoryCache(maxBytes);
@@ -71,8 +71,8 @@ class MemoryCache implements ImageCache {
 
 /**
  * A file contains `HBP4`, four 32-bit little-endian integers (width, height, layout, and the CRC-32 of the file's name, the
- * header and the pixels), and the pixels. Version 1 used the fast DCT for JPEG, version 2 had no checksum, and the checksum of
- * version 3 did not cover the name, so a renamed file was accepted.
+ * preceding bytes and the pixels), and the pixels. Version 1 used the fast DCT for JPEG, version 2 had no checksum, and the
+ * checksum of version 3 did not cover the name, so a renamed file was accepted.
  */
 const magic = Buffer.from('HBP4');
 const headerLength = 20;
@@ -80,9 +80,8 @@ const checksumAt = 16;
 const channels = [1, 2, 3, 4, 4];
 
 /**
- * One file per image, named after a hash of its path, size and times and of the decoder's version, so a changed image is
- * decoded again. Copies and archives preserve the modification time, but not the time of the last change of the file's
- * metadata.
+ * One file per image, named after a hash of the image's path, size and times and of the decoder's version, so a changed image
+ * is decoded again. One of the times is ctime, because copies and archives can preserve the modification time, but not ctime.
  */
 class FolderCache implements ImageCache {
   readonly #folder: string;
@@ -99,7 +98,7 @@ class FolderCache implements ImageCache {
     const kept = await withDescriptor(place, flags, readKept).catch(() => undefined);
     if (kept !== undefined) return kept;
     const pixels = await decode();
-    // An image that was replaced in the meantime is not stored: the pixels may be of either.
+    // If the image was replaced in the meantime, the pixels may be of either version, so they are not stored.
     if ((await this.#pathOf(file).catch(() => null)) === place) await this.#write(place, pixels);
     return pixels;
   }
@@ -114,7 +113,7 @@ class FolderCache implements ImageCache {
     const temporary = `${place}.${randomUUID()}`;
     try {
       await writeWhole(temporary, header, data); // not synced, because length and checksum reveal a truncated file
-      // Missing if this process was suspended for so long that another one removed the file: the image is not cached.
+      // If this process was suspended for long, another one may have removed the file; the image is then not cached.
       await rename(temporary, place).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error;
       });
@@ -133,7 +132,10 @@ class FolderCache implements ImageCache {
   }
 }
 
-/** Returns undefined if the file is damaged or from an earlier version; the image is then decoded and cached again. */
+/**
+ * Returns undefined if the file is damaged, sparse, not a regular file or from an earlier version; the image is then decoded
+ * and cached again.
+ */
 async function readPixels(descriptor: number, name: string): Promise<Pixels | undefined> {
   const stat = fstatSync(descriptor);
   if (!stat.isFile() || holesOf(stat) !== null) return undefined;

@@ -21,9 +21,15 @@ export interface DatasetCheck {
   splits: Partial<Record<'train' | 'test' | 'gallery', Count>>;
   /** Notes on the data set, one sentence each. */
   warnings: string[];
-  /** Images that are missing, empty, in an unsupported format or (with `decode`) damaged or too large, sorted by path. */
+  /**
+   * Images that cannot be read (for example, missing or empty ones), are in an unsupported format or, with `decode`, are
+   * damaged or too large; sorted by path.
+   */
   unreadable: Skipped[];
-  /** Number of images with an alpha channel; the run option `background` determines how it is treated. */
+  /**
+   * Number of images with an alpha channel; the run option `background` determines how it is treated. Without `decode`, TIFF,
+   * GIF and BMP are not counted.
+   */
   alpha: number;
   /** Number of images with more than 89,478,485 pixels, PIL's warning limit; 0 without `decode`. */
   large: number;
@@ -41,7 +47,7 @@ export interface CheckOptions {
 
 /**
  * Checks every image of a data set, several at a time.
- * @returns counts per split, and the images that a run would skip
+ * @returns counts per split, and the unreadable images
  * @throws the signal's reason if it is aborted
  * @example
  * const { unreadable } = await checkDataset(await imageFolder('my-images'), { decode: true });

@@ -11,7 +11,10 @@ export interface BatchTree {
    * all rows are in one group.
    */
   readonly levels: readonly { readonly height: number; readonly groups: Int32Array }[];
-  /** Pairs of a node, numbered from 0, and a row below it. A node with the same rows as one of its children is omitted. */
+  /**
+   * Pairs of a node (a class or an ancestor), numbered from 0, and a row below it. An ancestor with only one child in the
+   * batch is omitted, because both have the same rows.
+   */
   readonly nodes: Int32Array;
   readonly rows: Int32Array;
   /** Relative depths of nodes and rows: 0 for the root, 1 for an image of one of the deepest classes. */
@@ -20,8 +23,8 @@ export interface BatchTree {
 }
 
 /**
- * Pads the ancestors of classes in shorter branches, so that every class has equally many. The padding comes first, nearest
- * to the class, and stands for the class itself.
+ * Pads the ancestors of classes in shorter branches, so that all classes have the same number of ancestors. The padding comes
+ * first, nearest to the class, and stands for the class itself.
  *
  * @param parents - the ancestors of each class, nearest first
  */

@@ -4,8 +4,8 @@ import { coded } from '../../errors.ts';
 const maxColumns = 1000;
 
 /**
- * Parses CSV (RFC 4180). Quoted fields may contain commas, line breaks and doubled quotes. Accepts LF and CRLF; skips
- * empty lines and a byte-order mark.
+ * Parses CSV (RFC 4180). Quoted fields may contain commas, line breaks and doubled quotes. Lines may end with LF, CRLF or
+ * CR. Skips empty lines and a byte-order mark.
  *
  * @param file - file name for errors
  * @throws `ERR_HOROBALL_DATA_LAYOUT` for a missing closing quote or more than 1000 columns

@@ -83,7 +83,7 @@ interface Columns {
   count: number;
   path: number;
   label: number;
-  /** -1 if the column is missing. */
+  /** -1 if the column is missing, also for `tree`. */
   split: number;
   tree: number;
 }
@@ -101,7 +101,10 @@ const none: string[] = [];
 /** The names of ancestors may have this many characters in total, plus four times the length of the list. */
 const freeCharacters = 2 ** 25;
 
-/** Converts trees to ancestors. Limits the total length of their names, because `a/b/c` repeats its ancestor `a/b`. */
+/**
+ * Converts values of the column `tree` to lists of ancestors. Limits the total length of the ancestors' names, because the
+ * name `a/b/c` repeats the name of its ancestor `a/b`.
+ */
 class Ancestors {
   readonly #file: string;
   readonly #byTree = new Map([['', none]]);

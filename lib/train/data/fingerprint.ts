@@ -24,8 +24,9 @@ export function identityText(identity: DataIdentity | null): string {
 const maxSizes = 256;
 
 /**
- * Returns a CRC-32 by which a resumed run recognizes its data set. It covers the names, classes and order of all images, and
- * the sizes of some files. Uncompressed images may all have the same size, so the beginning of their contents counts, too.
+ * Returns a CRC-32 by which a resumed run recognizes its data set. It covers the names, classes and order of all images, the
+ * ancestors of the classes, and the sizes of some files. Uncompressed images may all have the same size, so the CRC-32 also
+ * covers the beginning of some of these.
  * Paths are relative to the folder that contains all images, so moving the whole data set does not change the value.
  */
 export async function fingerprintOf({ train, test, gallery }: Splits): Promise<number> {

@@ -20,12 +20,12 @@ const maxPaths = 16;
 
 /**
  * Lists a data set in a folder of class folders, with classes sorted by name as in torchvision's ImageFolder. Subfolders
- * `train` and `test` (or `val`; case-insensitive) are the splits, if present. Otherwise the first half of the classes is
- * for training and the second half for testing, as in CUB-200-2011.
+ * `train` and `test` (or `val`; in any case, or synonyms such as `training`) are the splits, if present. Otherwise the first
+ * half of the classes is for training and the second half for testing, as in CUB-200-2011.
  *
  * @param root - path of the folder
- * @throws `ERR_HOROBALL_DATA_READ` if a folder cannot be read; `ERR_HOROBALL_DATA_EMPTY` if a class has no images;
- * `ERR_HOROBALL_DATA_LAYOUT` if the folders do not form classes or splits
+ * @throws `ERR_HOROBALL_DATA_READ` if a folder cannot be read; `ERR_HOROBALL_DATA_EMPTY` if there are no classes, or a class
+ * has no images; `ERR_HOROBALL_DATA_LAYOUT` if the folders do not form classes or splits
  * @example
  * const { train, test } = await imageFolder('my-images');
  */
@@ -63,9 +63,9 @@ export function halves(all: Split, root: string): { train: Split; test: Split } 
 
 /**
  * Lists the classes below a folder. A folder that contains images is a class, including its subfolders, as in torchvision;
- * a folder that only contains folders is a node of the class tree. Hidden files are skipped.
+ * a folder that contains folders but no images is a node of the class tree. Hidden files and folders are skipped.
  *
- * @param ignored - counts the files without an image extension in class folders
+ * @param ignored - counts the files without an image extension in folders below `root`
  */
 export async function readClasses(root: string, ignored: IgnoredFiles = new IgnoredFiles()): Promise<Split> {
   const found: Found[] = [];

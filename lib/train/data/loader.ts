@@ -123,7 +123,10 @@ export class ImageLoader {
   #cache: Promise<ImageCache> | undefined;
   #waitMs = 0;
 
-  /** @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE` for an invalid split or option */
+  /**
+   * @throws TypeError `ERR_HOROBALL_TYPE`, RangeError `ERR_HOROBALL_RANGE` or RangeError `ERR_HOROBALL_SHAPE` for an invalid
+   * split or option
+   */
   constructor(split: Split, options: ImageLoaderOptions) {
     this.#options = checkedOptions(options);
     this.#split = checkSplit('ImageLoader', split);
@@ -155,13 +158,15 @@ export class ImageLoader {
   }
 
   /**
-   * Yields one batch per list of sample indices, in order.
+   * Yields one batch per list of sample indices, in order. In evaluation, omits batches without readable images.
    *
-   * @param options - `epoch` determines the crop, together with the loader's seed and the image's position in the epoch;
-   * `first` is the position of the first image, to resume within an epoch; `stride` is the distance between the
-   * positions at which consecutive lists start, for lists that are parts of larger batches; default: the list's length
+   * @param options - `epoch` determines the crop, flip and augmentation of an image, together with the loader's seed and the
+   * image's position in the epoch; `first` is the position of the first image, to resume within an epoch; `stride` is the
+   * distance between the positions at which consecutive lists start, for lists that are parts of larger batches; default:
+   * the list's length
    * @throws `ERR_HOROBALL_PICTURE` if an image is unreadable and `strict` is set, if all images of a class are unreadable
-   * in training, or if all images are unreadable in evaluation; the signal's reason if it is aborted
+   * in training, or if all images are unreadable in evaluation; `ERR_HOROBALL_CACHE` if the folder of the cache cannot be
+   * created or written; the signal's reason if it is aborted
    */
   async *batches(
     indices: Iterable<Int32Array>,

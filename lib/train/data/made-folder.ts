@@ -29,7 +29,7 @@ export interface Making {
  *
  * @param fill - writes into the folder; its result is added to the manifest file
  * @returns whether the folder was created
- * @throws `ERR_HOROBALL_DATA_LAYOUT` if `root` has other contents
+ * @throws `ERR_HOROBALL_DATA_LAYOUT` if `root` has other contents or is a mount point
  */
 export async function makeFolder(
   root: string,
@@ -37,7 +37,7 @@ export async function makeFolder(
   fill: (folder: string) => Promise<object>,
 ): Promise<boolean> {
   const { manifestName, manifest, what, signal } = making;
-  // A link keeps its target, which may be on another disk.
+  // If `root` is a link, the folder is created at its target, which may be on another disk.
   const where = await realpath(root).catch(() => path.resolve(root));
   const found = await readManifest(where, manifestName);
   if (found !== undefined && isSame(found, manifest)) return false;
@@ -48,7 +48,7 @@ export async function makeFolder(
   await sweep(where);
   const partial = `${where}.partial-${randomUUID()}`;
   await naming(where, ensureFolder(path.dirname(where)));
-  // Locked before the folder exists, because another process's `sweep` removes folders without a lock.
+  // Locked before the folder exists, because `sweep` in another process removes folders that have no lock.
   await using _ = await namingFolder(
     where,
     Lock.take(`${partial}.lock`, () => foreign(where, what)),
@@ -82,7 +82,7 @@ async function sweep(where: string): Promise<void> {
   }
 }
 
-/** Reads the manifest of a folder; undefined if it is missing or not a JSON object. */
+/** Reads the manifest of a folder; undefined if it is missing, cannot be read or is not a JSON object. */
 export async function readManifest(
   root: string,
   name: string,

@@ -1,4 +1,4 @@
-/** Code shared by the published data sets: locating files, and comparing counts with the published ones. */
+/** Code shared by the published data sets: locates files, reads lists, and compares counts with the published ones. */
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Coded, coded } from '../../errors.ts';
@@ -11,7 +11,7 @@ export interface Published {
   name: string;
   /** The files that its authors distribute. */
   archives: string;
-  /** Folders that the archives create; each of them is optional. */
+  /** Usual names of the folder with the unpacked files; see {@link locate}. */
   folders: readonly string[];
   /** The values of k in Recall@k. */
   ks: readonly number[];

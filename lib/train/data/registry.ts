@@ -38,7 +38,7 @@ export function findDataset(name: string): DatasetRecord | undefined {
  * splits of CUB and Cars (`CUB-official`, `Cars-official`) and possibly in a `folder` or `csv` that defines its own splits.
  *
  * @param name - one of {@link datasetNames}, in any case
- * @param root - the folder of the data set or its parent; for `csv`, the file
+ * @param root - the folder of the data set; also its parent, except for `shapes` and `folder`; for `csv`, the file
  * @throws `ERR_HOROBALL_DATASET` for an unknown name; `ERR_HOROBALL_DATA_READ`, `ERR_HOROBALL_DATA_EMPTY` or
  * `ERR_HOROBALL_DATA_LAYOUT` if the folder does not contain that data set
  * @example

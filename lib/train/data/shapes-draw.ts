@@ -69,7 +69,7 @@ function drawOcclusion(next: Random, light: Light): string {
   return shapes.join('');
 }
 
-/** Draws an ellipse, a bar, a polygon or a grating within `reach` of the center. */
+/** Draws an ellipse, a bar, a polygon or a grating, at most `reach` from the center in both x and y. */
 function clutter(next: Random, light: Light, reach: number, size: number): string {
   const fill = light(anyColor(next));
   const at = `translate(${n(uniform(next, -reach, reach))} ${n(uniform(next, -reach, reach))}) rotate(${n(uniform(next, 0, 180))})`;

@@ -57,14 +57,15 @@ interface Manifest {
 /**
  * Generates the built-in data set: synthetic creatures in a class tree (family, genus, species). Species inherit outline,
  * parts, texture and colors with variation, and differ in their marks. Each image has a random pose, light, background
- * clutter and occlusion.
- * The images are JPEG files in a folder tree below `root`; the first half of the families is for training.
+ * clutter and occlusion. The images are JPEG files in a folder tree below `root`; the first half of the families is for
+ * training.
  *
  * The folder is created atomically. Does nothing if `root` already contains the requested data set, and replaces one that
  * was generated with other options, unless it has other files, too.
  *
  * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE` for an invalid option;
- * `ERR_HOROBALL_DATA_LAYOUT` if `root` has other contents; `ERR_HOROBALL_NO_DECODER` if sharp is not installed
+ * `ERR_HOROBALL_DATA_LAYOUT` if `root` has other contents or is a mount point; `ERR_HOROBALL_NO_DECODER` if sharp is not
+ * installed
  * @example
  * await makeShapes('data/shapes', { seed: 42 });
  */
@@ -90,7 +91,7 @@ export const shapes: DatasetRecord = {
   open,
 };
 
-/** Generates the images, unless the folder has some: those of other options may be the data of a run. */
+/** Generates the images, unless the folder has generated ones, even with other options: a run may have used these. */
 async function generateMissing(
   root: string,
   hooks: Parameters<NonNullable<DatasetRecord['generate']>>[1],

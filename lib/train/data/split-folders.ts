@@ -1,7 +1,7 @@
 /** Detects the split folders of a data set by their names. */
 import { coded } from '../../errors.ts';
 
-/** Roles of split folders, and of the splits in CSV files, by lowercase name. */
+/** Roles of split folders by lowercase name. The splits in CSV files have the same roles, except `gallery`. */
 export const splitRoles: ReadonlyMap<string, 'train' | 'test' | 'validation'> = new Map([
   ['train', 'train'],
   ['training', 'train'],

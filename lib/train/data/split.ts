@@ -8,7 +8,7 @@ import type { Dataset, Sample, Split } from './types.ts';
 /**
  * Validates a split from a caller.
  * @returns a copy; each property of `split` is read once
- * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE`
+ * @throws TypeError `ERR_HOROBALL_TYPE`, RangeError `ERR_HOROBALL_RANGE` or RangeError `ERR_HOROBALL_SHAPE`
  */
 export function checkSplit(operation: string, split: Split): Split {
   const { classes, samples, parents, levels } = checkObject(operation, split, 'split');
@@ -112,8 +112,8 @@ export function* groupsOf(images: readonly { group: string }[]): Steps<string[]>
 }
 
 /**
- * Returns the name of the group of a class number. It is a string because V8 hashes numbers without a seed: a file could
- * choose numbers with equal hashes, which would make every lookup in a map slow.
+ * Returns the group name for a class number. It is a string because V8 hashes numbers without a seed: a file could choose
+ * numbers with equal hashes, which would make every lookup in a map slow.
  */
 export function groupOf(id: number): string {
   return `class ${id}`;

@@ -57,7 +57,7 @@ export class ViT implements Disposable {
   }
 
   /**
-   * Copies weights by name, either all or none.
+   * Copies weights into the model by name; copies none if one is invalid.
    * @throws RangeError `ERR_HOROBALL_SHAPE` naming the first entry of the wrong shape.
    */
   async loadState(state: ReadonlyMap<string, AnyTensor>, options: WaitOptions = {}): Promise<LoadReport> {

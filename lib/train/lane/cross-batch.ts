@@ -85,8 +85,8 @@ export class CrossBatchMemory {
   }
 
   /**
-   * Stores the rows of a batch, `views` per class, and evicts the oldest classes.
-   * @throws RangeError `ERR_HOROBALL_SHAPE` for a class with another number of rows
+   * Stores the rows of a batch, `views` per class, and evicts the oldest classes if there are more than the maximum.
+   * @throws RangeError `ERR_HOROBALL_SHAPE` for a wrong number of values, or a class with another number of rows
    */
   remember(euclidean: Float32Array, hyperbolic: Float32Array, labels: Int32Array): void {
     const operation = 'crossBatchMemory.remember';

@@ -94,7 +94,7 @@ export interface LoadRunOptions {
 type RunLoader = (run: string, options: LoadRunOptions) => Promise<Embedder>;
 let runLoader: RunLoader | undefined;
 
-/** @internal Registers the function that loads run folders. This file cannot import it, because its layer is higher. */
+/** @internal Registers the function that loads run folders, which this file cannot import, because it is in a higher layer. */
 export function setRunLoader(loader: RunLoader): void {
   runLoader = loader;
 }
@@ -162,7 +162,7 @@ export class Embedder extends Resource<'Embedder'> {
     return Embedder.#checked(this).#c;
   }
 
-  /** Returns `embedder`. Throws a coded error for an object without private fields that only inherits from the prototype. */
+  /** Returns `embedder`; throws a coded error for an object that inherits from the prototype, but has no private fields. */
   static #checked(embedder: Embedder): Embedder {
     if (#c in embedder) return embedder;
     throw typeError('embedder', 'this', 'an Embedder that horoball created', embedder);
@@ -197,8 +197,8 @@ export class Embedder extends Resource<'Embedder'> {
   }
 
   /**
-   * Finds the first non-finite value: in the images, in a weight, or in the output of a part of the network
-   * (`blocks.3.attn`, `head.expmap0`); null if all are finite.
+   * Returns where the first non-finite value is: in the images, in a weight, or in the output of a part of the network
+   * (`blocks.3.attn`, `head.expmap0`); null if all values are finite.
    */
   async firstNotFinite(batch: Batch): Promise<string | null> {
     instance('embedder.firstNotFinite', 'batch', batch, Batch);
@@ -252,7 +252,7 @@ export class Embedder extends Resource<'Embedder'> {
   }
 
   /**
-   * Copies weights by name, either all or none.
+   * Copies weights into the model by name; copies none if one is invalid.
    * @throws RangeError `ERR_HOROBALL_SHAPE` naming the first entry of the wrong shape.
    */
   async loadState(state: ReadonlyMap<string, AnyTensor>, options: WaitOptions = {}): Promise<LoadReport> {

@@ -77,7 +77,7 @@ export interface RankGroup {
   close(): Promise<void>;
 }
 
-/** The group of a process that trains alone: collectives return their arguments. */
+/** The group of a process that trains alone: its collectives do nothing or return their argument. */
 export const singleProcess: RankGroup = {
   place: { rank: 0, size: 1, localRank: 0, localSize: 1 },
   rank: 0,
@@ -107,8 +107,8 @@ export async function fromFirst<T>(group: RankGroup, compute: () => T | Promise<
 }
 
 /**
- * Checks that the store of rank 0 can listen on a port, at the addresses that c10d tries: c10d itself prints five lines to
- * stderr, and its error is as long.
+ * Checks that the store of rank 0 can listen on a port, at one of the addresses that c10d tries. If it cannot, c10d itself
+ * would print five lines to stderr and throw an error of the same length.
  */
 async function checkPort(port: number): Promise<void> {
   for (const host of ['::', '0.0.0.0']) if (!(await isInUse(port, host))) return;

@@ -45,9 +45,9 @@ export interface ApplyOptions {
   gradParams?: boolean;
   /**
    * Whether the ranks that gathered the embeddings (`group.gatherRows`) divide the work: each computes only the pairs
-   * of its own rows. Every rank must then apply the loss with the same options; `read` returns the values of the whole
-   * loss. The work is not divided for rows that were not gathered, with pair losses or `hardness`, on CUDA devices, or
-   * if several ranks have rows of one class: every rank then computes the whole loss. Default false.
+   * of its own rows with all rows. Every rank must then apply the loss with the same options; `read` returns the values of
+   * the whole loss. Every rank computes the whole loss for rows that were not gathered, for a `loss` other than `views`,
+   * with `hardness`, on CUDA devices, or if several ranks have rows of one class. Default false.
    */
   divide?: boolean;
 }
@@ -183,7 +183,7 @@ function classesOf(
   return proxies!.rowsOf(labels as Int32Array);
 }
 
-/** One evaluation of the loss; keeps the autograd graph until disposed of. */
+/** One evaluation of the loss; keeps the autograd graph until `backward` or disposal. */
 export class LossHandle extends Resource<'Loss'> {
   /** @internal */
   constructor(handle: Handle<'Loss'>) {

@@ -49,7 +49,7 @@ export class GradScaler extends Resource<'Scaler'> {
     native().backwardLoss(loss.handle, finite('gradScaler.backward', 'factor', factor), this.handle);
   }
 
-  /** Queues unscaling of the optimizer's gradients; at most once per step. */
+  /** Queues unscaling of the optimizer's gradients; further calls in the same step do nothing. */
   unscale(optimizer: AdamW): void {
     native().unscale(this.handle, instance('gradScaler.unscale', 'optimizer', optimizer, AdamW).handle);
   }

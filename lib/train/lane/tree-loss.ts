@@ -59,14 +59,14 @@ export class TreeTerms implements Disposable {
  * - `levels`: for each level above the classes, the SupCon loss whose positives have the same ancestor on that level
  *   (Zhang et al. 2022, arXiv 2204.13207), computed by the fused kernel in O(rows dim) memory. Its temperatures are
  *   `tauE` and `tauH` of `HybridLoss` times `temperature ** height`, so that larger groups are pulled together less tightly.
- * - `cones`: `max(0, exteriorAngle(a, x) - halfAperture(a))`, averaged over images x and their ancestors a (MERU, Desai
- *   et al. 2023, arXiv 2304.09172; HyCoCLIP, Pal et al. 2024, arXiv 2410.06912).
+ * - `cones`: `max(0, exteriorAngle(a, x) - halfAperture(a))`, averaged over images x and their ancestors a, from the class up
+ *   (MERU, Desai et al. 2023, arXiv 2304.09172; HyCoCLIP, Pal et al. 2024, arXiv 2410.06912).
  * - `radius`: the mean squared difference between d / `reach`, where d is the distance from the origin, and the relative
  *   depth, over images and ancestors.
  *
- * An ancestor is the hyperbolic midpoint of its images in the batch. A learned prototype would only be updated by batches
- * with its images, and would not carry over to the classes of the test split. A midpoint needs no
- * state, and tends to be nearer to the origin than its images, as an ancestor should be.
+ * An ancestor is represented by the hyperbolic midpoint of its images in the batch. A learned prototype would only be updated
+ * by batches with its images, and would not carry over to the classes of the test split. A midpoint needs no state, and tends
+ * to be nearer to the origin than its images, as an ancestor should be.
  */
 export class TreeLoss {
   readonly #weights: Readonly<TreeValues>;

@@ -82,7 +82,7 @@ export interface EvaluateOptions extends Partial<Protocol> {
   group?: RankGroup | null;
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Receives the results of this rank's queries in each space, in the order of the rows. */
+  /** Receives the results of this rank's queries in each space that is searched, in the order of the rows. */
   onQueries?: ((space: Space, results: QueryResults) => void) | undefined;
 }
 
@@ -90,7 +90,8 @@ export interface EvaluateOptions extends Partial<Protocol> {
  * Embeds a split and evaluates retrieval in each space. By default, each image is a query whose gallery is all other
  * images; with `queries`, the first `queries` images are queries and the rest are the gallery.
  *
- * @param split - test classes; with `parents`, strict Recall@1 is measured for each level of the class tree
+ * @param split - test classes; with `parents` and without `queries`, strict Recall@1 is measured for each level of the class
+ * tree
  * @param loader - a loader of the split with `mode: 'eval'`
  * @returns recall, R-Precision and MAP@R per space, each from 0 to 1, and the embeddings
  * @throws `ERR_HOROBALL_PICTURE` if no image can be read; the signal's reason if it is aborted

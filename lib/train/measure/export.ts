@@ -89,9 +89,9 @@ export async function embedSplit(
 }
 
 /**
- * Writes embeddings as safetensors: `hyperbolic`, `cosine` (unit vectors) and `body` (the backbone's unnormalized feature),
- * one row per image, and `labels` (int32, indices into `classes`). The metadata has `dataset`, `split` and `c`, and
- * `classes` and `paths` as JSON.
+ * Writes embeddings as safetensors: the `wanted` ones of `hyperbolic`, `cosine` (unit vectors) and `body` (the backbone's
+ * unnormalized feature), one row per image, and `labels` (int32, indices into `classes`). The metadata has `dataset`, `split`
+ * and `c`, and `classes` and `paths` as JSON.
  */
 export async function writeExport(
   file: string,

@@ -46,7 +46,7 @@ function luma(image: Uint8Array): Float32Array {
   return out;
 }
 
-/** Returns a histogram per cell: each pixel adds the length of its central difference to the two nearest orientations. */
+/** Returns a histogram per cell: each pixel divides the length of its gradient between the two nearest orientations. */
 function cellHistograms(gray: Float32Array, size: number): Float32Array {
   const out = new Float32Array(cells * cells * orientations);
   for (let y = 1; y + 1 < size; y++) {

@@ -40,8 +40,8 @@ const cosineBins = 20;
 
 /**
  * Measures the weights of the negatives (see `negativeWeights`) in a batch of test images, under every geometry that a
- * run can train, all with the same temperatures. Sums are over the ordered pairs of views, as in the loss.
- * @returns null for a geometry that a run cannot train, and unless at least two classes have `views` images
+ * run can train, all with the same temperatures. The weights are summed over the ordered pairs of views, as in the loss.
+ * @returns null for a geometry that a run cannot train, or if fewer than two classes have at least `views` images
  */
 export async function measureNegatives(
   embedded: Embedded,

@@ -54,7 +54,7 @@ export function queriesOf({ queries }: Pick<Protocol, 'queries'>, rows: number, 
   return ranges(queries ?? rows, share.size)[share.rank]!;
 }
 
-/** Returns the query rows, the gallery rows, and the values of k, each limited to the size of the gallery. */
+/** Returns the query and gallery rows (undefined: all rows), and the values of k, each limited to the size of the gallery. */
 export function retrievalOf(
   { ks, queries }: Protocol,
   rows: number,

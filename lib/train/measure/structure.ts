@@ -67,7 +67,7 @@ async function uniformityOf({ euclidean, labels, width }: Embedded): Promise<num
 
 /**
  * Compares the rankings of the two outputs: Spearman correlation and overlap of the ten nearest neighbors, averaged over
- * anchors. Both are 1 for a unit-norm head.
+ * anchors. Both are 1 for a tied head (both outputs are functions of the same unit vector).
  * @returns null for fewer than three rows
  */
 export async function ranksOf(
@@ -99,7 +99,7 @@ export async function ranksOf(
   return { spearman: rounded(correlation), overlap: rounded(overlap), nearest };
 }
 
-/** Samples the rows 0 to `count` - 1. `anchors` are the positions in the sample whose rankings are compared. */
+/** Samples the rows 0 to `count` - 1. `anchors` are positions in the sample: those of the rows whose rankings are compared. */
 export function rankedSample(count: number): { rows: number[]; anchors: number[] } {
   const rows = evenly(count, maxRows);
   const apart = Math.ceil(rows.length / maxAnchors);
@@ -161,7 +161,7 @@ export function depthRows(levels: readonly LevelRadii[]): DepthRow[] {
   });
 }
 
-/** Maximum number of elements to process on this thread without a pause, in one or two milliseconds. */
+/** Maximum number of elements to process on this thread without a pause; this takes one or two milliseconds. */
 const shortCall = 2 ** 16;
 
 /**

@@ -172,7 +172,10 @@ export interface HierarchyFit {
    * correct ones count as 0.
    */
   nearestLca: number;
-  /** Recall@K for each K and level: the fraction of images whose K nearest neighbors include one with the same ancestor. */
+  /**
+   * Recall@K for each K and level: the fraction of images whose K nearest neighbors include one with the same class or, on
+   * higher levels, ancestor.
+   */
   recall: Record<string, number[]>;
   /**
    * Normalized discounted cumulative gain (Järvelin and Kekäläinen 2002), averaged over anchors: the gain of an image is

@@ -234,7 +234,7 @@ async function readNote(path: string, url: URL): Promise<PartialNote | null> {
   }
 }
 
-/** Writes the metadata of a partial download; removes it without a version, because resuming would not be safe. */
+/** Writes the metadata of a partial download; removes it if there is no version, because resuming would not be safe. */
 async function writeNote(path: string, url: URL, version: string | null): Promise<void> {
   if (version === null) await rm(notePath(path), { force: true });
   else await writeFile(notePath(path), JSON.stringify({ url: url.href, version } satisfies PartialNote));

@@ -22,13 +22,13 @@ import { findPublished, publishedWeights } from './registry.ts';
 export interface PullOptions extends DownloadOptions {
   /** Cache folder; `weights` in the cache folder of horoball by default. */
   cache?: string | undefined;
-  /** Download again, and accept the new content as the correct file. */
+  /** Download again, and accept a file whose hash differs from that of the earlier download. */
   force?: boolean | undefined;
 }
 
 /**
  * Source of the hash that a file was verified against: the host's headers, the file name or an earlier download. `first`:
- * not verified, because this is the first download and neither the host nor the name states a hash.
+ * not verified, because neither the host nor the name states a hash, and this is the first download or used `force`.
  */
 export type HashSource = 'host' | 'name' | 'earlier' | 'first';
 
@@ -55,7 +55,7 @@ const recordSchema = z.object({
 
 /**
  * Downloads published weights, or a file at an http(s) URL, into the cache. A cached file is verified against its recorded
- * hash, and downloaded again only if it differs. An interrupted download resumes.
+ * hash, and downloaded again only if the hash differs or with `force`. An interrupted download resumes.
  *
  * @param source - a name in `horoball weights list`, the name of a model, or a URL
  * @returns the cached file, and `fresh`: whether this call downloaded it
@@ -95,7 +95,7 @@ export async function pullWeights(
 /**
  * Returns the cached file of a name or URL; null if it was not downloaded, or if its size has changed.
  *
- * @throws as {@link pullWeights} for a name
+ * @throws RangeError `ERR_HOROBALL_OPTION` for an unknown name
  */
 export async function findPulled(source: string, cache?: string, at?: string): Promise<Pulled | null> {
   const url = urlOf(source, at);
@@ -215,7 +215,10 @@ async function checkUnreplaced(url: URL, part: string, bytes: number, lock: Lock
   throw coded('ERR_HOROBALL_DOWNLOAD', message);
 }
 
-/** Verifies a download against every known hash, and returns the source of the first; deletes the file if one differs. */
+/**
+ * Verifies a download against every known hash, and returns the source of the first.
+ * @throws `ERR_HOROBALL_HASH` if one differs; the file is then deleted
+ */
 async function check(
   url: URL,
   part: string,

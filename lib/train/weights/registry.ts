@@ -52,7 +52,7 @@ const laion = 'LAION-2B image-text pairs (OpenCLIP)';
 const datacomp = 'DataComp-XL image-text pairs (OpenCLIP)';
 const webli = 'WebLI image-text pairs (SigLIP)';
 
-/** Weights of the backbones of the published experiments, and of other common backbones. */
+/** Weights for the backbones that the published experiments use, and for other common backbones. */
 export const publishedWeights: readonly PublishedWeights[] = [
   timm('vit_small_patch16_224.augreg_in21k_ft_in1k', [augreg, 22_050_664]),
   timm('vit_base_patch16_224.augreg_in21k_ft_in1k', [augreg, 86_567_656]),

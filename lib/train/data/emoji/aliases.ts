@@ -102,7 +102,7 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   fxemoji: parsed(fxemoji),
 };
 
-/** Returns the icon names of a set, by Unicode name. */
+/** Returns the icon names of a set that differ from Unicode's, by Unicode name. */
 export function aliasesOf(set: string): Readonly<Record<string, string>> {
   return tables[set] ?? {};
 }

@@ -1,4 +1,4 @@
-/** Opens the images of `emoji` with either of their two splits. */
+/** Opens the `emoji` data set with either of its two splits. */
 import path from 'node:path';
 import { runSteps, type Steps } from '../../../call/run.ts';
 import { forEach } from '../../../call/slices.ts';
@@ -72,7 +72,10 @@ function withParents(split: Split): Split {
   return { ...split, parents, levels: ['subgroup', 'group'] };
 }
 
-/** Returns `root` or its subfolder `emoji`, because the default of --path is the folder of all data sets. */
+/**
+ * Returns the folder of the data set: `root`, or its subfolder `emoji`, because the default of --path is the folder that
+ * contains all data sets.
+ */
 async function locate(root: string): Promise<string> {
   for (const folder of [root, path.join(root, 'emoji')])
     if ((await readManifest(folder, manifestName)) !== undefined) return folder;

@@ -15,7 +15,7 @@ const infoSchema = z.looseObject({
   license: z.looseObject({ title: line, spdx: line.optional(), url: line.optional() }),
 });
 
-/** Returns the text of LICENSES.md: the attribution of each set, as its package states it. */
+/** Returns the text of LICENSES.md: the attribution of each set, as its package states it, and the license of the names. */
 export async function licenses(from: string, sets: readonly (Pinned & { id: string })[]): Promise<string> {
   const parts = [
     '# Licenses of the emoji data set',

@@ -38,7 +38,7 @@ export interface EmojiOptions {
   /** Also render the sets outside the benchmark, to `extra` and `extra.csv`; default false. */
   all?: boolean | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Receives messages about downloads, and about images that cannot be rendered. */
+  /** Receives messages about downloads, package versions that are not the pinned ones, and images that cannot be rendered. */
   onNote?: ((text: string) => void) | undefined;
   /** If the signal is aborted, the promise rejects with its reason, and no files remain. */
   signal?: AbortSignal | undefined;
@@ -61,9 +61,9 @@ export interface EmojiCounts {
   images: number;
   /** Number of images of additional sets. */
   extra: number;
-  /** Number of emoji omitted because a set has the same drawing for another emoji. */
+  /** Number of emoji omitted because a set has the same drawing for an earlier emoji. */
   duplicates: number;
-  /** Number of emoji omitted because a set does not have them, or its drawing cannot be rendered. */
+  /** Number of emoji omitted because a set has no drawing of them, or one that cannot be rendered. */
   incomplete: number;
 }
 
@@ -88,7 +88,7 @@ const manifestAdvice = 'it lacks the counts of its images. Delete the folder to 
  * @returns the contents of the folder, and whether this call created it (`fresh`)
  * @throws `ERR_HOROBALL_DOWNLOAD` if npm fails; `ERR_HOROBALL_DATA_READ` if a package is missing; `ERR_HOROBALL_FORMAT` if
  * one is damaged; `ERR_HOROBALL_DATA_EMPTY` if the sets have fewer than two emoji in common; `ERR_HOROBALL_DATA_LAYOUT` if
- * `root` has other contents
+ * `root` has other contents or is a mount point; `ERR_HOROBALL_NO_DECODER` if sharp is not installed
  * @example
  * const { classes } = await makeEmoji('data/emoji');
  */

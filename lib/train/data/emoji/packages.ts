@@ -61,7 +61,7 @@ export const benchmarkSets: readonly EmojiSet[] = [
 ];
 
 /**
- * Sets of two more organizations, and other versions of the sets above. They are not in the benchmark, because they are
+ * Sets of two more organizations, and other versions of sets in both lists. They are not in the benchmark, because they are
  * near-duplicates or incomplete.
  */
 export const extraSets: readonly EmojiSet[] = [

@@ -60,7 +60,7 @@ export async function readUnicode(folder: string): Promise<Emoji[]> {
   });
 }
 
-/** Removes U+FE0F (color presentation), which sets use inconsistently. */
+/** Converts code points to lower case, and removes U+FE0F (color presentation), which sets use inconsistently. */
 function normalizedCodepoints(hexcode: string): string {
   const points = hexcode.toLowerCase().split('-');
   return points.filter((point) => point !== 'fe0f').join('-');
