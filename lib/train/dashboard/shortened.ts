@@ -26,7 +26,7 @@ function halved(rows: readonly Row[]): Row[] {
   let [at, waiting]: [number, StepRow | null] = [0, null];
   for (const row of rows) {
     if (row.type === 'health' && row !== lastHealth) continue;
-    // The first step has the initial values of learnable scalars.
+    // The first step is kept, because it has the initial values of learnable scalars.
     const isOlder = row.type === 'step' && at > 0 && at < end;
     if (row.type === 'step') at++;
     if (!isOlder) {

@@ -141,7 +141,7 @@ async function refuseForeignFolder(
 ): Promise<void> {
   const names = await readdir(root).catch(async (cause: NodeJS.ErrnoException) => {
     const isLink = (await lstat(root).catch(() => null))?.isSymbolicLink();
-    if (cause.code === 'ENOENT' && !isLink) return []; // and not a link to a missing folder
+    if (cause.code === 'ENOENT' && !isLink) return []; // nothing is there, not even a link to a missing folder
     throw foreign(root, what, cause);
   });
   const isGenerated = found !== undefined && Object.keys(manifest).every((key) => Object.hasOwn(found, key));

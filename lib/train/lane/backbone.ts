@@ -15,7 +15,7 @@ export interface ViTOptions
 export class ViT implements Disposable {
   /** The model's configuration with all defaults filled in. */
   readonly config: { readonly model: Readonly<Required<ViTConfig>> };
-  // Native models always have a head; this one is a small frozen matrix that is never exposed.
+  // Native models always have a head; here, it is a small frozen matrix that is never exposed.
   readonly #embedder: Embedder;
 
   /** @internal */

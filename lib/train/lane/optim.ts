@@ -60,7 +60,7 @@ export class AdamW extends Resource<'AdamW'> {
       ...readOptions('adamw', options, ['lr', 'weightDecay', 'betas', 'eps', 'groups', 'proxies']),
     };
     check(filled);
-    // Not `model.parameters`, which a program may replace: the addon relies on one rate per parameter.
+    // Does not call `model.parameters`, which a program may replace: the addon relies on one rate per parameter.
     const { parameters } = model instanceof ViT ? ViT.prototype : Embedder.prototype;
     if (!(model instanceof ViT)) instance('adamw', 'model', model, Embedder);
     const { proxies } = filled;

@@ -64,7 +64,10 @@ export interface EmbedderOptions {
   freezeBlocks?: number;
   /** Freeze the head's projection; default false. */
   freezeHead?: boolean;
-  /** `hypmix`: the published numerical guards of clip, expmap0 and project; default null. */
+  /**
+   * `hypmix`: the published numerical guards of clip, expmap0 and project; also determines the tokens that a distilled
+   * backbone is trained on (see `purpose` in `ForwardOptions`). Default null.
+   */
   compat?: Compat | null;
   /** Precision of backbone operations that libtorch's autocast supports; the head is always float32. Default float32. */
   precision?: Precision;
