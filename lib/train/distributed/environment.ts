@@ -10,9 +10,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * - torchrun, `horoball train --nproc` and the PyTorchJob of Kubernetes: `RANK`, `WORLD_SIZE`, `MASTER_ADDR`,
  *   `MASTER_PORT` and, if present, `LOCAL_RANK`, `LOCAL_WORLD_SIZE`, `TORCHELASTIC_USE_AGENT_STORE` and
  *   `TORCHELASTIC_RESTART_COUNT`;
- * - SLURM's `srun`: `SLURM_PROCID`, `SLURM_STEP_NUM_TASKS`, `SLURM_LOCALID`, and for the rendezvous `MASTER_ADDR` or the
- *   first host of `SLURM_STEP_NODELIST`, and `MASTER_PORT` or a port derived from `SLURM_JOB_ID` and
- *   `SLURM_STEP_ID`.
+ * - SLURM's `srun`: `SLURM_PROCID`, `SLURM_STEP_NUM_TASKS`, `SLURM_LOCALID`, `SLURM_NODEID`, `SLURM_STEP_TASKS_PER_NODE`, and
+ *   for the rendezvous `MASTER_ADDR` or the first host of `SLURM_STEP_NODELIST`, and `MASTER_PORT` or a port derived from
+ *   `SLURM_JOB_ID` and `SLURM_STEP_ID`.
  *
  * @returns null for a single process
  * @throws RangeError `ERR_HOROBALL_RENDEZVOUS` naming the variable that is missing or invalid

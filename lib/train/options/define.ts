@@ -57,7 +57,7 @@ export interface Facts<T> {
   readonly compat?: Readonly<Partial<Record<'hypmix', T>>>;
   /** The value in runs that were saved before the option existed, if not the default. */
   readonly earlier?: T;
-  /** Rewrites the default shown in `--help`, if it depends on more than the data set and the head. */
+  /** Rewrites the default shown in `--help`, if the value alone does not explain it. */
   readonly defaultText?: (usual: string) => string;
   /** `option`: the published commands have an option of this name; `behavior`: hard-coded in the published code. */
   readonly published?: 'option' | 'behavior';
@@ -73,7 +73,7 @@ export interface Facts<T> {
   readonly sets?: readonly string[];
   /**
    * Whether a resumed run may change the option. `free`: always, because it does not identify a run. `extend`: only if the
-   * run is resumed by name. Absent: never.
+   * folder or the name of the run is given, not if `auto` searches for it. Absent: never.
    */
   readonly resume?: 'free' | 'extend';
   /** `false`: weights and metrics do not depend on the option, except in the last digits. */
@@ -138,7 +138,7 @@ export const text = (expected: string): Kind<string> => ({
   expected,
 });
 
-/** Returns the kind of text that satisfies a condition. */
+/** Returns the {@link Kind} of an option whose text satisfies a condition. */
 export const shaped = (accepts: (value: string) => boolean, expected: string): Kind<string> => ({
   schema: z.string().refine(accepts),
   expected,
@@ -168,7 +168,7 @@ export function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string):
 export const alternatives = (names: readonly string[]): string =>
   `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 
-/** Returns the kind of comma-separated lists of distinct names. */
+/** Returns the {@link Kind} of an option whose value is a comma-separated list of distinct names. */
 export const listOf = (names: readonly string[]): Kind<string> =>
   shaped(
     (value) => {
@@ -226,7 +226,7 @@ export const numberList = (
   );
 
 /**
- * Returns the kind of names of files or folders.
+ * Returns the {@link Kind} of an option whose value is the name of a file or folder.
  *
  * @param most - the maximum length
  */

@@ -72,7 +72,7 @@ export function optionsWhere(holds: (option: RunOption) => boolean): readonly Op
 
 /** Options that a resumed run may change, because its results depend on them at most in the last digits. */
 export const unrelated: readonly OptionName[] = optionsWhere(({ resume }) => resume === 'free');
-/** Options that a run resumed by name may change: the unrelated ones, and those that only extend the run. */
+/** Options that a run resumed by folder or name may change: the unrelated ones, and those that only extend the run. */
 export const extensible: readonly OptionName[] = optionsWhere(({ resume }) => resume !== undefined);
 
 /** Returns the first option in which two configurations differ, except those in `may`. */

@@ -12,7 +12,8 @@ const outputOnly = { resume: 'free', affectsResult: false } as const;
 export class OutputOptions {
   /**
    * Epochs after which to evaluate on the test classes, such as `[50]`, `[]` or `r(10,70,20)+[200]`; 0 is before training.
-   * Default: 0 and about ten evenly spaced epochs; with `compat` hypmix, only the last one.
+   * Default: 0 and about ten evenly spaced epochs, or `r(0,181,36)` for data set `shapes` if `ep` is not given either; with
+   * `compat` hypmix, only the last one.
    */
   readonly eval_ep: RunOption<string> = output(
     shaped((value) => parseEpochs(value) !== null, "a list like '[50]', '[]' or 'r(10,70,20)+[200]'"),
@@ -56,7 +57,10 @@ export class OutputOptions {
     commands: ['eval'],
     ...outputOnly,
   });
-  /** Seconds between checkpoints; 0: every step; `null`: no checkpoints, so the run cannot be resumed. */
+  /**
+   * Seconds between checkpoints, which are also written after evaluations and at the end; 0: every step; `null`: no
+   * checkpoints, so the run cannot be resumed.
+   */
   readonly save_every: RunOption<number | null> = output(orNone(atLeast0), {
     help: 'time between checkpoints; 0 writes one after every step, None writes none',
     unit: 'seconds',

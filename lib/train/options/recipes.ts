@@ -24,7 +24,7 @@ const models = {
 
 type Short = keyof typeof models;
 
-/** For each data set, the options of the published commands and the published Recall@1 of each backbone. */
+/** For each data set, the options of the published commands, and the published Recall@1 by backbone. */
 const hypVit: Readonly<Record<string, [Partial<RunConfig>, Partial<Record<Short, number>>]>> = {
   CUB: [
     { num_samples: 9, ep: 50, eval_ep: '[50]', resize: 256 },
@@ -131,7 +131,10 @@ export const recipes: readonly Recipe[] = [
   },
 ];
 
-/** How the published code differs from the defaults of horoball; `--compat hypmix` follows the published code. */
+/**
+ * How the published code differs from the defaults of horoball. `--compat hypmix` follows it in numerical guards, gradient
+ * clipping and evaluation.
+ */
 export const deviations: readonly string[] = [
   'It clips the gradient before unscaling it, so its steps are smaller than intended; --compat hypmix with --precision float16 does the same.',
   "It evaluates the hyperbolic distance between the Euclidean unit vectors, never between the head's hyperbolic outputs: the ranking equals that of the cosine similarity while c is well below 1, and is meaningless for c above about 0.9.",

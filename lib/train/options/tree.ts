@@ -30,7 +30,10 @@ export class TreeOptions {
     default: null,
     studyColumn: true,
   });
-  /** Weight of `levels`: a SupCon loss whose positives share an ancestor on a level, averaged over the levels. */
+  /**
+   * Weight of `levels`: a supervised contrastive loss (SupCon) whose positives share an ancestor on a level, averaged over the
+   * levels.
+   */
   readonly tree_levels: RunOption<number> = tree(atLeast0, {
     help: "weight of the tree loss 'levels', a contrastive loss on the ancestors at each level, averaged over the levels",
     default: 1,

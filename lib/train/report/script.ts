@@ -2,7 +2,7 @@ import { chartScript } from './charts/chart-script.ts';
 
 /**
  * The script of a report: shows chart values and class names at the pointer, zooms into charts, and highlights a class or
- * family. Without scripts, the page still shows everything except the names of the points.
+ * family. Without scripts, the page still shows everything except exact chart values and the names of the points.
  */
 export const script: string = `
 const tip = document.body.appendChild(Object.assign(document.createElement('div'), { className: 'tip', hidden: true }));

@@ -104,7 +104,7 @@ export function savedTemperatures(
 }
 
 /**
- * Returns the metadata of a weights file.
+ * Returns the settings of a network in the metadata of its weights file.
  *
  * @throws `ERR_HOROBALL_FORMAT`
  */

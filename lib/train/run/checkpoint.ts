@@ -21,7 +21,7 @@ import type { LearnableState } from './learnable.ts';
 import { Learner } from './learner.ts';
 import { optionsMetadata, temperaturesMetadata, weightsMetadata } from './trained-weights.ts';
 
-/** The evaluation with the highest Recall@1 so far; ties go to the earlier one. */
+/** The evaluation with the highest Recall@1 so far, not counting epoch 0; ties go to the earlier one. */
 export interface Best {
   step: number;
   epoch: number;
@@ -273,8 +273,8 @@ export async function outlineOf(file: string): Promise<Outline | null> {
 }
 
 /**
- * Returns the options of the run that wrote a file of weights in a run folder; options that a resumed run may change have
- * their defaults in a file other than a checkpoint. Null if the file does not have them, or is not readable.
+ * Returns the options of the run that wrote a file of weights in a run folder; null if the file does not have them, or is
+ * not readable. Only checkpoints have the options that a resumed run may change; for other files, these are defaults.
  */
 export async function savedOptions(file: string): Promise<RunConfig | null> {
   try {

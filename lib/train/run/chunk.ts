@@ -13,9 +13,9 @@ const storedValues = 16;
 const transientValues = 10;
 
 /**
- * Estimates the bytes per image, from its forward pass to the end of its backward pass in float32: 56.9 MB for
- * vit_small at 224 px, within 10% of the value that `node dist/test/train/big-batch.js 18 4,18` measures. The last
- * block is not counted, because it only processes the class token.
+ * Estimates the memory in bytes that an image takes in float32 until its backward pass ends: 56.9 MB for vit_small at
+ * 224 px, within 10% of the value that `node dist/test/train/big-batch.js 18 4,18` measures. The last block is not
+ * counted, because it only processes the class token.
  */
 export function bytesPerImage({ model, crop }: Pick<RunConfig, 'model' | 'crop'>): number {
   const vit = resolveViT(model);

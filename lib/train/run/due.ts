@@ -7,9 +7,12 @@ import { epochOf, type RunState } from './state.ts';
 export interface Due {
   /** Whether to check numerical health: at the end of each epoch, or every 50 steps in a run without epochs. */
   health(step: number): boolean;
-  /** Whether to evaluate: after the epochs in `eval_ep`; after step 0 for epoch 0. */
+  /** Whether to evaluate: if there is a test set, after the epochs in `eval_ep`; epoch 0 is before the first step. */
   evaluate(step: number): boolean;
-  /** Whether to write a checkpoint: after an evaluation, and `save_every` seconds after the last checkpoint. */
+  /**
+   * Whether to write a checkpoint: after an evaluation, and `save_every` seconds after the last checkpoint; never if
+   * `save_every` is null.
+   */
   checkpoint(state: RunState): boolean;
 }
 
@@ -17,7 +20,8 @@ export interface Due {
 const stepsWithoutEpochs = 50;
 
 /**
- * Returns when health checks, evaluations and checkpoints of a run are due. Only checkpoints depend on more than the step.
+ * Returns the functions that decide whether health checks, evaluations and checkpoints of a run are due. Only the decision
+ * on checkpoints depends on more than the step.
  */
 export function dueOf({ eval_ep, save_every }: RunConfig, { epochSteps, test }: Source): Due {
   const epochs = new Set(parseEpochs(eval_ep));

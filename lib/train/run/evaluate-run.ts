@@ -70,7 +70,7 @@ export async function evaluateRun(run: Run): Promise<void> {
   await stop.after();
 }
 
-/** Logs the results, and takes the snapshot. */
+/** Logs the results, and takes a snapshot if it is stored or a listener receives it. */
 async function recordEvaluation(
   run: Run,
   test: TestSet,
@@ -101,7 +101,7 @@ async function recordEvaluation(
   warnOfSkipped(run);
 }
 
-/** Takes a snapshot and stores it. A failure becomes a warning and returns null, because the run can continue. */
+/** Takes a snapshot and stores it. If this fails, warns and returns null, because the run can continue. */
 async function storedSnapshot(
   { store, listeners }: Run,
   take: () => Promise<Snapshot>,

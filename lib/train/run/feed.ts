@@ -64,7 +64,10 @@ export class Feed implements AsyncDisposable {
   }
 }
 
-/** Returns the batches of a run after its first `done` steps. They are prefetched on a GPU, unless a step transfers chunks. */
+/**
+ * Returns the batches of a run after its first `done` steps. They are prefetched on a GPU, unless a step transfers chunks
+ * or the source does not support prefetching.
+ */
 export function feedOf(
   config: RunConfig,
   source: Source,

@@ -51,13 +51,13 @@ export interface RunListener {
 /** External controls of a run. */
 export interface RunControls {
   /**
-   * Stops the run after the current step; with gradient caching or during an evaluation, earlier. The run writes a
-   * checkpoint, so that it can be resumed.
+   * Stops the run after the current step; with gradient caching or during an evaluation, earlier. The run then writes a
+   * checkpoint, so that it can be resumed, unless `save_every` is null.
    */
   signal?: AbortSignal | undefined;
   /**
-   * Batches of `crop` x `crop` pixels to train on instead of the data set; nothing is evaluated. A resumed run skips the
-   * batches of the steps already taken.
+   * Batches of images of `crop` x `crop` pixels to train on instead of the data set; nothing is evaluated. A resumed run
+   * skips the batches of the steps already taken.
    */
   data?: AsyncIterable<LabeledBatch> | undefined;
   /** The ranks that train together; batch size and other options apply to the whole group. */
@@ -87,7 +87,7 @@ export interface RunResult {
   /** Whether the signal stopped the run. */
   interrupted: boolean;
   evaluations: EvaluationRow[];
-  /** The evaluation whose checkpoint is `best.safetensors`; null if the trained network was never evaluated. */
+  /** The best evaluation after epoch 0; null without any. Its checkpoint is `best.safetensors`, if checkpoints are written. */
   best: Best | null;
   baselines: Baseline[];
   /** Names of the class tree's levels above the classes, nearest first; absent if the levels are not named. */
@@ -184,8 +184,8 @@ function isPlain(given: unknown): boolean {
 }
 
 /**
- * Validates hooks before a run starts. Returns a copy that reads each property once, because a getter may return another
- * value later; callbacks are called with the hooks as `this`.
+ * Validates hooks before a run starts, and returns a copy of them: a getter may return another value later, so each
+ * property is read only once. Callbacks are called with the hooks as `this`.
  */
 export function checkHooks(given: TrainHooks): TrainHooks {
   const hooks = checkOptions('train', given, 'hooks', isPlain(given) ? hookNames : undefined);

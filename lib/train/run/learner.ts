@@ -28,7 +28,7 @@ import { neverStops, type StopPoints } from './stop.ts';
 /** Rows of a batch, followed by rows of the cross-batch memory. */
 interface Rows extends LossInputs, Disposable {
   labels: Int32Array;
-  /** Factor for the loss, so that the ranks' gradients sum to the gradient of a mean over the batch's classes. */
+  /** Factor for the loss. With it, the ranks' gradients sum to the gradient of a mean over the classes of the batch. */
   factor: number;
 }
 
@@ -81,7 +81,7 @@ export class Learner implements Disposable {
   readonly #gradientSum: ReturnType<RankGroup['gradientSum']>;
   /** Loss scale of the current step. */
   #scale: number;
-  /** Number of calls of `averaged` in progress, for which the EMA weights are in the network. */
+  /** Number of calls of `averaged` in progress; during these, the network has the EMA weights. */
   #averaging = 0;
 
   private constructor(
@@ -262,8 +262,8 @@ export class Learner implements Disposable {
   }
 
   /**
-   * Queues clipping and the optimizer step. Gradients are unscaled before clipping, except that `compat` clips scaled
-   * gradients, as published.
+   * Queues clipping, the optimizer step, and the updates of the loss scale and the EMA. Gradients are unscaled before
+   * clipping, except that `compat` hypmix clips scaled gradients, as published.
    */
   update(lr: number, step: number): void {
     finite('learner.update', 'lr', lr);
@@ -283,7 +283,8 @@ export class Learner implements Disposable {
 
   /**
    * Waits for the step, then updates learnable temperatures and curvature, and the cross-batch memory.
-   * @throws `ERR_HOROBALL_DIVERGED` if the loss or a gradient is not finite
+   * @throws `ERR_HOROBALL_DIVERGED` if the loss or a gradient is not finite; a gradient that overflowed in float16 only skips
+   * the step
    */
   async finish(
     objective: LossHandle,
@@ -364,7 +365,7 @@ export class Learner implements Disposable {
     }
   }
 
-  /** @internal Throws while `averaged` has exchanged the weights in training for their averages. */
+  /** @internal Throws while a call of `averaged` has the EMA weights in the network. */
   checkTrained(operation: string): void {
     if (this.ema === null || this.#averaging === 0) return;
     throw typeError(operation, 'learner', 'no call of averaged() in progress', 'one that has not settled');

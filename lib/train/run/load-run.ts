@@ -18,7 +18,7 @@ import { readConfig } from './read.ts';
 import { loadTrained } from './trained-weights.ts';
 
 /**
- * Creates the network of a finished run with its weights.
+ * Creates the network of a run with the weights that it saved.
  * @param run - the run folder, or a checkpoint in it
  * @param config - configuration of the run, possibly with another device or precision
  * @throws `ERR_HOROBALL_RUN` if the run has no weights yet; `ERR_HOROBALL_WEIGHTS` if they do not match its configuration
@@ -41,7 +41,7 @@ export async function restoredEmbedder(run: string, config: RunConfig): Promise<
   }
 }
 
-/** Maximum number of weights of a network, in addition to twice those of its file: position embeddings of a larger crop. */
+/** A network may have twice as many weights as its file, plus this number: a larger crop has more position embeddings. */
 const freeWeights = 2 ** 22;
 
 /**

@@ -117,7 +117,7 @@ async function stopsEarly({ config, state, listeners, group }: Run): Promise<boo
 interface StepSettings {
   step: number;
   lr: number;
-  /** Temperatures and curvature. */
+  /** Temperatures, curvature and the other options of the loss. */
   scalars: Required<ApplyOptions>;
   /** Whether to return the batch's points. */
   wantPoints: boolean;

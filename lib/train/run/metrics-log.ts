@@ -10,7 +10,10 @@ import { identityIn } from './run-schema.ts';
 
 const { O_APPEND, O_CREAT, O_RDWR } = constants;
 
-/** Number of bytes at the end of a log that are searched for the last step; a row has at most a few thousand bytes. */
+/**
+ * Number of bytes that are read at the end of a log to find the last step, and at its start to find the identity; a row has
+ * at most a few thousand bytes.
+ */
 const tailBytes = 1 << 20;
 
 export async function openLog(path: string): Promise<OpenFile> {
@@ -46,7 +49,7 @@ export async function rewindLog(path: string, position: Position | null): Promis
         `${size}: its end was lost`,
       );
     if (step > 0) await checkStep(path, file, step, bytes);
-    // The other name may be that of a copied run, whose log must not change.
+    // The other hard link may belong to a copy of the run, whose log must not change.
     if (nlink > 1) await replaceLog(path, file, bytes);
     else await file.truncate(bytes);
     return { metricsBytes: bytes, metricsCrc32: await naming(path, crcOfFile(file, bytes)) };
@@ -62,7 +65,7 @@ export async function identityOf(file: OpenFile): Promise<string | null> {
   return identityIn(first.toString('utf8'));
 }
 
-/** Replaces a log by a copy of its first bytes. */
+/** Replaces a log with a copy of its first `bytes` bytes. */
 async function replaceLog(path: string, file: OpenFile, bytes: number): Promise<void> {
   await writeAtomically(path, async (to) => {
     for await (const part of partsOf(file, bytes)) await writeAll(to, part);
@@ -84,7 +87,7 @@ async function crcOfFile(file: OpenFile, bytes: number): Promise<number> {
   return crc;
 }
 
-/** Checks that the log up to the checkpoint ends with a complete line and contains the row of the checkpoint's step. */
+/** Checks that the log up to the checkpoint ends with a complete line, and that its last step is that of the checkpoint. */
 async function checkStep(path: string, file: OpenFile, step: number, bytes: number): Promise<void> {
   const tail = Buffer.alloc(Math.min(bytes, tailBytes));
   await naming(path, readAll(file, tail, bytes - tail.length));

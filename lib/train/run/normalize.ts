@@ -15,7 +15,8 @@ import { readConfig } from './read.ts';
 
 /**
  * Makes a configuration self-contained: inlines a model's JSON file, replaces device `auto` with a device of this machine,
- * and replaces weights `auto` with the model's published weights, or null if they were not downloaded.
+ * and replaces weights `auto` with the name of the model's published weights, or null if they do not exist or were not
+ * downloaded.
  *
  * @param note - receives a message if the published weights are missing
  * @param operation - name of the operation, for errors
@@ -33,7 +34,7 @@ export async function normalizeOptions(
   return { ...config, model, weights, device: deviceOf(config.device) };
 }
 
-/** Checks options against the backbone before anything is read or created. */
+/** Checks options against the backbone before weights are read or a network is created. */
 function checkFits({ model, crop, freeze }: RunConfig, operation: string): void {
   const { patchSize, depth } = resolveViT(model);
   if (crop % patchSize !== 0) {

@@ -112,7 +112,10 @@ async function readChecked(
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 
-/** Rejects another number of ranks for a loss whose pairs depend on it; with other losses, only the last digits do. */
+/**
+ * Rejects a number of ranks that differs from the checkpoint's if the loss compares other pairs with it. With other losses,
+ * the number of ranks only affects the last digits.
+ */
 function checkRanks(checkpoint: Checkpoint | null, config: RunConfig, { size }: RankGroup): void {
   const saved = checkpoint?.ranks ?? size;
   if (saved === size || !dependsOnRanks(config)) return;
@@ -200,7 +203,7 @@ async function resumedEvaluations(
 /** Returns a warning if the checkpoint of the best evaluation is missing, damaged or another one; otherwise null. */
 async function lostBest(folder: string, { config, position }: Checkpoint): Promise<string | null> {
   const { step, best } = position;
-  if (best === null || best.step === step) return null; // the store has just linked it
+  if (best === null || best.step === step) return null; // the last checkpoint is the best one
   const found = await outlineOf(join(folder, bestName));
   const isForeign = found !== null && differing(found.config, config) !== undefined;
   if (found?.position.step === best.step && !isForeign) return null;

@@ -122,8 +122,8 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
 }
 
 /**
- * Whether a run was trained on the data set at `path`, which may have moved: a run on other data with the same options would
- * be refused, and could start again with this data if it has no checkpoint.
+ * Whether a run was trained on the data set at `path`, which may have moved. A run on other data must not be chosen:
+ * resuming it would be refused or, if it has no checkpoint, would start it again with this data.
  */
 async function hasSameData(folder: string, original: RunConfig, { ds, path }: RunConfig): Promise<boolean> {
   if (resolve(original.path) === resolve(path)) return true;
@@ -147,7 +147,8 @@ export function checkOrigin({ config: saved }: Checkpoint, config: RunConfig, fo
 
 /**
  * Describes an option whose value in config.json differs from that in the weights of a run or, if these store no options, in
- * its last checkpoint; null if all agree. Unlike those files, config.json has no checksum that would detect an edit.
+ * its last checkpoint; null if all agree, or if neither file stores options. Unlike those files, config.json has no checksum
+ * that would detect an edit.
  *
  * @throws `ERR_HOROBALL_WEIGHTS` if the weights and the last checkpoint belong to different runs
  */
@@ -166,8 +167,8 @@ export async function changedOption(path: RunPath): Promise<string | null> {
 }
 
 /**
- * Describes that a data set is not the one that a run was trained on: some of its test images may then be of training
- * classes. Null if it is the same, or if that is unknown.
+ * Returns a warning if a data set is not the one that a run was trained on, because some of its test images may then be of
+ * training classes; null if it is the same, or if that is unknown.
  */
 export async function changedData(
   { folder, weights }: RunPath,
@@ -226,10 +227,10 @@ export async function readLastCheckpoint(folder: string): Promise<Checkpoint | n
 }
 
 /**
- * Checks that a run has not continued after its last checkpoint: in a session without checkpoints, or because a later one
- * was replaced by a copy of an earlier one. To resume would discard the later part of its log, and replace its weights and
- * a better `best.safetensors`. A copy of `best.safetensors` is accepted, because it is how to resume a run that lost its
- * last checkpoint.
+ * Checks that a run has not continued after the checkpoint in `last.safetensors`, either in a session without checkpoints
+ * or with a later checkpoint that was then replaced by an earlier one. Resuming would discard the later part of its log, and
+ * replace its weights and a better `best.safetensors`. A copy of `best.safetensors` is accepted, because a run that lost its
+ * last checkpoint is resumed from such a copy.
  *
  * @param warn - receives a message if rows of the log are discarded
  * @throws `ERR_HOROBALL_CHECKPOINT`
@@ -265,8 +266,8 @@ export async function checkLast(
 }
 
 /**
- * Throws if the run has written a checkpoint, which was lost: starting again would discard its log. `best.safetensors` is
- * also a checkpoint, and a step after an evaluation or after `save_every` seconds follows one.
+ * Throws if the run has written a checkpoint that was lost: starting again would discard its log. It has written one if
+ * `best.safetensors` exists, or if the log has steps after an evaluation or after `save_every` seconds.
  */
 async function checkUnwritten(folder: string): Promise<void> {
   const hasBest = await exists(join(folder, bestName));

@@ -10,7 +10,7 @@ export interface StepRow {
   loss: number;
   /** Fraction of rows whose positive has the largest cross-view logit, averaged over the ordered pairs of views. */
   accuracy: number;
-  /** Smallest, mean and largest logit of each pair of views, averaged over the pairs. */
+  /** Smallest, mean and largest cross-view logit, averaged over the ordered pairs of views. */
   min: number;
   mean: number;
   max: number;

@@ -350,7 +350,7 @@ function parseLine<T>(
   return null;
 }
 
-/** Returns the first problem in a value: its path, the expected type and the actual value. */
+/** Describes the first problem in a value: its path, and Zod's message in the words of other errors. */
 export function problemOf({ issues }: z.ZodError): string {
   const { path, message } = issues[0]!;
   const words = message
@@ -367,8 +367,8 @@ export function parseRows(text: string): Steps<Lines<Row>> {
 
 /**
  * Returns the identity of a run, by which its snapshot is recognized: the checksum of the first line of its log. The line
- * contains times, so it differs between runs, and resuming never discards it. Null for an empty log, or one without
- * checksums.
+ * contains times, so it differs between runs, and resuming from a checkpoint never discards it. Null for an empty log, or
+ * one without checksums.
  */
 export function identityIn(log: string): string | null {
   const end = log.indexOf('\n');

@@ -8,7 +8,7 @@ import { positionOf } from './state.ts';
 import { warnOfSkipped } from './warnings.ts';
 
 /**
- * Writes a checkpoint of the current step.
+ * Writes a checkpoint of the current step, unless no step was taken yet.
  * @param complete - whether the run has finished
  */
 export async function saveCheckpoint(run: Run, complete: boolean = false): Promise<void> {

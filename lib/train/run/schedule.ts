@@ -13,7 +13,7 @@ export interface Schedule {
 
 /**
  * Returns the learning rate of a step. It rises linearly during warm-up, then is constant or follows a half cosine to 0
- * (Loshchilov & Hutter 2017, arXiv 1608.03983). It depends on the step alone, so that a resumed run continues identically.
+ * (Loshchilov & Hutter 2017, arXiv 1608.03983). It needs no state besides the step, so a resumed run continues identically.
  * @param step - step number, from 1
  * @param steps - total number of steps; null if unknown, which makes a cosine schedule constant
  * @example

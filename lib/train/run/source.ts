@@ -26,7 +26,7 @@ export interface StepBatch extends LabeledBatch {
 
 /** Supplies the batches of a run. */
 export interface Source {
-  /** Steps per epoch and in total; `null` for an iterable of unknown length. */
+  /** Steps per epoch and in total; null for an iterable, whose length is unknown. */
   readonly epochSteps: number | null;
   readonly steps: number | null;
   readonly test: TestSet | null;
@@ -38,14 +38,14 @@ export interface Source {
   readonly sizes: Counts | null;
   /** Identifies the data set in checkpoints; null for an iterable. */
   readonly identity: DataIdentity | null;
-  /** Whether the next batch can be prefetched, because reading it does not overwrite the current one. */
+  /** Whether the next batch can be prefetched, that is, read without overwriting the current one. */
   readonly prefetch: boolean;
   readonly warnings: readonly string[];
   /** Returns the images found unreadable so far. */
   skipped(): readonly { path: string; reason: string }[];
   /** Returns notes on the images read so far, one sentence each. */
   imageNotes(): string[];
-  /** Returns the batches of the run after the first `done`; each is decoded while the previous one is in use. */
+  /** Returns the batches after the first `done`. Those of a data set are decoded while the previous one is in use. */
   batches(done: number, signal?: AbortSignal): AsyncIterable<StepBatch>;
 }
 
@@ -249,7 +249,7 @@ async function* skipFirst(
 }
 
 /**
- * Warns if an iterable has no batch after those that a resumed run skips, which may be because it starts with the next one.
+ * Warns if an iterable ends with the batches that a resumed run skips: the caller may have passed only the new batches.
  * @throws `ERR_HOROBALL_CONFIG` if it has fewer
  */
 function checkRemaining(count: number, done: number, warn: Warn): void {

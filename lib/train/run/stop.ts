@@ -64,7 +64,7 @@ export class Stop implements StopPoints {
     }
   }
 
-  /** Stops the run because a stop was requested on some rank. Every rank calls this after the same step. */
+  /** Stops the run because a stop was requested on some rank. Every rank calls this at the same point. */
   agree(): void {
     this.#agreed.abort(this.#request.reason);
   }

@@ -21,7 +21,7 @@ import type { Row } from './record.ts';
 import { saveTrained } from './trained-weights.ts';
 
 const logName = 'metrics.jsonl';
-/** Files that are written only under the lock, besides the log. */
+/** Files whose leftover temporary files a resumed run removes, because only the holder of the lock writes them. */
 const ownFiles = ['config.json', 'snapshot.json', lastName, 'model.safetensors'];
 
 /** The new best checkpoint until it is renamed. */
@@ -36,10 +36,11 @@ export interface RunStore extends AsyncDisposable {
   append(row: Row): void;
   /** Whether the log of a resumed run was modified after its checkpoint was written. */
   readonly changedLog: boolean;
-  /** Waits until all rows are written; throws the first error. */
+  /** Waits until all rows are written, and checks that the log was not moved, deleted or replaced; throws the first error. */
   flush(): Promise<void>;
   /**
-   * Checks that the folder still belongs to this run, before a file is written by its path.
+   * Checks that the folder still belongs to this run. Call before writing any file except the log, because the other files
+   * are opened by path.
    * @throws `ERR_HOROBALL_RUN_BUSY` if it was moved or deleted, or another run took it over
    */
   check(): Promise<void>;
@@ -48,7 +49,7 @@ export interface RunStore extends AsyncDisposable {
   /**
    * Writes all rows, then a checkpoint, which also becomes the best one if its step has the best evaluation.
    * @param capture - creates the checkpoint from the state of the log
-   * @throws `ERR_HOROBALL_RUN_BUSY` if another run took over the folder
+   * @throws `ERR_HOROBALL_RUN_BUSY` as {@link RunStore.check}, or if another process wrote to the log
    */
   checkpoint(capture: (log: LogState) => Promise<Checkpoint>): Promise<void>;
   /** Writes the network after a step, with its learnable temperatures, as model.safetensors. */
@@ -75,7 +76,7 @@ export const nullStore: RunStore = {
 /**
  * Creates a run folder, or the null store if `runs` is null.
  *
- * @throws `ERR_HOROBALL_RUN_EXISTS` if `name` exists and is not empty
+ * @throws `ERR_HOROBALL_RUN_EXISTS` if the folder `name` already has results; see `isUnused`
  */
 export async function createStore(config: RunConfig): Promise<RunStore> {
   const { runs } = config;
@@ -83,9 +84,10 @@ export async function createStore(config: RunConfig): Promise<RunStore> {
 }
 
 /**
- * `runs/<name>/`: config.json, metrics.jsonl (one line per step, health check and evaluation), last.safetensors and
- * best.safetensors (checkpoints), model.safetensors and snapshot.json (data for the report). The listeners add report.html
- * and TensorBoard's event files. Nothing in the folder refers to its own location, so it can be moved.
+ * A run folder, `runs/<name>/`, with config.json, metrics.jsonl (one line per step, health check and evaluation),
+ * last.safetensors and best.safetensors (checkpoints), model.safetensors and snapshot.json (data for the report). The
+ * listeners add report.html and TensorBoard's event files. Nothing in the folder refers to its own location, so it can be
+ * moved.
  */
 export class DiskStore implements RunStore {
   readonly folder: string;
@@ -107,7 +109,7 @@ export class DiskStore implements RunStore {
 
   /**
    * Creates the folder of a new run; if its first files cannot be written, the folder is removed.
-   * @throws `ERR_HOROBALL_RUN_EXISTS` if `config.name` exists and is not empty
+   * @throws `ERR_HOROBALL_RUN_EXISTS` if the folder `config.name` already has results; see `isUnused`
    */
   static async create(config: RunConfig & { runs: string }): Promise<DiskStore> {
     await ensureFolder(config.runs);

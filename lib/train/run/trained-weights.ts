@@ -14,8 +14,8 @@ import type { LearnableScalars } from './learnable.ts';
 import type { Learner } from './learner.ts';
 
 /**
- * Writes a network as safetensors with timm's parameter names. The file is written atomically; its metadata describes the
- * network. `loadWeights` reads it.
+ * Writes a network as safetensors with timm's parameter names. The file is written atomically; its metadata describes an
+ * `Embedder`, but not a `ViT`. `loadWeights` reads it.
  * @throws file system errors
  */
 export async function saveWeights(path: string, model: Embedder | ViT): Promise<void> {
@@ -25,7 +25,10 @@ export async function saveWeights(path: string, model: Embedder | ViT): Promise<
   await writeSafetensors(path, await model.state(), { metadata, checksums: true });
 }
 
-/** Writes the network of a run after a step as {@link saveWeights} does, with its learnable temperatures. */
+/**
+ * Writes the network of a run after a step as {@link saveWeights} does. The metadata also has the learnable temperatures,
+ * the options that a resumed run keeps, and the step.
+ */
 export async function saveTrained(
   path: string,
   { embedder, learnables }: Learner,
@@ -81,8 +84,8 @@ export function replacedWeights(path: string): Error {
 }
 
 /**
- * Checks that a network has the settings of its checkpoint: config.json has no checksum, and a changed setting would
- * change the embeddings.
+ * Checks that a network has the settings with which its weights were saved: config.json has no checksum, and a changed
+ * setting would change the embeddings.
  */
 function checkSettings(path: string, saved: SavedNetwork, { config }: Embedder): void {
   const model = Object.entries(config.model).filter(([name]) => name !== 'imgSize'); // may differ in an evaluation

@@ -197,7 +197,7 @@ function flipped({
   };
 }
 
-/** Returns the best cell of an arm for each value of an option, ordered by value. */
+/** Returns the best cell of an arm for each value of an option; numeric values are in ascending order. */
 export function profile(
   arm: ArmSummary,
   value: (cell: Cell) => number | string,

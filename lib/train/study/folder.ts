@@ -194,8 +194,9 @@ async function createFiles(path: string, plan: StudyPlan): Promise<Files> {
 }
 
 /**
- * Checks that a folder without a record has no file that a new study writes. Such a file may belong to the user, or have
- * results of a study whose record was deleted, which would count as results of the new one.
+ * Checks that a folder without a `record` (sweep.json or reproduction.json) has none of the files `names`, which a new study
+ * or reproduction writes. Such a file may belong to the user, or have results of a study whose record was deleted, which
+ * would count as results of the new one.
  * @throws `ERR_HOROBALL_SWEEP_EXISTS` naming the file
  */
 export async function checkUnused(
@@ -213,7 +214,8 @@ export async function checkUnused(
 
 /**
  * Reads a study; invalid lines of results.jsonl are skipped.
- * @throws `ERR_HOROBALL_SWEEP` if the folder does not contain a study; `ERR_HOROBALL_FORMAT` for an invalid sweep.json
+ * @throws `ERR_HOROBALL_SWEEP` if the folder does not contain a study; `ERR_HOROBALL_FORMAT` for an invalid sweep.json, or
+ * for more than `maxInvalid` invalid lines
  */
 export async function readStudy(path: string): Promise<Study> {
   return (await readFiles(path)).study;

@@ -22,7 +22,7 @@ export interface Cell {
 export interface StudyPlan {
   cells: Cell[];
   seeds: number[];
-  /** Options with more than one value, except `seed`, in the given order. */
+  /** Options with more than one value, except `geometry` and `seed`, in the given order. */
   varied: AxisName[];
 }
 
@@ -128,7 +128,10 @@ function* candidates(parts: readonly Part[], betas: readonly number[]): Generato
 
 const isSubject = ({ geometry }: RunConfig): boolean => geometry === subject;
 
-/** Returns the options of a run. By default, only the last epoch is evaluated, because its recall is the result. */
+/**
+ * Returns the options of a run. Unless `eval_ep` is given, only the last epoch is evaluated, because its recall is the
+ * result; `shapes` with its default `ep` keeps its default `eval_ep`.
+ */
 function configOf(given: Readonly<Record<string, unknown>>): RunConfig {
   const config = parseConfig(given, 'sweep');
   const isPreset = given['eval_ep'] !== undefined || (config.ds === 'shapes' && given['ep'] === undefined);

@@ -31,7 +31,7 @@ export interface ReproductionRecord {
   machine: string;
 }
 
-/** Maximum lengths of texts, which a page shows. */
+/** Maximum lengths of the texts that a page shows. */
 const [maxCommand, maxMachine] = [10_000, 1000];
 
 const recordSchema: z.ZodType<ReproductionRecord> = z.looseObject({

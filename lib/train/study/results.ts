@@ -16,7 +16,7 @@ export interface Result {
   /** Recall on the test classes after the last step; null if the loss was not finite or this step was not evaluated. */
   spaces: Evaluation['spaces'] | null;
   seconds: number;
-  /** The reason if recall is missing, as a sentence; otherwise null. */
+  /** The reason if recall is missing; otherwise null. */
   error: string | null;
   /** The fingerprint of the run's data set, as in `RunSummary`; absent in results of earlier versions. */
   fingerprint?: number;

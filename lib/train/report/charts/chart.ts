@@ -116,7 +116,7 @@ function yEnds(
   const [low, high] = extent(ys);
   const [from, to] = [yMin ?? low, yMax ?? high + 0.04 * (high - low)];
   const size = Math.max(Math.abs(from), Math.abs(to));
-  // Ignore rounding errors, by which means of equal values can differ.
+  // Ignore rounding errors: two means of equal values can differ in the last digits.
   if (to - from > 1e-9 * size) return { domain: [from, to], tickValues: ticks([from, to]) };
   if (yMin !== undefined) return { domain: [from, from + 1], tickValues: ticks([from, from + 1]) };
   const margin = 0.1 * size || 1;

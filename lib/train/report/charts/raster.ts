@@ -23,7 +23,10 @@ export async function diskPng(snapshot: Snapshot): Promise<Buffer> {
   return await sharp(Buffer.from(svg)).png().toBuffer();
 }
 
-/** Renders the gallery of a report as an image: one row per query, with green frames for hits and red frames for misses. */
+/**
+ * Renders the gallery of a report as an image: one row per query, with green frames for hits and red frames for misses. Null
+ * if the gallery is empty.
+ */
 export async function galleryJpeg({ gallery }: Snapshot): Promise<Buffer | null> {
   const columns = Math.max(0, ...gallery.map(({ nearest }) => nearest.length + 1));
   if (columns === 0) return null;

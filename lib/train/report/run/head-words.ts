@@ -19,8 +19,8 @@ export function rankingText(ranks: Ranks | null | undefined): string | null {
 }
 
 /**
- * Describes how much curvature contributes to the run's logits; null unless head `hypmix` trains a hyperbolic distance, or
- * if the contribution is not finite.
+ * Describes how much curvature contributes to the run's logits; null if the head is not `hypmix`, if the geometry has no
+ * hyperbolic distance, or if the contribution is not finite.
  */
 export function curvatureText(config: RunConfig): string | null {
   const { geometry, hyp_c: c, clip_r: clip } = config;

@@ -49,7 +49,7 @@ function leadText(first: ArmSummary, done: readonly ArmSummary[], alone: boolean
 }
 
 /**
- * Summarizes the study in one or two sentences.
+ * Summarizes the study in one to three sentences.
  *
  * @param where - where the reader finds all differences
  */
