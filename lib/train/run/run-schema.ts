@@ -21,8 +21,8 @@ import type { InvalidLines, Row } from './record.ts';
 const abort = { abort: true };
 
 /**
- * Schemas of the files in a run folder. JSON has no NaN, so a number that was not measured is null or absent in the files
- * and NaN in memory; charts, tables and event writers omit it.
+ * Schema of a number in the files of a run folder. JSON has no NaN, so a number that was not measured is null or absent in
+ * the files and NaN in memory; charts, tables and event writers omit it.
  */
 const orNaN = (schema: z.ZodNumber) => schema.nullish().transform((value) => value ?? Number.NaN);
 const measured = orNaN(z.number());
