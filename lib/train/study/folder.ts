@@ -194,9 +194,9 @@ async function createFiles(path: string, plan: StudyPlan): Promise<Files> {
 }
 
 /**
- * Checks that a folder without a `record` (sweep.json or reproduction.json) has none of the files `names`, which a new study
- * or reproduction writes. Such a file may belong to the user, or have results of a study whose record was deleted, which
- * would count as results of the new one.
+ * Throws if a folder without a `record` (sweep.json or reproduction.json) has one of the files `names`, which a new study or
+ * reproduction writes. Such a file may belong to the user, or have results of a study whose record was deleted, which would
+ * count as results of the new one.
  * @throws `ERR_HOROBALL_SWEEP_EXISTS` naming the file
  */
 export async function checkUnused(
