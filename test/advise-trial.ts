@@ -1,6 +1,6 @@
 // `node dist/test/advise-trial.js`: evaluates the rule of `horoball advise` on generated trees of depth 1 to 4. The rule
 // sees only the features. The better geometry is the one in which a linear map to 4 dimensions, trained with NT-Xent, has
-// the higher MAP@R on unseen classes, averaged over three initial maps. Prints one line per tree, and the share of correct
+// the higher MAP@R on unseen classes, averaged over three initial maps. Prints one line per tree, and the number of correct
 // predictions.
 import { adviceOn, shapeOf } from '../lib/advise.ts';
 import {

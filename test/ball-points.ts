@@ -28,7 +28,7 @@ export const pair: fc.Arbitrary<{ c: number; x: number[]; y: number[] }> = space
   fc.record({ c: fc.constant(c), x: point(d, c), y: point(d, c) }),
 );
 
-/** Converts a point to an element type. If rounding has moved it to the rim, scales it back into the ball. */
+/** Converts a point to an element type. If it is on the rim, perhaps through rounding, scales it into the ball. */
 export function inside(type: RealsType, row: readonly number[], c: number): Matrix {
   const data = type.from(row);
   const outside = c * inner(data, data) >= 1 - 1e-15;

@@ -4,7 +4,7 @@ import { type Browser, chromium } from 'playwright-core';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Launches the browser at the path `CHROMIUM`, by default Chromium or Chrome in PATH; returns null if neither is found. */
+/** Launches the browser whose path is in the environment variable CHROMIUM, by default one in PATH; null if none is found. */
 export async function openBrowser(): Promise<Browser | null> {
   const executablePath = process.env['CHROMIUM'] ?? found();
   if (executablePath === undefined) return null;

@@ -1,4 +1,4 @@
-// One call of every asynchronous export of the core and of every gallery method, at sizes that the caller chooses.
+// One call of every asynchronous export of the core, gallery methods included, at sizes that the caller chooses.
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

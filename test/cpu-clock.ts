@@ -5,7 +5,7 @@ function milliseconds({ user, system }: NodeJS.CpuUsage): number {
   return (user + system) / 1000;
 }
 
-/** Has the costs of code that is tested for linear time: strings, entries of a map, and memory used for the first time. */
+/** Does the kind of work that tests of linear time measure: creates strings and map entries, and touches fresh memory. */
 function usualJob(): number {
   const lengths = new Map<string, number>();
   for (let i = 0; i < 2 ** 15; i++) lengths.set(`${i}`, i);
@@ -13,10 +13,11 @@ function usualJob(): number {
 }
 
 /**
- * Measures CPU time for tests that a call is neither quadratic nor endless, and thus takes less than a limit.
+ * Measures CPU time, for tests with a limit that only a quadratic or endless call would exceed.
  *
  * A slow or busy machine, as in continuous integration, can take several times as long as a quiet one. The measured time is
- * therefore divided by the time that `usualJob` takes immediately afterwards, relative to its usual time.
+ * therefore divided by the time that `usualJob` takes immediately afterwards, relative to its usual time (or by 1 if
+ * that is larger).
  *
  * @returns a function that returns the CPU time since the start, of all threads, in milliseconds of a usual machine
  */

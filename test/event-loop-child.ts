@@ -84,7 +84,7 @@ for (const { name, run } of calls) {
   let longest = Infinity;
   let bound = 0;
   let round = 0;
-  // Keeps the minimum over rounds: other processes lengthen turns in some rounds, but a blocking call in all.
+  // Keeps the minimum over rounds: other processes lengthen turns in some rounds, a blocking call does so in every round.
   for (; round < Number(rounds) && (round === 0 || longest > bound); ++round) {
     globalThis.gc?.();
     bound = Math.max(bound, 5 * millionMs(), freshMs, 2 * (await longestTurn(control)));

@@ -1,6 +1,6 @@
-// Writes lib/ops.ts, lib/card-names.ts and the tables of lib/guide/numerics.md from the cards, and lib/row/call.ts,
-// lib/call/binding-calls.ts and lib/image/binding-calls.ts from the core's lists: `npm run ops`. A test checks that they are
-// up to date.
+// Writes lib/ops.ts, lib/card-names.ts and the tables of lib/guide/numerics.md from the cards, the thresholds of that page
+// from native/ops/near.h and the CUDA kernels, and lib/row/call.ts, lib/call/binding-calls.ts and
+// lib/image/binding-calls.ts from the core's lists: `npm run ops`. A test checks that they are up to date.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import {

@@ -82,7 +82,7 @@ async function attempt(name: string, call: Call, args: unknown[]): Promise<void>
   }
 }
 
-/** Every public function of lib/index.ts, with its sync variant and gradients. */
+/** Every public function of lib/index.ts, with its sync variant and gradients, and calls of the public classes. */
 function publicCalls(): [string, Call][] {
   const found: [string, Call][] = [];
   for (const [name, value] of Object.entries(lib)) {
@@ -147,7 +147,7 @@ const recorder = new Proxy({} as PlacedCalls, {
     },
 });
 
-/** Returns arguments for an export of the core: mostly valid ones if this function lists them, otherwise random ones. */
+/** Returns arguments for an export of the core: mostly valid ones if `whole` has the export, otherwise random ones. */
 function nativeArguments(name: string): unknown[] {
   const data = () => (next() < 0.1 ? null : new Float64Array(hostile.pick([18, 36, 6])).fill(0.1));
   const of = (rows: number, cols: number) => ({ data: data(), rows, cols });

@@ -1,4 +1,4 @@
-// Checks which layers may import which, by reading the sources as text.
+// Checks which layers may import which, and other rules for sources and builds, mostly by reading the sources as text.
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, normalize, relative } from 'node:path';
@@ -50,7 +50,7 @@ function nativeLayer(from: string, name: string): string {
   return layer;
 }
 
-/** The layers and external headers that each layer may include; all but ops may use the C++ library. */
+/** The layers and external headers that each layer may include. Of the C++ library, ops may use only cmath. */
 const allowed: Record<string, RegExp> = {
   ops: /^(ops|cmath)$/,
   cpu: /^(cpu|ops|core\.h|[a-z_]+|immintrin\.h|arm_neon\.h|wasm_simd128\.h|pthread\.h|sched\.h|sys\/mman\.h)$/,

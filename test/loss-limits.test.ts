@@ -1,4 +1,4 @@
-// Edge cases of the loss: anchors far from all their negatives, no negatives, and rows on or outside the rim.
+// Edge cases of the loss: anchors far from all their negatives, no negatives, NaN, lambda 0, and rows on or outside the rim.
 import test from 'ava';
 import { geometries } from '../lib/card-names.ts';
 import { geometryCard } from '../lib/cards.ts';

@@ -1,4 +1,4 @@
-// Calls every asynchronous export of the core many times, and prints the memory that remains after each as JSON.
+// Calls every asynchronous export of the core many times, and prints as JSON how much memory each has kept.
 import { coreCalls } from './core-calls.ts';
 
 const { gc } = globalThis;
@@ -22,7 +22,7 @@ async function memory(): Promise<Memory> {
   return { rss, external, heap: heapUsed };
 }
 
-/** The ways in which a call can end. */
+/** The ways to make a call: to its end, synchronously, canceled or failing. */
 const endings: Record<string, (call: (typeof calls)[number]) => unknown> = {
   completed: ({ run }) => run(),
   synchronous: ({ sync }) => sync?.(),
@@ -42,7 +42,7 @@ interface Growth extends Memory {
 /** Growth above which an export is measured again: a leak recurs, but memory that the allocator keeps does not. */
 const suspicious = 16 * 2 ** 20;
 
-/** Calls each export `count` times per ending, and returns how much memory each has kept. */
+/** Calls each export `count` times in each way, and returns how much memory each has kept. */
 async function growthOf(count: number): Promise<Growth[]> {
   const found: Growth[] = [];
   let before = await memory();

@@ -1,4 +1,4 @@
-// Every module of lib has a test of the same name, or is listed here with the test that covers it.
+// Every module of lib has a test of the same name, or is listed here with a reason or with the test that covers it.
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -11,8 +11,9 @@ async function openFiles(): Promise<string[]> {
 }
 
 /**
- * Records the open files, and returns a function that lists files that were opened later and stay open. It waits, because
- * the system closes the files of an ended thread with a delay. Event loops and pipes of Node itself are not counted.
+ * Records the open files, and returns a function that lists files that were opened later and stay open. That function
+ * waits, because the system closes the files of an ended thread with a delay. Event loops and pipes of Node itself are not
+ * counted.
  */
 export async function watchOpenFiles(): Promise<() => Promise<string[]>> {
   const before = await openFiles();

@@ -1,4 +1,4 @@
-// Properties of every card, so a new card in the list is tested automatically.
+// Tests properties of every row-wise operation in the list of cards, so a new one is tested automatically.
 import { readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { type Matrix, matrix } from '../lib/index.ts';
@@ -111,7 +111,7 @@ for (const card of cards) {
         const size = Math.hypot(...found);
         const what = `${n} x ${d}, input ${i}`;
         if (Math.hypot(...right) >= coreError.zeroGradient) close(t, found, right, limit, what);
-        // A zero gradient, as of a rotation in one dimension, is a difference of terms: its limit is relative to the weights.
+        // The terms of a zero gradient, as of a rotation in one dimension, cancel: its limit is relative to the weights.
         else t.true(size <= limit * Math.hypot(...weights.data), `${what}: ${size}`);
       });
       t.true(

@@ -1,5 +1,5 @@
-// The child process of test/options.test.ts: calls every export that has options with its valid arguments, once with an
-// unknown option, and once with objects that count the reads of each property. It prints a line per fault.
+// The child process of test/options.test.ts: calls every export that has options, once with an unknown option added to valid
+// arguments, and once with options that count the reads of each property. It prints a line per fault.
 
 import { writeLine } from './write-line.ts';
 import { type Callable, callables } from './wrong-arguments.ts';
@@ -78,7 +78,7 @@ async function probe({ name, args, call }: Callable): Promise<number> {
     watched[place] = counted(watched[place] as object, readings);
     await codeOf(() => call(watched));
     for (const [key, count] of readings) {
-      // `train` reads a callback of its listener at every call.
+      // `train` reads a callback of its listener each time it calls it.
       if (count > 1 && at !== 'train 1') writeLine(`fault: ${at} reads ${key} ${count} times`);
     }
     probed++;

@@ -1,4 +1,5 @@
-// Checks that the sources state tolerances once, and that copies of defaults, limits and layouts equal the originals.
+// Checks that the sources state tolerances once, that copies of defaults, limits and layouts equal the originals, and that
+// messages print commands with npx.
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

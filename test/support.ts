@@ -59,7 +59,7 @@ export function inner(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return sum;
 }
 
-/** The norm of the difference divided by the norm of the reference, unless that is 0. */
+/** The norm of the difference, divided by the norm of the reference if the latter is not 0. */
 export function relativeError(got: ArrayLike<number>, want: ArrayLike<number>): number {
   let difference = 0;
   let size = 0;
@@ -82,7 +82,7 @@ export function close(
   t.true(error <= tolerance, `${what}: relative error ${error} is above ${tolerance}`);
 }
 
-/** Fails unless every element is within `tolerance` of its expected value. */
+/** Fails if the relative error of any element exceeds `tolerance`, or if the lengths differ. */
 export function eachClose(
   t: ExecutionContext,
   got: ArrayLike<number>,

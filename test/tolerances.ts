@@ -143,7 +143,7 @@ export const tiedError = {
   slope: 1e-6,
   /** Relative tolerance of the largest error of the distance's linear approximation. */
   worst: 1e-3,
-  /** The largest error of any other line exceeds it by at least this fraction. */
+  /** Minimum fraction by which the largest error of any other line is greater. */
   otherLines: 1e-6,
 } as const;
 

@@ -1,4 +1,4 @@
-// Tests the arguments of `topK`; retrieval.test.ts compares its results with all distances.
+// Tests the options of `topK` and invalid arguments; retrieval.test.ts compares its results with all distances.
 import test from 'ava';
 import { matrix, type TopKOptions, topK } from '../lib/index.ts';
 import { failure } from './support.ts';

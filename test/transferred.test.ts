@@ -1,4 +1,4 @@
-// A buffer that is transferred while an asynchronous call uses it rejects the call's promise.
+// If a buffer is transferred during a call, the call fails with a code or its result is unchanged.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual, promisify } from 'node:util';

@@ -1,7 +1,8 @@
 // The child process of test/wrong-arguments.test.ts: `node wrong-arguments-child.js SEED SECONDS [NAME]` calls every
 // exported function, constructor, method and getter with valid arguments, then with one argument, or one property of an
-// argument, replaced by a wrong value. SEED determines the order. It prints each call before making it, so the last line
-// names the call that crashed or hung. Half of the cases with likely values, by the parity of SEED, run even after SECONDS.
+// argument, replaced by a wrong value, in an order that SEED determines. It prints each call before making it, so the last
+// line names the call that crashed or hung. It stops after SECONDS, but always makes the calls with valid arguments and,
+// of callables that are not slow, half of the calls with likely wrong values (the other half for SEEDs of other parity).
 import { random, shuffle } from '../lib/random.ts';
 import { writeLine } from './write-line.ts';
 import { type Callable, callables } from './wrong-arguments.ts';
@@ -12,7 +13,7 @@ const [, , seed = '1', seconds = '10', only = ''] = process.argv;
 const mostSeconds = 20;
 /** Limit for the memory that one call adds. Valid calls add less than 100 MB. */
 const mostKilobytes = 300_000;
-/** Once SECONDS have passed, a callable whose calls took this many seconds is not called again. */
+/** Once SECONDS have passed, a callable whose calls took this many seconds in all is not called again. */
 const enoughSeconds = 1;
 
 interface Case {
@@ -81,7 +82,7 @@ async function casesOf(callable: Callable): Promise<Case[]> {
   return cases;
 }
 
-/** Whether an error has a code of horoball or of the system, or was thrown by a getter of the argument. */
+/** Whether an error has a code of horoball or of the system, or comes from the wrong value itself, such as a getter. */
 function isExpected(error: unknown): boolean {
   if (error instanceof WrongValueError) return true;
   const { code, syscall, message } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
@@ -136,7 +137,7 @@ let calls = 0;
 
 interface Queue {
   cases: Case[];
-  /** Number of cases that run even after SECONDS have passed. */
+  /** Number of cases that run even after SECONDS have passed, unless the callable is slow. */
   least: number;
   seconds: number;
 }

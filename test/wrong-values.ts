@@ -3,7 +3,7 @@
 /** The value that getters of wrong values throw; a call may pass it on unchanged. */
 export class WrongValueError extends Error {}
 
-/** An instance of another class, with the names that this package's objects have. */
+/** A class of another package, with property names that this package's objects have. */
 class Foreign {
   readonly handle = {};
   readonly config = {};

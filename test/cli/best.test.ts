@@ -1,4 +1,4 @@
-// Every command that accepts a run folder also accepts the checkpoint of its best evaluation.
+// Commands that use the network of a run also accept the checkpoint of the run's best evaluation.
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
@@ -151,7 +151,7 @@ test('commands note that the data set of a run has changed, unless another one i
     ['delta', folder!, '--samples', '1'],
   ];
   for (const command of commands) t.is(await notesOf(command), '', command.join(' '));
-  await writeImages(images, ['class-32', 'class-33'], 4); // moves the limit between training and test classes
+  await writeImages(images, ['class-32', 'class-33'], 4); // moves the boundary between training and test classes
   const note = `Note: ${images} is not the data that the run was trained on (train: 64 images in 16 classes, test: 64 images in 16 classes), so test images may be of training classes.`;
   for (const command of commands) t.is(await notesOf(command), note, command.join(' '));
   t.is(await notesOf(['eval', folder!, '--path', images]), '');

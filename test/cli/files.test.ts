@@ -1,4 +1,4 @@
-// The error for a missing file or an unwritable location names it and the fix in one sentence.
+// The error for a missing file or an unwritable location is one line that names it, without the system's error code.
 import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

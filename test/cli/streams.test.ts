@@ -1,5 +1,5 @@
-// If output cannot be written, because the reader closed the pipe or the disk is full, the command still does its work,
-// and its exit code reports the problem.
+// If output cannot be written, because the reader closed the pipe or the disk is full, the command still does its work.
+// Its exit code reports a problem with stdout, but not with stderr.
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -17,7 +17,7 @@ test.after.always(async (t) => {
   await t.context.remove();
 });
 
-/** Returns two command lines: `network` selects the network and the images, `run` has all options of the tiny run. */
+/** Returns two lists of options: `network` selects the network and the images, `run` describes a whole run of one epoch. */
 function options(path: string, weights: string): { network: string[]; run: string[] } {
   const { model, freeze: _, ...rest } = tinyRun;
   const written = (values: object): string[] =>

@@ -1,4 +1,5 @@
-// Injects one fault per system call and error into the fast commands; `npm run test:slow` tries more, on every command.
+// Injects one fault per file operation and error into three commands; `npm run test:slow` tries more faults, on every
+// command.
 import test from 'ava';
 import { commands } from './commands.ts';
 import { Shim } from './shim.ts';

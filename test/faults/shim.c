@@ -32,7 +32,8 @@ __attribute__((constructor)) static void begin(void) {
   if (clock != NULL) jump = atol(clock);
 }
 
-// Whether this call fails (1), transfers half of its bytes (2) or succeeds (0).
+// Logs this call if its file is watched. Returns whether it fails (1, sets errno), transfers half of its bytes (2) or is
+// unchanged (0).
 static int decide(const char* name, const char* path) {
   if (folder[0] == 0 || path == NULL || strstr(path, folder) == NULL) return 0;
   if (log_file >= 0) {

@@ -35,7 +35,7 @@ export interface FuzzTarget {
   read(path: string): Promise<unknown>;
   /** Whether inputs are JSON; otherwise they are changed as bytes only. */
   isJson?: true;
-  /** Changes the content that the compression and checksums of an input protect. */
+  /** Applies `change` to the content inside an input, and rebuilds the compression, checksum, length or file around it. */
   inside?(input: Buffer, change: (inner: Buffer) => Buffer): Buffer | Promise<Buffer>;
 }
 
@@ -63,7 +63,7 @@ function listOf(name: string, file: string, make: (root: string) => Promise<void
   };
 }
 
-/** Changes the JSON header of a safetensors file and updates its length. */
+/** Applies `change` to the JSON header of a safetensors file, and updates the header's length. */
 function insideHeader(input: Buffer, change: (inner: Buffer) => Buffer): Buffer {
   const length = Number(input.readBigUInt64LE());
   const header = change(input.subarray(8, 8 + length));
@@ -72,7 +72,7 @@ function insideHeader(input: Buffer, change: (inner: Buffer) => Buffer): Buffer 
   return Buffer.concat([size, header, input.subarray(8 + length)]);
 }
 
-/** Changes JSON and updates its checksum. */
+/** Applies `change` to JSON without its checksum, and adds a new checksum if the result is an object. */
 const checked: NonNullable<FuzzTarget['inside']> = (input, change) => {
   const { crc32: _, ...content } = JSON.parse(input.toString()) as Record<string, unknown>;
   const value: unknown = JSON.parse(change(Buffer.from(JSON.stringify(content))).toString());

@@ -65,7 +65,7 @@ test('a WebP file has at most 8192 frames', async (t) => {
 
 type Tag = readonly [tag: number, type: 2 | 4, values: readonly number[] | { at: number; count: number }];
 
-/** A TIFF file that begins with `data`, at byte 16, and has a directory of tags per page. */
+/** A TIFF file with `data` at byte 16, followed by a directory of tags per page. */
 function tiff(data: Buffer, pages: readonly (readonly Tag[])[], { little = true, big = false } = {}): Buffer {
   const [countBytes, entryBytes, width] = big ? [8, 20, 8] : [2, 12, 4];
   const integer = (value: number, bytes: number): Buffer => {
@@ -108,7 +108,7 @@ function tiff(data: Buffer, pages: readonly (readonly Tag[])[], { little = true,
   return Buffer.concat(parts);
 }
 
-/** A page of one column, each row in a strip of its own: the given bytes at byte 16. */
+/** A page of one column, with one strip per row. All strips are the same `stripBytes` bytes, at byte 16. */
 const page = (rows: number, stripBytes: number, more: readonly Tag[] = []): Tag[] => [
   [256, 4, [1]],
   [257, 4, [rows]],

@@ -18,7 +18,7 @@ const hasDecoder = existsSync(library);
 const direct = (file: Buffer): Promise<Pixels | undefined> =>
   decodeJpeg(file, readJpegHeader(file)!, (length) => new Uint8Array(length).fill(77));
 
-/** The size of an image and the hash of its RGB bytes. */
+/** The size of an image, whether it is CMYK, and the hash of its RGB or CMYK bytes. */
 function described({ data, width, height, layout }: Pixels): string {
   const rgb =
     layout === 'gray'
@@ -27,7 +27,7 @@ function described({ data, width, height, layout }: Pixels): string {
   return `${width} x ${height} ${layout === 'cmyk'} ${createHash('sha256').update(rgb).digest('hex')}`;
 }
 
-/** Photos of the fixtures, and noise in several sizes, qualities, samplings and orders. */
+/** JPEG files of the fixtures, and noise: several sizes, qualities and chroma samplings, baseline, progressive and gray. */
 async function photos(): Promise<Record<string, Buffer>> {
   const sharp = await loadSharp();
   const files: Record<string, Buffer> = {};

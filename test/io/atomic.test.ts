@@ -1,4 +1,5 @@
-// Checks the order of system calls, because it determines the state after a power failure.
+// Checks the order of system calls, which determines the state after a power failure, and the effects of failed calls, large
+// arrays and killed processes.
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

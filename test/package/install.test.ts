@@ -1,4 +1,4 @@
-// Tests the package as users get it: packed, installed in an empty folder, and used without other tools than Node.
+// Tests the package as users get it: packed, installed in an empty folder, and used without any tools except Node.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
@@ -32,7 +32,7 @@ test('the tarball contains the program, the sources for setup and the documentat
   const wanted = ['CMakeLists.txt', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/lib/horoball.js'];
   wanted.push('dist/lib/index.d.ts', 'native/torch/addon.cc', 'native/cmake/FindLibTorch.cmake');
   for (const name of wanted) t.true(files.includes(name), name);
-  // The tarball has the files of `horoball bench` and the oracle that it uses, and the rows of the figures in the README.
+  // The tarball has the files of `horoball bench` and the oracle that it uses, and the results behind the README's figures.
   const measured =
     /^(dist\/bench\/.+\.js|dist\/test\/(oracle|oracle-ops|tolerances|vectors)\.js|bench\/peers\/[^/]+\.(py|sh|txt|json)|bench\/README\.md|bench\/rows\/[^/]+\.csv)$/;
   const strange = files.filter(

@@ -1,6 +1,7 @@
-// node dist/test/train/big-batch.js [batch] [chunk[,chunk]] [model] [precision] (Linux): one training step on a batch of
-// random images, with gradient caching in chunks, and the peak memory of the process. With several chunk sizes in ascending
-// order, takes one step with each and compares the memory per additional image with the estimate of lib/train/run/chunk.ts.
+// node dist/test/train/big-batch.js [batch] [chunk[,chunk]] [model] [precision] (Linux): takes one training step on a batch
+// of random images, with gradient caching in chunks, and prints the peak memory of the process. With several chunk sizes in
+// ascending order, takes one step with each, and compares the memory per additional image of a chunk with the estimate of
+// lib/train/run/chunk.ts.
 import { readFile } from 'node:fs/promises';
 import { type LabeledBatch, type Precision, train } from '../../lib/train/index.ts';
 import { parseConfig } from '../../lib/train/options/resolve.ts';

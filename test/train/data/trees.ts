@@ -73,7 +73,7 @@ export async function makeSop(root: string): Promise<void> {
   await writeTree(`${root}/Stanford_Online_Products`, files);
 }
 
-/** Writes two training items and two others. Of each of these, one image is a query, and the rest are in the gallery. */
+/** Writes two training items and two others. Of each of the others, one image is a query, and the rest are in the gallery. */
 export async function makeInshop(root: string): Promise<void> {
   const files: Record<string, Buffer | string> = {};
   const lines = [String(4 * perClass), 'image_name item_id evaluation_status'];

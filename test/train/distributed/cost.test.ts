@@ -35,7 +35,7 @@ test('a single rank sends nothing; the traffic per rank approaches twice the siz
   t.is(four.stateBytes, 20 * four.parameters);
   t.is(four.gradientBytes, 1.5 * 4 * four.parameters);
   t.is(four.embeddingBytes, (3 / 4) * 2 * 1024 * 128 * 4);
-  // Operations per dimension: 4 for a pair of the rank's 256 rows, and 6 for a pair of these and the 768 others.
+  // Operations per dimension: 4 for a pair of the rank's 256 rows, and 6 for one of these with one of the 768 others.
   t.is(four.lossOperations, 4 * 256 * 256 * 128 + 6 * 256 * 768 * 128);
   t.is(four.gatheredBytes, (1024 + 2 * 256) * 2 * 128 * 4);
   const device = costOf({ ...options, ranks: 4, device: 'cuda' });

@@ -1,6 +1,7 @@
-// Makes a rank of `horoball train --nproc` fail in the middle of a step: `npm run test:ranks:failures -- TIMES SEED`. Does
-// this TIMES (default 5) times in each way, prints one line per run, and exits with code 1 if the rank was not named, the
-// others did not end soon, or the weights are not bit-identical to those of an uninterrupted run.
+// Makes a rank of `horoball train --nproc` fail in the middle of a step: `npm run test:ranks:failures -- RUNS SEED FAILURES`.
+// Trains RUNS (default 5) times with each of the comma-separated FAILURES (default all), and prints one line per run. Exits
+// with code 1 if the rank was not named, the others did not end soon, the run did not resume exactly once, or the weights are
+// not bit-identical to those of an uninterrupted run.
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// Compares the network's head, which calls the core's row table, with the oracle: values and gradients.
+// Compares the network's head, which calls the core's row-wise operations, with the oracle: values and gradients.
 import test from 'ava';
 
 import type { Embedder } from '../../../lib/train/index.ts';

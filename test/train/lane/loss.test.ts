@@ -24,7 +24,7 @@ const common = { views, tauE: 0.1, tauH: 0.2, lambda: 0.5, c: 0.1, clipR: 2.3 };
 
 test.before(() => setThreads(1));
 
-/** Returns the core's loss of the model's outputs, and the gradients of the parameters, backpropagated from the core's. */
+/** Returns the core's loss of the model's outputs, and the parameters' gradients, backpropagated from the core's gradients. */
 async function throughCore(model: Embedder, geometry: Geometry): Promise<[number, Float32Array[]]> {
   const out = embed(model, rows);
   const euclidean = matrix(await out.euclidean.data(), rows, model.config.dim);

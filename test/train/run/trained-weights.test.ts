@@ -1,4 +1,4 @@
-// Weights that a run wrote, when they are loaded.
+// Tests loading the weights that a run wrote.
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
