@@ -17,7 +17,7 @@ export interface FaultyCommand {
   prepare(folder: string): Promise<void>;
   /** Arguments of node. */
   args(folder: string): string[];
-  /** Returns the files that the command leaves, without time-dependent parts. They must not depend on earlier faults. */
+  /** Returns the command's files or output, without time-dependent parts. They must not depend on earlier faults. */
   result(folder: string, stdout: string): Promise<unknown>;
 }
 

@@ -1,4 +1,4 @@
-// Ways to disturb a process, in addition to failing system calls.
+// Ways to disturb a process other than a single failing system call.
 import { spawn } from 'node:child_process';
 import { readdir, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -39,7 +39,10 @@ export async function prepare(shim: Shim, command: FaultyCommand): Promise<Prepa
   return { command, folder, expected, counts, tookMs, [Symbol.asyncDispose]: remove };
 }
 
-/** Returns up to `most` faults per operation and error, at evenly spaced calls; a single fault is at the middle call. */
+/**
+ * Returns up to `most` faults per operation and error, at evenly spaced calls, or a single one at the middle call. The error
+ * `short` also affects all later calls.
+ */
 export function faultsOf({ counts }: Prepared, most: number): Fault[] {
   return operations.flatMap((operation) =>
     errorsOf[operation].flatMap((error) => {

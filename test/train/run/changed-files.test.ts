@@ -160,7 +160,7 @@ test.serial('a run does not resume from an earlier checkpoint than its last one'
   const { best: first } = await train({ ep: 10, eval_ep: '[5]+[7]+[10]' }, { resume: folder });
   const [bestStep, before] = [first!.step, await readFile(log, 'utf8')];
   t.true(bestStep > 3);
-  await rm(last); // it may be a hard link to the best one
+  await rm(last); // it may be a hard link to best.safetensors
   await writeFile(last, earlier);
   const own = `got one of step 3 in ${folder}, although the run wrote one of step `;
   const refused = async (step: number, fix: string) => {
@@ -171,7 +171,7 @@ test.serial('a run does not resume from an earlier checkpoint than its last one'
   await refused(bestStep, 'copy best.safetensors to last.safetensors');
   const copy = `${folder}-best`;
   await cp(folder, copy, { recursive: true });
-  await writeFile(best, earlier); // as by writing to a last one that is a hard link to it
+  await writeFile(best, earlier); // as if last.safetensors, a hard link to it, had been overwritten
   await refused(5, 'start a new run with --weights last.safetensors');
   await rm(best);
   await refused(5, 'start a new run with --weights last.safetensors');
