@@ -22,7 +22,7 @@ async function memory(): Promise<Memory> {
   return { rss, external, heap: heapUsed };
 }
 
-/** The ways to make a call: to its end, synchronously, canceled or failing. */
+/** Makes a call that completes, runs synchronously, is canceled or fails. */
 const endings: Record<string, (call: (typeof calls)[number]) => unknown> = {
   completed: ({ run }) => run(),
   synchronous: ({ sync }) => sync?.(),

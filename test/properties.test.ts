@@ -1,5 +1,5 @@
 // Checks identities of gyrovector spaces over a grid of seeds, curvatures and types: those of geoopt's test suite,
-// reimplemented. Every identity is also differentiated, and no gradient may be NaN or infinite.
+// reimplemented. Most of the operations are also differentiated on this grid, and no gradient may be NaN or infinite.
 import test, { type ExecutionContext } from 'ava';
 import {
   conformalFactor,

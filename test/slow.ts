@@ -1,6 +1,6 @@
-// npm run test:slow -- [part...]: everything that is too slow for npm test, except planted faults (npm run test:mutation)
-// and long fuzzing (npm run fuzz -- --seconds N). Two parts run at the same time. Parts that passed at this commit are
-// skipped, so a repeated call resumes; HOROBALL_SLOW=again repeats all.
+// npm run test:slow -- [part...]: tests that are too slow for npm test: sanitizers, short fuzzing, injected faults, killed
+// runs and leaks. Two parts run at the same time. Parts that passed at this commit are skipped, so a repeated call resumes;
+// HOROBALL_SLOW=again repeats all.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

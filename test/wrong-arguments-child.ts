@@ -2,7 +2,7 @@
 // exported function, constructor, method and getter with valid arguments, then with one argument, or one property of an
 // argument, replaced by a wrong value, in an order that SEED determines. It prints each call before making it, so the last
 // line names the call that crashed or hung. It stops after SECONDS, but always makes the calls with valid arguments and,
-// of callables that are not slow, half of the calls with likely wrong values (the other half for SEEDs of other parity).
+// of callables that are not slow, half of the calls with likely wrong values (the other half if SEED has the other parity).
 import { random, shuffle } from '../lib/random.ts';
 import { writeLine } from './write-line.ts';
 import { type Callable, callables } from './wrong-arguments.ts';

@@ -1,4 +1,4 @@
-// Valid arguments for every export of the package, which wrong-arguments-child.ts replaces one by one.
+// Valid arguments for every export of the package; wrong-arguments-child.ts replaces one at a time.
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';

@@ -6,7 +6,7 @@ import { startState } from '../../../lib/train/run/state.ts';
 
 const steps = (count: number): number[] => Array.from({ length: count + 1 }, (_, step) => step);
 const none = iterableSource((async function* () {})());
-/** A run of three steps per epoch with a test set. */
+/** A source with three steps per epoch and a test set. */
 const source: Source = { ...none, epochSteps: 3, test: {} as Source['test'] };
 
 for (const [eval_ep, expected] of [

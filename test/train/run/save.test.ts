@@ -15,7 +15,7 @@ const test = testOnImages(2);
 type Context = ExecutionContext<{ root: string; runs: string }>;
 
 /**
- * Opens a new run whose state says that it has taken `step` steps.
+ * Opens a new run, makes its state and log say that it has taken `step` steps, and calls `work`.
  *
  * @returns its folder
  */
