@@ -40,7 +40,7 @@ function run<R>(steps: Steps<R>): { found: R; calls: number } {
 
 /**
  * Searches a batch and, for the expected result `want`, the same queries by lists alone. `calls` counts the calls of the core
- * for the batch: three if it chooses the lists.
+ * for the batch: three if it chooses the lists, one if it does not consider tiles.
  */
 function both(
   queries: Matrix,
