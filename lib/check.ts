@@ -132,8 +132,8 @@ const TypedArray = Object.getPrototypeOf(Int32Array) as new () => object;
 const tagIn = Object.getOwnPropertyDescriptor(TypedArray.prototype, Symbol.toStringTag)?.get as () => unknown;
 
 /**
- * Whether a value is a typed array of one of the classes, also of another realm, such as another vm context. `instanceof`
- * would accept a proxy, whose getters throw, and reject arrays of other realms.
+ * Whether a value is a typed array of one of the classes, even from another realm, such as another vm context.
+ * `instanceof` would accept a proxy, whose getters throw, and reject arrays of other realms.
  */
 export function isTyped<T>(value: unknown, ...classes: readonly (new () => T)[]): value is T {
   const tag = tagIn.call(value); // undefined for any other value

@@ -110,7 +110,7 @@ function printable(message: string): string {
   });
 }
 
-/** Returns the error with which a block failed, without errors of the `using` declarations that it closed afterwards. */
+/** Returns the error that a block threw, without errors that disposing its `using` declarations threw afterwards. */
 export function firstError(error: unknown): unknown {
   let first = error;
   while (first instanceof Error && first.name === 'SuppressedError' && 'suppressed' in first)
@@ -138,7 +138,7 @@ export function rangeError(
   return coded('ERR_HOROBALL_RANGE', text(operation, argument, expected, got), RangeError);
 }
 
-/** Creates the error for matrices whose shapes do not match: `ERR_HOROBALL_SHAPE`. */
+/** Creates the error for a matrix of the wrong shape or a list of the wrong length: `ERR_HOROBALL_SHAPE`. */
 export function shapeError(
   operation: string,
   argument: string,

@@ -171,7 +171,7 @@ interface LossGradients<T extends Reals> {
    * the input was given.
    */
   gradEuclidean?: DenseMatrix<T>;
-  /** Gradient with respect to `hyperbolic`. Present if gradients were requested and the input was given. */
+  /** Gradient with respect to `hyperbolic`. Present if gradients were requested and the input was given; never if tied. */
   gradHyperbolic?: DenseMatrix<T>;
   /**
    * Present if gradients were requested. If tied, the gradient with respect to c includes its effect on the radius of
@@ -196,7 +196,10 @@ export interface LossResult<T extends Reals = Reals> extends LossGradients<T> {
   stats: LossStats;
 }
 
-/** Result of {@link contrastiveLoss}. A gradient is present if it was requested and its matrix was given. */
+/**
+ * Result of {@link contrastiveLoss}. A gradient is present if it was requested and its matrix was given. If tied, there are
+ * no hyperbolic gradients.
+ */
 export interface ContrastiveLossResult<T extends Reals = Reals> extends LossGradients<T> {
   /** 0 if no anchor has a term. */
   loss: number;

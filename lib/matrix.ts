@@ -30,7 +30,8 @@ export class DenseMatrix<T extends Reals = Reals> implements Matrix<T> {
   /**
    * Returns row `i` as a view of the matrix's memory.
    *
-   * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE` if row `i` does not exist
+   * @throws TypeError `ERR_HOROBALL_TYPE` or RangeError `ERR_HOROBALL_RANGE` if row `i` does not exist; TypeError
+   * `ERR_HOROBALL_DETACHED` if the memory was transferred
    */
   row(i: number): T {
     const at = integer('Matrix.row', 'i', i, 0, this.rows - 1) * this.cols;
@@ -66,7 +67,8 @@ export interface HalfArray extends ArrayLike<number> {
  * one or more rows of the same length
  * @param rows - 0 or more; not for nested arrays
  * @param cols - 1 or more; not for nested arrays
- * @throws TypeError `ERR_HOROBALL_TYPE`, RangeError `ERR_HOROBALL_SHAPE`
+ * @throws TypeError `ERR_HOROBALL_TYPE` or `ERR_HOROBALL_DETACHED`, RangeError `ERR_HOROBALL_SHAPE` or
+ * `ERR_HOROBALL_MEMORY`
  * @example
  * const points = matrix(new Float32Array([0, 0, 0.5, 0]), 2, 2); // the origin and (0.5, 0)
  * points.rows; // => 2

@@ -11,15 +11,16 @@ let loaded: Core | undefined;
 let native: Core | undefined;
 
 /**
- * Returns the core, loaded on first use: the native binary, or WebAssembly if none fits or `HOROBALL_WASM=1` selects
- * it. Throws `ERR_HOROBALL_NO_BINARY` if neither loads.
+ * Returns the core, loaded on first use: WebAssembly if `HOROBALL_WASM=1`, otherwise the native binary. If none loads, falls
+ * back to WebAssembly unless `HOROBALL_WASM=0` or `HOROBALL_CORE` is set. Throws `ERR_HOROBALL_NO_BINARY` if no core loads,
+ * `ERR_HOROBALL_ISA` if `HOROBALL_ISA` names an unsupported level.
  */
 export function core(): Core {
   loaded ??= load();
   return loaded;
 }
 
-/** Returns the native core, which training and setup require. Throws `ERR_HOROBALL_NO_BINARY` if it is not found. */
+/** Returns the native core, which training and setup require. Throws `ERR_HOROBALL_NO_BINARY` if it does not load. */
 export function nativeCore(): Core {
   native ??= usable(open());
   return native;
@@ -93,7 +94,9 @@ function open(): Core {
   throw Object.assign(coded('ERR_HOROBALL_NO_BINARY', whyNot(first, named)), { cause: first });
 }
 
-/** Loads the WebAssembly core. Warns if it replaces the native core, which failed with the error `instead`. */
+/**
+ * Loads the WebAssembly core. Warns, once per process, if it replaces the native core, which failed with the error `instead`.
+ */
 function openWasm(instead?: Error): Core {
   let found: Core;
   try {

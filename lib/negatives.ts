@@ -32,7 +32,7 @@ export interface NegativeWeights {
    * for a negative sampled from q.
    */
   readonly q: DenseMatrix<Float64Array>;
-  /** A x N: `p` times the norm of the inner product's tangential gradient with respect to the anchor's unit row. */
+  /** A x N: `p` times the norm of the inner-product term's tangential gradient with respect to the anchor's unit row. */
   readonly pullEuclidean: DenseMatrix<Float64Array>;
   /**
    * A x N: `p` times the norm of the distance term's gradient. If tied, the gradient is per radian of rotation of the

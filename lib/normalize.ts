@@ -141,7 +141,8 @@ export interface Normalize {
  * infinity become NaN.
  *
  * @returns rows of unit length
- * @throws RangeError `ERR_HOROBALL_RANGE` for a row of zeros, which has no direction; TypeError `ERR_HOROBALL_TYPE`
+ * @throws RangeError `ERR_HOROBALL_RANGE` for a row of zeros, which has no direction; TypeError or RangeError with a code
+ * `ERR_HOROBALL_...` for other invalid arguments
  * @example
  * const unit = await normalize(matrix([[3, 4], [0, 2]]));
  * unit.toArray(); // => [[0.6, 0.8], [0, 1]]

@@ -48,7 +48,7 @@ const noPairs = {
   positives: null,
 };
 
-/** Returns the positive pairs, given exactly one of labels and a mask. */
+/** Returns the positive pairs that labels or a mask define. Throws unless exactly one of the two is given. */
 export function* positivePairs(
   operation: string,
   rows: PairRows,

@@ -16,7 +16,7 @@ export function weightsShape(operation: string, got: string): Error {
   return shapeError(operation, 'weights', 'one number per row', got);
 }
 
-/** Throws for an invalid weight from index `begin` to `end`. */
+/** Throws if a weight from index `begin` to `end - 1` is invalid. */
 export function checkWeights(
   operation: string,
   weights: ArrayLike<unknown>,

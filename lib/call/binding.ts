@@ -61,11 +61,11 @@ export interface Core extends PlacedCalls {
    * @param overrides - whether libraries that are loaded later use its symbols instead of their own
    */
   dlopenLibrary(path: string, overrides: boolean): void;
-  /** Loads a JPEG decoder by its absolute path, which `decodeJpeg` then uses in all environments. */
+  /** Loads the JPEG decoder at an absolute path. `decodeJpeg` then uses it in all threads of the process. */
   openJpegDecoder(path: string): void;
   /**
-   * Locks an open file until it is unlocked or closed. Returns false if a conflicting lock is held, null if locking fails
-   * otherwise, as on a file system without such locks.
+   * Locks an open file until it is unlocked or closed. Returns false if a conflicting lock is held; null if locking fails
+   * for another reason, for example on a file system without such locks.
    */
   lockFile(descriptor: number, exclusive: boolean): boolean | null;
   /**

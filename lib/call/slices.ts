@@ -38,7 +38,7 @@ export function* forEach<T>(items: Iterable<T>, work: (item: T, at: number) => v
   }
 }
 
-/** Returns the number of rows to copy per slice: at most 4096, and at most 65,536 elements or a single longer row. */
+/** Returns the number of rows per slice: at most 4096 rows and 65,536 elements in total, but at least one row. */
 export function rowsPerSlice(cols: number): number {
   return Math.max(1, Math.min(sliceSize, Math.floor((1 << 16) / cols)));
 }

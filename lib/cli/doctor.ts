@@ -11,7 +11,10 @@ const notes: Notes = {
   examples: [['what is missing and how to install it', 'horoball doctor']],
 };
 
-/** `horoball doctor`: shows everything that determines whether horoball works here. Exits with 1 if something is missing. */
+/**
+ * `horoball doctor`: shows everything that determines whether horoball works here. Exits with 1 if something that training
+ * needs is missing.
+ */
 export function doctorCommand(): Command {
   const command = new Command('doctor')
     .description('show what horoball found on this machine and what is missing')

@@ -112,7 +112,7 @@ function usage(message: string): RangeError {
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
-/** Prints the recall of a backbone's features, without a head. */
+/** Evaluates the features of a backbone, without a head. */
 async function evaluateBackbone(given: Given, { perQuery, split, json }: Options): Promise<void> {
   using meter = new Meter();
   using interrupt = interruptible((text) => meter.say(text));

@@ -18,7 +18,7 @@ import { networkOptions } from './run-options.ts';
  * Returns the configuration of a run or, without a run, the defaults, with the given options applied.
  * @param command - the command's name, for errors
  * @param run - a run folder, or a checkpoint in it
- * @param note - see `normalizeOptions`
+ * @param note - receives messages about the options (see `normalizeOptions`) and about files of the run that do not agree
  * @throws `ERR_HOROBALL_OPTION` if both a run and an option that describes a network are given
  */
 export async function configOf(
@@ -64,7 +64,8 @@ export function checkDataPath(command: string, run: string, { path }: RunConfig)
 }
 
 /**
- * Returns the trained network of a run or, without a run, a network with the weights given by the options.
+ * Returns the trained network of a run or, without a run, a network with the weights given by the options. First sets the
+ * number of threads, if the configuration has one.
  * @param options - `head`: without a run, whether the head is used and its weights are loaded; default false
  */
 export async function networkOf(

@@ -112,14 +112,14 @@ async function reportsStudy(path: string, options: ReportOptions): Promise<boole
   return true;
 }
 
-/** Writes the report of a study, and prints the same JSON lines as `horoball sweep`. */
+/** Writes the report of a study. With `json`, prints the same JSON lines as `horoball sweep`. */
 async function study(path: string, { json }: ReportOptions): Promise<string> {
   const file = await writeStudyReport(path);
   if (json) end(path, await readStudy(path));
   return file;
 }
 
-/** Writes the report of a reproduction, and prints the same JSON lines as `horoball reproduce`. */
+/** Writes the report of a reproduction. With `json`, prints the same JSON lines as `horoball reproduce`. */
 async function reproduction(path: string, { json }: ReportOptions): Promise<string> {
   const file = await writeReproduction(path);
   if (json) {

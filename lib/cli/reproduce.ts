@@ -146,8 +146,8 @@ async function reproduce(options: ReproduceOptions): Promise<void> {
 }
 
 /**
- * Measures the speed of this machine, chooses the runs that fit the budget, and reports the choice; null if the
- * user stopped the measurement.
+ * Generates missing data, measures the speed of this machine, chooses the runs that fit the budget, and reports the choice.
+ * Null if the user stopped the generation or the measurement.
  */
 async function chosen(
   wanted: Pick<ReproductionRecord, 'ds' | 'quick' | 'base' | 'asked'>,

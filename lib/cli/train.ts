@@ -129,7 +129,7 @@ function integerParser(name: string, least: number, most: number): (text: string
 
 /**
  * Returns a hidden option that commands of the published code have, because torch.distributed.launch passes it. Its
- * value must equal LOCAL_RANK and is not used otherwise.
+ * value must equal LOCAL_RANK, or 0 if that is not set, and is not used otherwise.
  */
 function localRank(name: string): Option {
   return new Option(`--${name} <n>`).hideHelp();

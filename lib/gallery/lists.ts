@@ -1,5 +1,6 @@
-// The index of a gallery: for each row, the list of its nearest center and 8-bit codes, which bound every distance. The
-// core builds and searches it (native/cpu/lists); this file runs the k-means iterations and allocates the memory.
+// The index of a gallery. Each row has 8-bit codes, which bound its distance from any query, and is in the list of its
+// nearest center. The core builds and searches the index (native/cpu/lists); this file runs the k-means iterations and
+// allocates the memory.
 import { centers as coreCenters, encode as coreEncode, probe } from '../call/binding-calls.ts';
 import { type CallOptions, pause, type Steps } from '../call/run.ts';
 import { gatherRows, inSlices, range } from '../call/slices.ts';

@@ -34,8 +34,8 @@ export type Step = readonly [operation: Operation, ...numbers: number[]];
 const stepLength = 8;
 
 /**
- * Random changes of color. As in torchvision, x means a random factor from 1 - x (at least 0) to 1 + x, and for the hue a
- * random shift from -x to x.
+ * Random changes of color. As in torchvision, a value x means a random factor from 1 - x (at least 0) to 1 + x or, for the
+ * hue, a random shift from -x to x.
  */
 export interface ColorJitter {
   readonly brightness: number;

@@ -1,4 +1,4 @@
-/** Windows and OS/2 bitmaps as Pillow's `convert('RGB')` reads them: 1 to 32 bits per pixel, palettes, RLE, bit masks. */
+/** Windows and OS/2 bitmaps as Pillow reads them: 1 to 32 bits per pixel, palettes, RLE, bit masks. */
 
 import { eachRow } from './each-row.ts';
 import { checkSize, unreadable } from './fault.ts';

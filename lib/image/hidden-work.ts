@@ -17,7 +17,10 @@ export function withoutHiddenWork(bytes: Buffer, format: ImageFormat): Buffer {
   return bytes;
 }
 
-/** Maximum size of the compressed text that a PNG file keeps for decoding; inflated, it is up to a thousand times larger. */
+/**
+ * If a PNG file has more bytes of compressed text than this, the text is removed. Inflated, it is up to a thousand times
+ * larger.
+ */
 const maxCompressedText = 2 ** 16;
 const pngSignatureBytes = 8;
 /** The types zTXt and iTXt. */
@@ -98,7 +101,7 @@ class TiffReader {
     return this.#offset(this.#big ? 8 : 4);
   }
 
-  /** Charges the data of a directory, and returns the position of the next one; 0 after the last. */
+  /** Passes the sizes of the data of a directory to `take`, and returns the position of the next one; 0 after the last. */
   readDirectory(at: number, take: (count: number) => void): number {
     const [countBytes, entryBytes] = this.#big ? [8, 20] : [2, 12];
     const entries = at + countBytes;

@@ -9,7 +9,7 @@ import { bytesIn } from './bytes.ts';
  */
 const tensorsKey = 'horoball.crc32';
 const headerKey = 'horoball.header_crc32';
-/** The names of metadata that contain checksums. */
+/** The metadata keys of the checksums. */
 export const checksumKeys: readonly string[] = [tensorsKey, headerKey];
 const zeros = '00000000';
 
@@ -66,7 +66,7 @@ export interface Checked {
  *
  * @param bytes - the header; not as text, which could take several times as much memory
  * @param count - number of tensors
- * @returns null if the header was modified
+ * @returns null if a checksum is missing or malformed, or if the header was modified
  */
 export function checkHeader(
   bytes: Buffer,

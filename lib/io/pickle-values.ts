@@ -12,7 +12,7 @@ export type PickleValue = PickleKey | Uint8Array | PickleValue[] | PickleDict;
 /** Python's dict, OrderedDict and Counter. A Map, so that the key `__proto__` is not special. */
 export class PickleDict extends Map<PickleKey, PickleValue> {}
 
-/** Base class of every value that is neither scalar nor container. */
+/** Base class of every value that is not a scalar, bytes or a container. */
 export abstract class PickleObject {}
 
 /** An object that consists of attributes, which are stored as entries. */

@@ -177,7 +177,7 @@ function call(machine: Machine): void {
   machine.push(resultOf(machine, callee, args));
 }
 
-/** Returns the result of a call: of one of horoball's own functions, or an opaque value if the name is unknown. */
+/** Returns the result of calling one of horoball's own functions, or an opaque value if the callee is unknown. */
 function resultOf(machine: Machine, callee: PickleValue, args: PickleValue): PickleValue {
   if (callee instanceof PickleOpaque) return new PickleOpaque(callee.name);
   if (!(callee instanceof PickleGlobal)) throw malformed('a call of something that is not a class');

@@ -117,8 +117,8 @@ function oldFormat(path: string): string {
 }
 
 /**
- * Returns the name of the only folder that contains `data.pkl`. torch names it after the file, so its length is limited:
- * each reference to a storage hashes it.
+ * Returns the name of the only folder that contains `data.pkl`; torch names it after the file. Its length is limited,
+ * because each reference to a storage hashes it.
  */
 function findFolder(zip: StoredZip): string {
   const names = zip.names();

@@ -5,7 +5,7 @@ type Sharp = typeof import('sharp').default;
 let sharp: Promise<Sharp> | undefined;
 let version: string | null = null;
 
-/** Returns the image decoder, loaded on first use. Throws `ERR_HOROBALL_NO_DECODER` when the package is not installed. */
+/** Returns the image decoder, loaded on first use. Throws `ERR_HOROBALL_NO_DECODER` if the package cannot be loaded. */
 export function loadSharp(): Promise<Sharp> {
   sharp ??= load();
   return sharp;

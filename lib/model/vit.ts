@@ -158,7 +158,6 @@ function checkTokens({ globalPool, classToken, distilled, regTokens }: WholeViT)
     throw rangeError('vit', 'distilled', "false unless globalPool is 'token' and regTokens is 0", true);
 }
 
-/** Checks the values and returns a copy, which later changes to the caller's array do not affect. */
 /** Returns a validated copy of the means or standard deviations of the channels. */
 export function checkedChannels(operation: string, key: 'mean' | 'std', channels: Channels): Channels {
   const list = listOf(channels, 3);

@@ -131,8 +131,8 @@ async function checkOthers(folder: string, opened: OnnxSource, wanted: readonly 
 }
 
 /**
- * Removes the other files that will be written, once the first one is: `loadEmbedder` needs no config.json, and after an
- * interrupted export would load the earlier network from them.
+ * Removes the files that will be replaced, except the first one, which has just been written. Otherwise `loadEmbedder`,
+ * which needs no config.json, could load the earlier network from them after an interrupted export.
  */
 async function removeOthers(folder: string, wanted: readonly Storage[], first: string): Promise<void> {
   for (const name of wanted.map((storage) => onnxFiles[storage]))

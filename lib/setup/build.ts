@@ -30,7 +30,8 @@ const headers = join(packageRoot, 'dist/lib/headers');
 const gloo = ['', 'common', 'rendezvous', 'transport'].map((name) => join('native/torch/abi/gloo', name));
 
 /**
- * Returns a hash of everything from which the training addon is built; `setup` rebuilds the addon if the hash changes.
+ * Returns a hash of the sources and the libtorch from which the training addon is built; `setup` rebuilds the addon if the
+ * hash changes.
  */
 export function fingerprint(libtorch: LibTorch): string {
   const hash = createHash('sha256');

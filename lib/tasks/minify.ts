@@ -1,5 +1,5 @@
-// Makes a package smaller before it is packed: bundles small dependencies, and removes comments, spaces and
-// declarations that no entry point reaches. Names and short lines stay, because Node prints the line that threw an
+// Makes a package smaller before it is packed: bundles small dependencies, and removes comments, spaces, and the
+// declaration files that no entry point reaches. Names and short lines stay, because Node prints the line that threw an
 // uncaught error.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
