@@ -27,7 +27,7 @@ function noise(start: number): () => number {
   };
 }
 
-/** Returns random rows of norm `radius` twice: as float32, and the same values stored as float64. */
+/** Returns random rows of norm `radius`: `single` in float32, and `exact` with the same values in float64. */
 function rows(n: number, d: number, radius: number, start = seed): { exact: Matrix; single: Matrix } {
   const next = noise(start);
   const data = new Float32Array(n * d).map(next);

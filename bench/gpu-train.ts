@@ -27,7 +27,10 @@ const steps: readonly (readonly [model: keyof typeof vitConfigs, precision: Prec
       ]
     : [['vit_nano', 'float32', Number(most)]];
 
-/** Returns the operations of the matrix products in the blocks, forward and (twice as many) backward, as in peers/gpu.py. */
+/**
+ * Returns the number of operations of the blocks' matrix products, forward and (twice as many) backward, as in
+ * peers/gpu.py.
+ */
 function flops({ imgSize, patchSize, embedDim: width, depth }: SquareViT, images: number): number {
   const tokens = (imgSize / patchSize) ** 2 + 1;
   return 3 * 2 * images * depth * tokens * width * (12 * width + 2 * tokens);

@@ -102,7 +102,7 @@ async function ready(side: PeerSide, suite: Suite, worker: PeerWorker | string):
   return made;
 }
 
-/** Throws unless a side's answer matches that of `as`; a shorter answer is compared with the first numbers of the latter. */
+/** Throws unless a side's answer matches that of the side `as`. If it is shorter, only the first numbers are compared. */
 function agree(answer: readonly number[], { as, within }: Same, suite: Suite): void {
   const own = suite.own.find(({ name }) => name === as)?.probe?.() ?? [];
   const error = difference(answer, own.slice(0, answer.length));

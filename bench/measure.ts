@@ -52,7 +52,7 @@ const clocks: Record<Clock, { readonly now: () => number; readonly grainMs: numb
   cpu: { now: processorMs, grainMs: 1 },
 };
 
-/** Reads a clock, in milliseconds since an arbitrary start. */
+/** Returns a function that reads a clock, in milliseconds since an arbitrary start. */
 export function clockOf(clock: Clock): () => number {
   return clocks[clock].now;
 }

@@ -103,8 +103,8 @@ const lines: readonly Line[] = [
 ];
 
 /**
- * Formats a ratio, and in percent the half-width of the range that covers 99 of 100 further runs. If the range contains 0, it
- * replaces the half-width; if it contains the target, it replaces both.
+ * Formats a ratio as `5.1 ± 4 %`, with the half-width of the range that covers 99 of 100 further runs. The range itself is
+ * shown in place of the half-width if it contains 0, and in place of both numbers if it contains the target.
  */
 function ratioText({ ratio, ratioSpread, verdict }: Row): string {
   const low = ratio * (1 - ratioSpread);

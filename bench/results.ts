@@ -78,8 +78,8 @@ export function peakOf({ about }: Results): number {
 const peakNoise = 0.1;
 
 /**
- * Whether two runs are from one machine at one speed: with equal names and peak rates. Older rows may lack the CPU's
- * generation in the name or the peak rate; these are compared only if both runs have them.
+ * Whether two runs are from one machine at one speed: with equal names, and peak rates that differ by at most `peakNoise`.
+ * Older rows may lack the CPU's generation in the name or the peak rate; these are compared only if both runs have them.
  */
 export function isOneMachine(a: Results, b: Results): boolean {
   const [one, other] = [a, b].map(({ about }) => about['machine'] ?? '') as [string, string];

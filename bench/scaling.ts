@@ -1,5 +1,5 @@
-// How time and memory grow with the number of rows N and of columns D. The suite runs `scaling.js WORKLOAD SIZE THREADS CLOCK`
-// in a fresh process per size, which prints milliseconds and peak memory as JSON, and fits the exponents.
+// How time and memory grow with the number of rows N and of columns D. For each size, the suite runs `scaling.js WORKLOAD SIZE
+// THREADS CLOCK` in a fresh process, which prints milliseconds and peak memory as JSON. The suite then fits the exponents.
 import { hybridContrastiveLoss, type LossOptions, matrix, pairwiseDistance, topK } from '../lib/index.ts';
 import { entryArguments, inFreshProcess } from './fresh-process.ts';
 import { ballPoints, unitRows } from './inputs.ts';

@@ -82,7 +82,7 @@ function cells(row: Row, peak: number): string[] {
   ];
 }
 
-/** Formats a number with three significant digits. */
+/** Formats a number with three significant digits, or as an integer from 1000 on; NaN as an empty string. */
 export function number(value: number): string {
   if (Number.isNaN(value)) return '';
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en');

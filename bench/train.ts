@@ -105,7 +105,7 @@ function given(): string[] {
   return values.quick ? [...changed, 'quick'] : changed;
 }
 
-/** Writes JPEG files of the size in the published data sets, with smooth random content. */
+/** Writes JPEG files with smooth random content, in a typical size of the images in the published data sets. */
 async function makeImages(folder: string): Promise<void> {
   const next = uniform(81);
   const channels = 3;

@@ -55,7 +55,7 @@ def say(side: str, op: str, shape: str, ms: float, flops: float) -> None:
 
 
 def attempt(side: str, op: str, shape: str, flops: float, device: str, build: Callable[[], Callable[[], object]]) -> None:
-    """Reports a peer that cannot run here; the others still run."""
+    """Times a peer and prints its row. Only reports an error of a peer that cannot run here, so that the others still run."""
     try:
         say(side, op, shape, milliseconds(build(), device), flops)
     except Exception as error:  # noqa: BLE001
