@@ -27,7 +27,7 @@ export interface RetrievalParameters {
 export interface QueryResults {
   /** Rank, from 1, of the nearest row of the query's class; 0 if no searched row has that class. */
   rank: Int32Array;
-  /** The nearest row, or -1. */
+  /** The nearest row; -1 if none was found. */
   nearest: Int32Array;
   rPrecision: Float64Array;
   /** Average precision at R; its mean over the queries is MAP@R. */

@@ -4,7 +4,7 @@ import { allocateArray } from '../matrix.ts';
 const mostKept = 2 ** 25;
 
 /**
- * Memory for decoded pixels that is used again. The system clears fresh memory when it is first touched, which can take longer
+ * Reusable memory for decoded pixels. The system clears fresh memory when it is first touched, which can take longer
  * than decoding.
  */
 export class PixelMemory {

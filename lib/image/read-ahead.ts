@@ -36,7 +36,7 @@ export async function* readAhead<T, R>(
   }
 }
 
-/** Settles like the promise, or rejects with the signal's reason as soon as the signal is aborted. */
+/** Settles like the promise, or rejects with the signal's reason at the signal's abort event, if that occurs first. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {

@@ -54,7 +54,7 @@ const maxSide = 2 ** 28;
  * Returns the placement of Resize(resize), which sets the shorter side, followed by CenterCrop(size). `resize` is at
  * least `size`.
  *
- * @throws `ERR_HOROBALL_PICTURE` for an image of a million pixels by one, for example, whose longer side would be too long
+ * @throws `ERR_HOROBALL_PICTURE` if the longer side would then exceed `maxSide`
  */
 export function evalPlacement(
   { width, height }: { width: number; height: number },

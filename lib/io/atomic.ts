@@ -36,7 +36,7 @@ export async function writeAtomically(path: string, write: FileToWrite['write'],
 /**
  * Writes files that belong together, each atomically. All of them are written and synced before the first replaces an
  * existing file. Of several files, the last describes the others: it is removed before they are replaced and appears
- * after them, so a killed process leaves a complete set or one without it.
+ * after them, so a killed process leaves a complete set, or a set without the last file.
  */
 export async function writeTogether(files: readonly FileToWrite[]): Promise<void> {
   for (const { path } of files) filePath('write', 'path', path);

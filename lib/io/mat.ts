@@ -244,8 +244,8 @@ function readRows(reader: ElementReader, { shape, count, take }: Head): string[]
   const rows = shape[0]!;
   const element = reader.remaining > 0 ? reader.next() : null;
   const length = element?.bytes.length ?? 0;
-  // Deducts the memory of the rows, whose number the data do not bound if there are no columns; of the text, at the two
-  // bytes per character that V8 needs if any is wide; and of the arrays with the characters of several rows.
+  // Deducts the memory of the rows (without columns, the data do not limit their number), of the text (V8 needs two bytes
+  // per character if any character is wide), and of the arrays with the characters, which several rows require.
   take(rowBytes * rows + 2 * length + (rows === 1 ? 0 : 8 * length));
   const text = element === null ? '' : reader.text(element);
   if (rows === 1) return [text];

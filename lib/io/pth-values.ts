@@ -78,7 +78,7 @@ export class PthTensor extends PickleObject {
 /** Maximum total size of the tensors, relative to the archive: strides of 0 and shared storages repeat elements. */
 export const maxRepeats = 16;
 const maxRank = 64;
-/** Maximum length of the key of a storage, which torch numbers: each reference to a storage hashes its key. */
+/** Maximum length of the key of a storage, because each reference to a storage hashes its key. torch's keys are numbers. */
 const maxKey = 100;
 
 /** Returns a function that resolves `('storage', class, key, location, elements)`, torch's only form of persistent ID. */

@@ -317,7 +317,7 @@ async function checksumOf({ name, data, length }: CheckedTensor): Promise<string
   return await crcOf(data, check);
 }
 
-/** Returns the error for an array that the caller changed during the call, so that the file could not be read. */
+/** Returns the error for an array that the caller changed during the call: the file would have a wrong checksum. */
 function changed(name: string): Coded {
   return rangeError('writeSafetensors', name, 'values that stay the same until the call ends', 'others');
 }
@@ -344,7 +344,8 @@ function tooLarge(why: string): Coded {
 /**
  * Returns a copy of the metadata, because the caller may change them while checksums are computed.
  *
- * @param hasChecksums - whether checksums will replace metadata of the same name; without them, the file could not be read
+ * @param hasChecksums - whether checksums will replace metadata of the same names. If not, these names are rejected, because
+ * readers would take the metadata for checksums
  */
 function checkMetadata(metadata: unknown, hasChecksums: boolean): Readonly<Record<string, string>> {
   const copy = isRecord(metadata) ? { ...metadata } : undefined;

@@ -86,7 +86,7 @@ export async function buildCore(ui: Ui, lock?: Lock): Promise<void> {
   await cmake(work, [`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${folder}`], 'core', 'core', ui, lock);
 }
 
-/** Returns the first writable folder: in the package or, if the package is read-only, in the cache. */
+/** Returns the first writable folder; creates it if it is missing. */
 async function outputFolder(folders: readonly string[]): Promise<string> {
   for (const folder of folders) {
     try {

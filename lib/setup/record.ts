@@ -53,8 +53,8 @@ export interface BuiltAddon {
 }
 
 /**
- * Returns the training addon that `setup` built or used last or, if `of` is given, the one with that fingerprint;
- * undefined if not found.
+ * Returns the training addon in the first folder that has one or, if `of` is given, one with that fingerprint; undefined if
+ * there is none.
  */
 export function findAddon(folders: readonly string[] = addonFolders(), of?: string): BuiltAddon | undefined {
   for (const folder of folders) {

@@ -35,8 +35,8 @@ export function searchInputs(): SearchInputs {
 }
 
 /**
- * Makes the training layer usable: finds or installs libtorch and builds missing binaries. Does nothing if everything is
- * up to date.
+ * Makes the training layer usable: finds or installs libtorch and builds missing binaries. If everything is up to
+ * date, does nothing, unless `options` contains `force` or `libtorch`.
  * @throws Error with a code and a sentence that describes the fix.
  */
 export async function setup(options: SetupOptions, ui: Ui): Promise<SetupResult> {
@@ -56,7 +56,7 @@ export async function setup(options: SetupOptions, ui: Ui): Promise<SetupResult>
   }
 }
 
-/** Finds or installs libtorch, and builds the training addon unless it is current. */
+/** Finds or installs libtorch. Builds the training addon if there is none for this libtorch, or with the option `force`. */
 async function install(options: SetupOptions, coreBuilt: boolean, ui: Ui, lock: Lock): Promise<SetupResult> {
   await recoverLibTorch();
   const libtorch = await ensureLibTorch(options, ui);

@@ -68,8 +68,8 @@ export interface TreeEmbedding {
   /** Mean average precision of the related nodes, over the nodes that have any; 1 is perfect. */
   readonly map: number;
   /**
-   * Number of nodes over which `meanRank` and `map` are computed: all that have related nodes. Of graphs with more than
-   * 32,768 nodes, at least 1000 random ones, because the time for all of them is quadratic.
+   * Number of nodes over which `meanRank` and `map` are computed: all that have related nodes or, if these are too many in
+   * a graph with more than 32,768 nodes, 1000 or more random ones, because the time for all of them is quadratic.
    */
   readonly ranked: number;
   /** Mean loss per pair in each epoch. */

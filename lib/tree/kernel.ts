@@ -225,8 +225,8 @@ export interface RankLimits {
 }
 
 /**
- * All nodes of graphs of up to 32,768 nodes are ranked. The standard error of a MAP over 1000 nodes is at most 0.016,
- * because the standard deviation of a precision is at most 0.5.
+ * In graphs of up to 32,768 nodes, all nodes that have related nodes are ranked. The standard error of a MAP over 1000
+ * nodes is at most 0.016, because the standard deviation of a precision is at most 0.5.
  */
 const rankLimits: RankLimits = { distances: 2 ** 30, nodes: 1000 };
 
