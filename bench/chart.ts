@@ -77,7 +77,7 @@ function svg(w: number, h: number, label: string, body: string): string {
   return `<svg viewBox="0 0 ${w} ${h}" style="max-width:${w}px" role="img" aria-label="${markup(label)}">${body}</svg>`;
 }
 
-/** Returns the largest power of ten that is at most `low`, and the smallest larger one that is at least `high`. */
+/** Returns two different powers of ten: the largest that is at most `low`, and then the smallest that is at least `high`. */
 function decades(low: number, high: number): [number, number] {
   const from = 10 ** Math.floor(Math.log10(low));
   const to = 10 ** Math.ceil(Math.log10(high));
