@@ -54,7 +54,7 @@ export interface BuiltAddon {
 
 /**
  * Returns the training addon in the first folder that has one or, if `of` is given, one with that fingerprint; undefined if
- * there is none.
+ * not found.
  */
 export function findAddon(folders: readonly string[] = addonFolders(), of?: string): BuiltAddon | undefined {
   for (const folder of folders) {

@@ -56,7 +56,7 @@ export async function setup(options: SetupOptions, ui: Ui): Promise<SetupResult>
   }
 }
 
-/** Finds or installs libtorch. Builds the training addon if there is none for this libtorch, or with the option `force`. */
+/** Finds or installs libtorch. Builds the training addon if it is missing for this libtorch, or with the option `force`. */
 async function install(options: SetupOptions, coreBuilt: boolean, ui: Ui, lock: Lock): Promise<SetupResult> {
   await recoverLibTorch();
   const libtorch = await ensureLibTorch(options, ui);
