@@ -58,8 +58,10 @@ export function parseConfig(
   const config = Object.fromEntries(
     optionNames.map((name) => [name, checked(operation, name, merged[name])]),
   ) as RunConfig;
-  if (present['eval_ep'] === undefined && present['ep'] !== undefined)
-    config.eval_ep = config.compat === 'hypmix' ? lastEpoch(config.ep) : evenEpochs(config.ep);
+  if (present['eval_ep'] === undefined) {
+    if (config.compat === 'hypmix') config.eval_ep = lastEpoch(config.ep);
+    else if (present['ep'] !== undefined) config.eval_ep = evenEpochs(config.ep);
+  }
   return consistent(withoutZeroCurvature(config), operation);
 }
 

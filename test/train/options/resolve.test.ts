@@ -63,6 +63,7 @@ test('evaluates about ten epochs if only ep is given, and only the last one with
   t.is(parseConfig({ ...folder, ep: 7, eval_ep: '[]' }).eval_ep, '[]');
   t.is(parseConfig({ ...folder, compat: 'hypmix' }).eval_ep, '[100]');
   t.is(parseConfig({ ...folder, compat: 'hypmix', ep: 7 }).eval_ep, '[7]');
+  t.is(parseConfig({ ds: 'shapes', compat: 'hypmix' }).eval_ep, '[180]');
 });
 
 test('accepts names and values of other tools', (t) => {
