@@ -60,16 +60,16 @@ export async function download(url: URL, path: string, options: DownloadOptions 
 /** Retries until the download is complete or cannot succeed. */
 async function persist(url: URL, path: string, options: DownloadOptions): Promise<Downloaded> {
   const { signal, attempts = 5, pause = 500 } = options;
-  for (let failures = 0; ; failures++) {
+  for (let failures = 0; ; ) {
     const before = await sizeOf(path);
     try {
       return await attempt(url, path, options);
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof Interrupted)) throw error;
-      if ((await sizeOf(path)) > before) failures = 0;
-      if (failures + 1 >= attempts) throw failed(url, `${error.message} (${attempts} attempts)`);
-      await sleep(pause * 2 ** failures, undefined, { signal });
+      failures = (await sizeOf(path)) > before ? 0 : failures + 1;
+      if (failures >= attempts) throw failed(url, `${error.message} (${attempts} attempts)`);
+      await sleep(pause * 2 ** Math.max(failures - 1, 0), undefined, { signal });
     }
   }
 }
