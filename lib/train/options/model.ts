@@ -63,9 +63,9 @@ export class ModelOptions {
     published: 'option',
     ...ofHead,
   });
-  /** Norm to which features are clipped before expmap0; `null`: not clipped. */
+  /** Norm to which the outputs of the linear layer are clipped before expmap0; `null`: not clipped. */
   readonly clip_r: RunOption<number | null> = model(orNone(positive), {
-    help: 'norm to which features are clipped before expmap0',
+    help: 'norm to which the outputs of the linear layer are clipped before expmap0',
     default: logitDefaults.clipR,
     published: 'option',
     geometries: geometriesWith('distance'),

@@ -62,7 +62,7 @@ export class OutputOptions {
    * checkpoints, so the run cannot be resumed.
    */
   readonly save_every: RunOption<number | null> = output(orNone(atLeast0), {
-    help: 'time between checkpoints; 0 writes one after every step, None writes none',
+    help: 'time between checkpoints, which are also written after evaluations and at the end; 0 writes one after every step, None writes none',
     unit: 'seconds',
     default: 60,
     ...outputOnly,
