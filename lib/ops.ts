@@ -44,10 +44,10 @@ export const mobiusScalarMul: Operation<[t: 'number', x: 'rows'], Curved> = oper
  * `expmap0(m logmap0(x))`. Row `i` of the result has as many coordinates as `m` has rows.
  * `compat: 'hypmix'` uses the published guards.
  *
- * @param m - m x d: the matrix, out x in
- * @param x - n x d: ball points with `in` coordinates
+ * @param m - k x d: the matrix
+ * @param x - n x d: ball points
  * @param options - `c` > 0: the curvature is -c
- * @returns n x m
+ * @returns n x k
  */
 export const mobiusMatvec: Operation<[m: 'rows', x: 'rows'], Curved> = operation('mobiusMatvec');
 
@@ -143,7 +143,7 @@ export const dist0: Operation<[x: 'rows'], Curved> = operation('dist0');
 export const conformalFactor: Operation<[x: 'rows'], Curved> = operation('conformalFactor');
 
 /**
- * Projection into the ball: vectors longer than `(1 - margin)/sqrt(c)` are scaled to that norm.
+ * Projection into the ball: vectors longer than `(1 - margin)/sqrt(c)` are scaled down to it.
  * Where the projection is active, the radial part of the gradient is 0.
  * `compat: 'hypmix'` uses the published guards.
  *
@@ -155,7 +155,7 @@ export const conformalFactor: Operation<[x: 'rows'], Curved> = operation('confor
 export const project: Operation<[x: 'rows'], Curved & { margin?: number | undefined }> = operation('project');
 
 /**
- * Feature clipping before `expmap0`: vectors longer than `radius` are scaled to that norm. Does not
+ * Feature clipping before `expmap0`: vectors longer than `radius` are scaled down to it. Does not
  * depend on the curvature.
  * Where the clip is active, the radial part of the gradient is 0.
  * `compat: 'hypmix'` uses the published guards.

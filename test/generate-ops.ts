@@ -234,7 +234,7 @@ function comment(card: RowCard): string {
 }
 
 function inputShapes({ family, inputs, liftedInput }: RowCard): string[] {
-  if (family === 'matvec') return ['m x d', 'n x d'];
+  if (family === 'matvec') return ['k x d', 'n x d'];
   if (family === 'midpoint') return ['n x d', 'n numbers, optional'];
   if (family === 'planes') return ['n x d', 'k x d', 'k x d'];
   const row = `n x ${liftedInput ? '(d + 1)' : 'd'}`;
@@ -242,7 +242,7 @@ function inputShapes({ family, inputs, liftedInput }: RowCard): string[] {
 }
 
 function resultShape({ family, result }: RowCard): string {
-  if (family === 'matvec') return 'n x m';
+  if (family === 'matvec') return 'n x k';
   if (family === 'midpoint') return '1 x d';
   if (family === 'planes') return 'n x k';
   return { vector: 'n x d', number: 'n x 1', lifted: 'n x (d + 1)' }[result];

@@ -11,7 +11,7 @@ struct Clip : RowCard {
   static constexpr RowInfo kInfo{
       .name = "clip",
       .doc =
-          "Feature clipping before `expmap0`: vectors longer than `radius` are scaled to that norm. Does not depend on "
+          "Feature clipping before `expmap0`: vectors longer than `radius` are scaled down to it. Does not depend on "
           "the curvature.",
       .gradient = "Where the clip is active, the radial part of the gradient is 0.",
       .inputs = {{"x", "vectors", RowDomain::anywhere}},

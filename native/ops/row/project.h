@@ -10,7 +10,7 @@ namespace horoball::rowwise {
 struct Project : RowCard {
   static constexpr RowInfo kInfo{
       .name = "project",
-      .doc = "Projection into the ball: vectors longer than `(1 - margin)/sqrt(c)` are scaled to that norm.",
+      .doc = "Projection into the ball: vectors longer than `(1 - margin)/sqrt(c)` are scaled down to it.",
       .gradient = "Where the projection is active, the radial part of the gradient is 0.",
       .inputs = {{"x", "vectors", RowDomain::anywhere}},
       .parameter = {.name = "margin",
