@@ -192,8 +192,8 @@ export class LossHandle extends Resource<'Loss'> {
 
   /**
    * Queues the backward pass: accumulates the gradients of the loss, times `factor`, in the parameters, and frees the
-   * graph. A non-finite loss fails here (`ERR_HOROBALL_DIVERGED`), so that an optimizer step that is already queued does
-   * not corrupt the weights.
+   * graph. On the CPU, a non-finite loss fails here (`ERR_HOROBALL_DIVERGED`), so that an optimizer step that is already
+   * queued does not corrupt the weights. On a CUDA device, the step itself rejects the gradients.
    */
   backward(factor = 1): void {
     native().backwardLoss(this.handle, finite('loss.backward', 'factor', factor), null);
