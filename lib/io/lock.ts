@@ -50,10 +50,7 @@ interface Found {
 /** Maximum number of polls of a stale lock while another process takes it over. */
 const maxPolls = 200;
 const pauseMs = 5;
-/**
- * Maximum number of polls of an empty file: on file systems without hard links, the file is created before its text is
- * written.
- */
+/** Maximum number of polls of an empty file: without hard links, a file is created before its text is written. */
 const maxEmptyPolls = 20;
 const mostText = 4096;
 
@@ -287,14 +284,17 @@ function isInOtherSpace({ host, space }: Holder, here: ReturnType<typeof thisPla
 function describeHolder(holder: Active, path: string): [holder: string, advice: string] {
   const { pid, host, isLocked } = holder;
   const [here, file] = [thisPlace(), resolve(path)];
-  const who = pid === unknownPid ? 'a process' : pid === process.pid ? 'this process' : `process ${pid}`;
-  if (pid === unknownPid) return [who, `The file ${file} is damaged; wait until that process finishes.`];
+  if (pid === unknownPid) return ['a process', `The file ${file} is damaged. Wait until the process ends.`];
   const isHere = isOnThisKernel(holder, here);
-  if (isHere && !isInOtherSpace(holder, here))
-    return [
-      who,
-      `Wait until it finishes. If process ${pid} is now another program (its ID was reused), delete ${file}.`,
-    ];
+  if (isHere && !isInOtherSpace(holder, here)) {
+    if (pid !== process.pid) {
+      const reuse = `If process ${pid} is now another program (its ID was reused), delete ${file}.`;
+      return [`process ${pid}`, `Wait until it ends. ${reuse}`];
+    }
+    const isSure = isLocked === true || holder.began !== undefined;
+    const left = isSure ? '' : ` If an earlier process with the same ID left ${file}, delete it.`;
+    return ['another call in this process', `Wait until it ends.${left}`];
+  }
   const where = isHere
     ? `another container of ${host}`
     : host === here.host
@@ -307,9 +307,7 @@ function describeHolder(holder: Active, path: string): [holder: string, advice: 
   return [`process ${pid} on ${where}`, advice];
 }
 
-/**
- * Replaces a stale lock file if it still exists, and releases `right`, the lock that permits the replacement.
- */
+/** Replaces a stale lock file if it still exists, and releases `right`, the lock that permits the replacement. */
 async function replaces(file: string, path: string, dead: string, right: Lock): Promise<boolean> {
   try {
     if ((await readLockFile(path))?.text !== dead) return false;

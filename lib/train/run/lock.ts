@@ -22,7 +22,7 @@ export async function checkFree(folder: string): Promise<void> {
 }
 
 function busy(argument: string, folder: string, holder: string, advice: string): Error {
-  const message = `${argument}: expected a run folder that is not in use, got ${folder}: ${holder} is still training there. ${advice}`;
+  const message = `${argument}: expected a run folder that is not in use, got ${folder}: ${holder} is still using it. ${advice}`;
   return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 
@@ -42,11 +42,11 @@ export async function checkHeld(folder: string, lock: Lock): Promise<void> {
   const other = await runHolder(folder);
   throw lostLock(
     folder,
-    other === null ? 'its lock was moved or deleted' : `${other.holder} is training there now`,
+    other === null ? 'its lock was moved or deleted' : `${other.holder} is using it now`,
   );
 }
 
-/** Returns the process that is training in a run folder, and how to take the folder over; null if it is not in use. */
+/** Returns the process that uses a run folder, and how to take the folder over; null if it is not in use. */
 export async function runHolder(folder: string): Promise<{ holder: string; advice: string } | null> {
   return await lockHolder(lockFile(folder));
 }

@@ -272,11 +272,11 @@ export class DiskStore implements RunStore {
   async check(): Promise<void> {
     await this.#checkFolder().catch(async (error) => {
       const other = (await this.#lock.isHeld().catch(() => true)) ? null : await runHolder(this.folder);
-      throw other === null ? error : lostLock(this.folder, `${other.holder} is training there now`);
+      throw other === null ? error : lostLock(this.folder, `${other.holder} is using it now`);
     });
     // Must follow the check of the folder, because `reacquire` acquires a missing lock again.
     const other = await this.#lock.reacquire();
-    if (other !== null) throw lostLock(this.folder, `${other} is training there now`);
+    if (other !== null) throw lostLock(this.folder, `${other} is using it now`);
   }
 
   /** Replaces the best checkpoint with a hard link to the last one; the link stays valid when the last one is replaced. */

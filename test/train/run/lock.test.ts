@@ -9,7 +9,8 @@ test('rejects a second run in a locked folder, and accepts it after the release'
   t.truthy(await runHolder(folder));
   await t.throwsAsync(lockRun(folder), {
     code: 'ERR_HOROBALL_RUN_BUSY',
-    message: /resume: expected a run folder that is not in use, got .* is still training there/,
+    message:
+      /resume: expected a run folder that is not in use, got .*: another call in this process is still using it\. Wait until it ends\./,
   });
   await lock.release();
   t.is(await runHolder(folder), null);
@@ -21,7 +22,7 @@ test('a folder that was never locked has no holder', async (t) => {
 });
 
 test('a lost lock causes an error that names the folder and the reason', (t) => {
-  const error = lostLock('runs/a', 'process 7 is training there now');
+  const error = lostLock('runs/a', 'process 7 is using it now');
   t.is((error as Error & { code: string }).code, 'ERR_HOROBALL_RUN_BUSY');
   t.regex(error.message, /exclusive use of runs\/a, but process 7 .*resume the run/);
 });

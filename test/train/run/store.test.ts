@@ -207,7 +207,7 @@ for (const [how, away] of [
     ])
       await t.throwsAsync(write(), {
         code: 'ERR_HOROBALL_RUN_BUSY',
-        message: /this process is training there/,
+        message: /another call in this process is using it/,
       });
     await first.remove();
     await first[Symbol.asyncDispose]();
@@ -302,7 +302,8 @@ test.serial('a run that lost its lock while it was prepared does not change the 
       DiskStore.reopen(first.folder, lock, config({ lr: 1 }), null),
       {
         code: 'ERR_HOROBALL_RUN_BUSY',
-        message: kind === 'taken' ? /this process is training there now/ : /its lock was moved or deleted/,
+        message:
+          kind === 'taken' ? /another call in this process is using it now/ : /its lock was moved or deleted/,
       },
       kind,
     );
