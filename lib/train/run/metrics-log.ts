@@ -1,9 +1,11 @@
 import { constants } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
 import { readAll, writeAll, writeAtomically } from '../../io/atomic.ts';
 import { naming } from '../../io/file-errors.ts';
 import { checkInside, openInside } from '../../io/inside.ts';
+import { shellWord } from '../../io/shell.ts';
 import type { OpenFile } from '../../io/thread-file.ts';
 import { lastName, type Position } from './checkpoint.ts';
 import { identityIn } from './run-schema.ts';
@@ -37,7 +39,7 @@ export async function rewindLog(path: string, position: Position | null): Promis
   const file = await openInside(path, O_RDWR).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
     if (bytes > 0)
-      throw foreignLog(`${path} to have the ${bytes} bytes recorded in its checkpoint`, 'no file');
+      throw foreignLog(path, `${path} to have the ${bytes} bytes recorded in its checkpoint`, 'no file');
     return null;
   });
   if (file === null) return empty;
@@ -45,6 +47,7 @@ export async function rewindLog(path: string, position: Position | null): Promis
     const { size, nlink } = await file.stat();
     if (size < bytes)
       throw foreignLog(
+        path,
         `${path} to have the ${bytes} bytes recorded in its checkpoint`,
         `${size}: its end was lost`,
       );
@@ -92,17 +95,19 @@ async function checkStep(path: string, file: OpenFile, step: number, bytes: numb
   const tail = Buffer.alloc(Math.min(bytes, tailBytes));
   await naming(path, readAll(file, tail, bytes - tail.length));
   const lines = tail.toString('utf8').split('\n');
-  if (lines.pop() !== '') throw foreignLog(`${path} to end a line at byte ${bytes}`, 'a partial line');
+  if (lines.pop() !== '') throw foreignLog(path, `${path} to end a line at byte ${bytes}`, 'a partial line');
   const last = lines.findLast((line) => line.startsWith('{"type":"step"'));
   const found = /"step":(\d+)/.exec(last ?? '')?.[1];
   if (Number(found) !== step)
     throw foreignLog(
+      path,
       `step ${step} as the last step in the first ${bytes} bytes of ${path}`,
       found ? `step ${found}` : 'none',
     );
 }
 
-function foreignLog(expected: string, got: string): Error {
-  const message = `[train] resume: expected ${expected}, got ${got}. Restore it from a backup, or start a new run with --weights ${lastName}.`;
+function foreignLog(path: string, expected: string, got: string): Error {
+  const weights = shellWord(join(dirname(path), lastName));
+  const message = `[train] resume: expected ${expected}, got ${got}. Restore it from a backup, or start a new run with --weights ${weights}.`;
   return coded('ERR_HOROBALL_CHECKPOINT', message);
 }

@@ -3,6 +3,7 @@ import { needsProxies } from '../../batch-loss.ts';
 import { coded } from '../../errors.ts';
 import type { Lock } from '../../io/lock.ts';
 import { loadSharp } from '../../io/sharp.ts';
+import { shellWord } from '../../io/shell.ts';
 import { identityText } from '../data/fingerprint.ts';
 import { fromFirst, type RankGroup } from '../lane/group.ts';
 import { manualSeed, setThreads } from '../lane/native.ts';
@@ -56,7 +57,7 @@ export async function withRun<T>(
   const checkpoint = folder === null ? null : await readChecked(folder, config, group, listeners.warn);
   checkRanks(checkpoint, config, group);
   const source = await sourceOf(config, group, data, listeners.warn);
-  await checkData(checkpoint, source, config, group);
+  await checkData(checkpoint, source, plan, group);
   checkSteps(checkpoint, source.steps);
   if (config.threads > 0) setThreads(config.threads);
   manualSeed(config.seed);
@@ -143,7 +144,7 @@ async function sourceOf(
 async function checkData(
   checkpoint: Checkpoint | null,
   { identity }: Source,
-  { path }: RunConfig,
+  { config: { path }, folder }: RunPlan,
   group: RankGroup,
 ): Promise<void> {
   const saved = checkpoint?.position.data;
@@ -151,7 +152,7 @@ async function checkData(
   if (saved !== undefined && saved?.fingerprint !== identity?.fingerprint) {
     const wanted = identityText(saved);
     const detail = wanted === got ? ', but with other files or in another order' : '';
-    const message = `[train] path: expected the data with which the run began (${wanted}), got ${path} (${got}${detail}). Restore the data, or start a new run with --weights ${lastName}.`;
+    const message = `[train] path: expected the data with which the run began (${wanted}), got ${path} (${got}${detail}). Restore the data, or start a new run with --weights ${shellWord(join(folder!, lastName))}.`;
     throw coded('ERR_HOROBALL_CHECKPOINT', message);
   }
   const fingerprint = identity?.fingerprint ?? null;

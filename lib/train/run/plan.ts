@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { coded } from '../../errors.ts';
 import { readInside } from '../../io/inside.ts';
 import { checkSameRun, finalName, type RunPath, stepOf } from '../../io/run-path.ts';
+import { shellWord } from '../../io/shell.ts';
 import { fingerprintOf, identityText } from '../data/fingerprint.ts';
 import { openDataset } from '../data/registry.ts';
 import type { Dataset } from '../data/types.ts';
@@ -112,7 +113,7 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
     if (differing(original, like, unrelated)) continue;
     const other = await runHolder(folder);
     if (other !== null) {
-      note?.(`${other.holder} is already training in ${folder} with these options, so a new run starts`);
+      note?.(`${other.holder} is already using ${folder}, a run with these options, so a new run starts`);
       continue;
     }
     if (!(await isOver(folder)) && (await hasSameData(folder, original, config)))
@@ -242,7 +243,7 @@ export async function checkLast(
 ): Promise<void> {
   const final = await stepWithoutCheckpoint(folder, position.step);
   if (final !== null) {
-    const message = `[train] resume: expected a checkpoint of step ${final}, that of ${finalName}, got one of step ${position.step} in ${folder}, because the last session had --save_every None. Start a new run with --weights ${finalName}, or delete ${finalName} to repeat the steps.`;
+    const message = `[train] resume: expected a checkpoint of step ${final}, that of ${finalName}, got one of step ${position.step} in ${folder}, because the last session had --save_every None. Start a new run with --weights ${shellWord(join(folder, finalName))}, or delete that file to repeat the steps.`;
     throw coded('ERR_HOROBALL_CHECKPOINT', message);
   }
   const best = await outlineOf(join(folder, bestName));
@@ -260,7 +261,7 @@ export async function checkLast(
   const fix =
     bestStep > position.step
       ? `copy ${bestName} to ${lastName}`
-      : `start a new run with --weights ${lastName}`;
+      : `start a new run with --weights ${shellWord(join(folder, lastName))}`;
   const message = `[train] resume: expected the last checkpoint of the run (${lastName}), got one ${own} in ${folder}, although the run wrote one of step ${step}. Restore it from a backup, or ${fix}.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import ava, { type TestFn } from 'ava';
 import { olderText, runPathOf } from '../../../lib/io/run-path.ts';
+import { shellWord } from '../../../lib/io/shell.ts';
 import { type TrainHooks, type TrainResult, train } from '../../../lib/train/index.ts';
 import { planRun } from '../../../lib/train/run/plan.ts';
 import { tinyRun } from '../tiny-data.ts';
@@ -40,7 +41,9 @@ test.serial('a run resumes with a moved data set, but not with a changed one', a
     await change();
     await t.throwsAsync(resumeWith(moved), {
       code: 'ERR_HOROBALL_CHECKPOINT',
-      message: new RegExp(`\\[train\\] path: expected the data .*train: 64 images in 16 classes.*${got}`),
+      message: new RegExp(
+        `\\[train\\] path: expected the data .*train: 64 images in 16 classes.*${got}.* --weights \\S+[\\\\/]last\\.safetensors'?\\.$`,
+      ),
     });
     await undo();
   }
@@ -172,9 +175,9 @@ test.serial('a run does not resume from an earlier checkpoint than its last one'
   const copy = `${folder}-best`;
   await cp(folder, copy, { recursive: true });
   await writeFile(best, earlier); // as if last.safetensors, a hard link to it, had been overwritten
-  await refused(5, 'start a new run with --weights last.safetensors');
+  await refused(5, `start a new run with --weights ${shellWord(last)}`);
   await rm(best);
-  await refused(5, 'start a new run with --weights last.safetensors');
+  await refused(5, `start a new run with --weights ${shellWord(last)}`);
   await copyFile(join(copy, 'best.safetensors'), join(copy, 'last.safetensors'));
   const warnings: string[] = [];
   await train({}, { resume: copy, onWarning: (warning) => void warnings.push(warning) });
@@ -220,7 +223,7 @@ test.serial('a run does not resume from before a session without checkpoints', a
   await t.throwsAsync(train({ ep: 5, save_every: 60 }, { resume: folder }), {
     code: 'ERR_HOROBALL_CHECKPOINT',
     message:
-      /expected a checkpoint of step 4, that of model\.safetensors, got one of step 3 in .*, or delete model\.safetensors to repeat the steps\.$/,
+      /expected a checkpoint of step 4, that of model\.safetensors, got one of step 3 in .* Start a new run with --weights \S+model\.safetensors, or delete that file to repeat the steps\.$/,
   });
   t.is(await readFile(join(folder, 'metrics.jsonl'), 'utf8'), log);
   const runs = dirname(folder);

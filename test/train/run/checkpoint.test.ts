@@ -234,7 +234,9 @@ test.serial('auto resumes the run with the same options, then starts a new one',
   const fourth = await train(all, { ...auto, ...stopAfter(1), onWarning: (text) => warnings.push(text) });
   t.not(fourth.folder, third.folder, 'another process trains there');
   t.true(
-    warnings.some((text) => text.includes(`process ${process.ppid} is already training in ${third.folder}`)),
+    warnings.some((text) =>
+      text.includes(`process ${process.ppid} is already using ${third.folder}, a run with these options`),
+    ),
   );
 });
 
@@ -246,7 +248,7 @@ test.serial('only one of two calls that resume the same run trains, even within 
   const [done] = both.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const [refused] = both.flatMap((each) => (each.status === 'rejected' ? [each.reason as Error] : []));
   t.like(refused, { code: 'ERR_HOROBALL_RUN_BUSY' });
-  t.regex(refused!.message, /this process is still training there/);
+  t.regex(refused!.message, /another call in this process is still using it/);
   await same(t, done!, whole);
 });
 
@@ -260,7 +262,7 @@ test.serial(
     const error = await t.throwsAsync(train({}, { resume: folder! }), { code: 'ERR_HOROBALL_RUN_BUSY' });
     t.regex(
       error.message,
-      /process 1 on the host elsewhere is still training there\. .* delete .*\.training to take over/,
+      /process 1 on the host elsewhere is still using it\. .* delete .*\.training to take over/,
     );
     await rm(claim);
     t.is((await train({}, { resume: folder! })).steps, 8);
@@ -272,7 +274,7 @@ for (const [how, meddle, message] of [
     'whose lock was deleted and taken over',
     (folder: string) =>
       writeFileSync(join(folder, '.training'), JSON.stringify({ pid: process.ppid, host: hostname() })),
-    /process \d+ is training there now/,
+    /process \d+ is using it now/,
   ],
   [
     'whose log another process has changed',
@@ -400,7 +402,7 @@ test.serial('every reason why a run cannot be resumed is reported in one sentenc
   await refused(
     stopped.folder!,
     'ERR_HOROBALL_RUN_BUSY',
-    new RegExp(`process ${process.ppid} is still training`),
+    new RegExp(`process ${process.ppid} is still using it`),
   );
   const left = (await readdir(stopped.folder!)).sort();
   t.true(left.includes('.training'), 'the lock of the other process remains');

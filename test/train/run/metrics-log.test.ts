@@ -1,6 +1,7 @@
 import { link, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { shellWord } from '../../../lib/io/shell.ts';
 import type { Position } from '../../../lib/train/run/checkpoint.ts';
 import { openLog, rewindLog } from '../../../lib/train/run/metrics-log.ts';
 import { temporary, writeTree } from '../data/support.ts';
@@ -52,7 +53,9 @@ for (const [name, content, at, message] of [
     const root = await temporary(t);
     const file = join(root, 'metrics.jsonl');
     await writeTree(root, { 'metrics.jsonl': content });
-    await t.throwsAsync(rewindLog(file, at), { code: 'ERR_HOROBALL_CHECKPOINT', message });
+    const error = await t.throwsAsync(rewindLog(file, at), { code: 'ERR_HOROBALL_CHECKPOINT', message });
+    const weights = shellWord(join(root, 'last.safetensors'));
+    t.true(error.message.endsWith(`, or start a new run with --weights ${weights}.`), error.message);
     t.is(await readFile(file, 'utf8'), content);
   });
 }
