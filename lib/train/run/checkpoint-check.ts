@@ -19,20 +19,21 @@ export interface SavedState {
  */
 export async function problemOf(saved: SavedState, learner: Learner): Promise<string | null> {
   const { tensors, scaler } = saved;
-  const mismatched = mismatchedName(tensors, learner);
-  if (mismatched !== null) return `belongs to a different network: only one of them has ${mismatched}`;
+  const mismatch = mismatchOf(tensors, learner);
+  if (mismatch !== null) return `belongs to a different network: it ${mismatch}`;
   if ((scaler === null) !== (learner.scaler === null))
     return scaler === null ? 'has no loss scaler' : 'has a loss scaler, which this run does not use';
   return countProblem(saved, learner) ?? (await valueProblem(tensors));
 }
 
-/** Returns a name that only the checkpoint or only the learner has. */
-function mismatchedName(tensors: SavedState['tensors'], learner: Learner): string | null {
+/** Describes a part that only the checkpoint or only the learner has; null if both have the same parts. */
+function mismatchOf(tensors: SavedState['tensors'], learner: Learner): string | null {
   const wanted = namesOf(learner);
   const missing = [...wanted].find((name) => !tensors.has(name));
   // Random states of other devices are expected, because the run may have used another device before.
   const unexpected = [...tensors.keys()].find((name) => !wanted.has(name) && !name.startsWith('random/'));
-  return missing ?? unexpected ?? null;
+  if (missing !== undefined) return `lacks ${missing}, which this run has`;
+  return unexpected === undefined ? null : `has ${unexpected}, which this run lacks`;
 }
 
 function namesOf({ embedder, ema, memory, proxies }: Learner): Set<string> {

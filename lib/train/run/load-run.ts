@@ -55,7 +55,8 @@ async function checkSize(file: string, config: RunConfig): Promise<void> {
   const stored = total([...weights.entries.values()].map(({ shape }) => shape));
   const needed = total(parametersOf(config).map(({ shape }) => shape));
   if (needed <= 2 * stored + freeWeights) return;
-  const message = `[run] path: expected the weights of the network that config.json describes, which has ${needed}, got ${file} with ${stored}. Restore config.json from a backup.`;
+  const [expected, got] = [needed, stored].map((count) => count.toLocaleString('en-US'));
+  const message = `[run] path: expected the weights of the network that config.json describes (${expected} numbers), got ${file} with ${got}. Restore config.json from a backup.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 
@@ -72,7 +73,7 @@ function parametersOf({ model, crop, emb }: RunConfig): ParameterShape[] {
 async function restore(file: string, embedder: Embedder, config: RunConfig): Promise<void> {
   const { missing } = await loadTrained(file, embedder, config);
   if (missing.length === 0) return;
-  const message = `[run] path: expected all parameters of the network that config.json describes, got ${file}, which lacks ${missing.length} of them (the first is ${missing[0]})`;
+  const message = `[run] path: expected all parameters of the network that config.json describes, got ${file}, which lacks ${missing.length} of them (the first is ${missing[0]}). Restore the file from a backup.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 

@@ -114,7 +114,7 @@ test.serial(
   async (t) => {
     const sizes = /has (4|-1|0|NaN)? ?.*instead of 3/;
     await refuses(t, await t.context.copy(), [
-      [remove('random/cpu'), /only one of them has random\/cpu/],
+      [remove('random/cpu'), /it lacks random\/cpu, which this run has/],
       [data('random/cpu', (old) => new Int8Array(old.length)), /random\/cpu as Int8Array, not Uint8Array/],
       [
         data('random/cpu', (old) => (old as Uint8Array).slice(1)),
@@ -124,11 +124,11 @@ test.serial(
         data('random/cpu', (old) => new Uint8Array(old.length).fill(255)),
         /random: expected a valid random state of cpu/,
       ],
-      [remove('optimizer/step'), /only one of them has optimizer\/step/],
-      [remove('cls_token'), /only one of them has cls_token/],
-      [add('training/cls_token'), /only one of them has training\/cls_token/],
-      [add('optimizer/more'), /only one of them has optimizer\/more/],
-      [add('other/part'), /only one of them has other\/part/],
+      [remove('optimizer/step'), /it lacks optimizer\/step, which this run has/],
+      [remove('cls_token'), /it lacks cls_token, which this run has/],
+      [add('training/cls_token'), /it has training\/cls_token, which this run lacks/],
+      [add('optimizer/more'), /it has optimizer\/more, which this run lacks/],
+      [add('other/part'), /it has other\/part, which this run lacks/],
       ...[4, 0, -1, Number.NaN, 1e30].map((steps) => [data('optimizer/step', first(steps)), sizes] as const),
       [data('optimizer/cls_token.exp_avg_sq', first(-1)), /the value -1 in optimizer\/cls_token\.exp_avg_sq/],
       [data('optimizer/cls_token.exp_avg', first(Infinity)), /the value Infinity in/],
@@ -173,7 +173,7 @@ test.serial(
         void Object.assign(contents.scaler, more);
     const place = (offset: number): Change => set('learnt.places.t_e.offset', offset);
     await refuses(t, folder!, [
-      [remove('training/cls_token'), /only one of them has training\/cls_token/],
+      [remove('training/cls_token'), /it lacks training\/cls_token, which this run has/],
       [set('scaler', null), /has no loss scaler/],
       [scaler({ scale: 1e-300 }), /has an invalid loss scale \(1e-300\)/],
       [scaler({ scale: 1e300 }), /has an invalid loss scale \(1e\+300\)/],
@@ -190,7 +190,7 @@ test.serial(
         },
         /has an empty cross-batch memory after \d steps/,
       ],
-      [remove('memory/labels'), /only one of them has memory\/labels/],
+      [remove('memory/labels'), /it lacks memory\/labels, which this run has/],
       [
         data('memory/labels', (old) => new Int32Array(old.length)),
         /labels: expected at most 3 different classes, got 0,0,0/,

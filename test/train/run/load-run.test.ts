@@ -42,7 +42,7 @@ test.serial(
       await writeFile(file, JSON.stringify({ ...config, ...change }));
       await t.throwsAsync(Embedder.load(folder!), {
         code: 'ERR_HOROBALL_WEIGHTS',
-        message: /which has \d{9,}, got .* with \d+\. Restore config\.json/,
+        message: /describes \([\d,]{11,} numbers\), got .* with [\d,]+\. Restore config\.json/,
       });
     }
   },
