@@ -33,7 +33,7 @@ export function placeOf(env: Environment): Place | null {
     size,
     localRank,
     localSize: isSlurm ? localTasks(env) : Math.max(localSize, localRank + 1),
-    host: env['MASTER_ADDR'] ?? (isSlurm ? firstHost(env) : missing('MASTER_ADDR')),
+    host: env['MASTER_ADDR'] ?? (isSlurm ? firstHost(env) : missing(env, 'MASTER_ADDR')),
     port:
       env['MASTER_PORT'] === undefined && isSlurm ? portOfStep(env) : integerOf(env, 'MASTER_PORT', 1, 65535),
     launched: env['TORCHELASTIC_USE_AGENT_STORE'] === 'True',
@@ -73,26 +73,28 @@ function localTasks(env: Environment): number {
 
 /** Returns the first host of a list such as gpu[03-05,9],login. */
 function firstHost(env: Environment): string {
-  const list = env['SLURM_STEP_NODELIST'] ?? missing('SLURM_STEP_NODELIST');
+  const list = env['SLURM_STEP_NODELIST'] ?? missing(env, 'SLURM_STEP_NODELIST');
   const [, prefix = '', number = ''] = /^([^,[]+)(?:\[(\d+))?/.exec(list) ?? [];
-  return prefix === '' ? missing('MASTER_ADDR') : prefix + number;
+  return prefix === '' ? missing(env, 'MASTER_ADDR') : prefix + number;
 }
 
 function integerOf(env: Environment, name: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
-  const text = checkText('placeOf', name, env[name] ?? missing(name));
+  const text = checkText('placeOf', name, env[name] ?? missing(env, name));
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
   const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
-  throw rendezvousError(`${name}: expected an integer ${range}, got '${text}'`);
+  throw rendezvousError(env, `${name}: expected an integer ${range}, got '${text}'`);
 }
 
-function missing(name: string): never {
+function missing(env: Environment, name: string): never {
   throw rendezvousError(
+    env,
     `${name}: expected a value, because other variables describe a group of processes, got none`,
   );
 }
 
-function rendezvousError(what: string): RangeError {
-  const fix = 'Set it as described by your launcher, or unset WORLD_SIZE to train in a single process.';
+function rendezvousError(env: Environment, what: string): RangeError {
+  const sizes = [torch.size, slurm.size].filter((name) => env[name] !== undefined).join(' and ');
+  const fix = `Set it as your launcher's documentation says, or unset ${sizes} to train in a single process.`;
   return coded('ERR_HOROBALL_RENDEZVOUS', `[group.join] ${what}. ${fix}`, RangeError);
 }

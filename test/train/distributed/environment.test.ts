@@ -82,6 +82,13 @@ for (const [name, env, message] of [
   ['no address', { ...torchrun, MASTER_ADDR: undefined }, /MASTER_ADDR: expected a value, .* got none/],
   ['an invalid port', { ...torchrun, MASTER_PORT: 'x' }, /MASTER_PORT: .* from 1 to 65535, got 'x'/],
   ['an invalid size', { ...torchrun, WORLD_SIZE: '2.5' }, /WORLD_SIZE: expected an integer/],
+  ['no rank of torchrun', { ...torchrun, RANK: undefined }, / or unset WORLD_SIZE to train/],
+  ['no rank of srun', { ...srun, SLURM_PROCID: undefined }, / or unset SLURM_STEP_NUM_TASKS to train/],
+  [
+    'no rank of torchrun within srun',
+    { ...srun, ...torchrun, RANK: undefined },
+    / or unset WORLD_SIZE and SLURM_STEP_NUM_TASKS to train/,
+  ],
 ] as const) {
   test(`${name}: the error names the variable`, (t) => {
     t.throws(() => placeOf(env), { code: 'ERR_HOROBALL_RENDEZVOUS', message });
