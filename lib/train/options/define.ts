@@ -208,22 +208,25 @@ export function parseNumbers(text: string): number[] {
   return inside.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
 }
 
+type NumberRange = readonly [low: number, high: number, 'real'?];
+
 /**
  * Returns a kind that accepts comma-separated lists with one number per range. A number must be an integer unless its range is
  * marked `real`.
  */
-export const numberList = (
-  ...ranges: readonly (readonly [low: number, high: number, 'real'?])[]
-): Kind<string> =>
-  shaped(
-    (value) => {
-      const numbers = parseNumbers(value);
-      const fits = ([low, high, real]: (typeof ranges)[number], i: number): boolean =>
-        numbers[i]! >= low && numbers[i]! <= high && (real !== undefined || Number.isInteger(numbers[i]));
-      return numbers.length === ranges.length && ranges.every(fits);
-    },
-    `${ranges.length} numbers (${ranges.map(([low, high]) => `${low} to ${high}`).join(', ')}) separated by commas`,
-  );
+export const numberList = (...ranges: readonly NumberRange[]): Kind<string> =>
+  shaped((value) => {
+    const numbers = parseNumbers(value);
+    const fits = ([low, high, real]: NumberRange, i: number): boolean =>
+      numbers[i]! >= low && numbers[i]! <= high && (real !== undefined || Number.isInteger(numbers[i]));
+    return numbers.length === ranges.length && ranges.every(fits);
+  }, numberListText(ranges));
+
+function numberListText(ranges: readonly NumberRange[]): string {
+  const noun = ranges.every(([, , real]) => real === undefined) ? 'integers' : 'numbers';
+  const limits = ranges.map(([low, high]) => `${low} to ${high}`).join(', ');
+  return `${ranges.length} ${noun} (${limits}) separated by ${ranges.length === 2 ? 'a comma' : 'commas'}`;
+}
 
 /**
  * Returns the {@link Kind} of an option whose value is the name of a file or folder.

@@ -189,8 +189,9 @@ const meaninglessFrom = 0.9;
 /** Warns if the published evaluation is meaningless. */
 function publishedWarnings({ compat, hyp_c }: RunConfig): string[] {
   if (compat !== 'hypmix' || hyp_c < meaninglessFrom) return [];
+  const where = hyp_c < 1 ? 'close to' : hyp_c === 1 ? 'on' : 'outside';
   return [
-    `compat hypmix evaluates the hyperbolic distance between unit vectors, which at c = ${hyp_c} are at or outside the boundary of the ball, so its recall is meaningless`,
+    `compat hypmix evaluates the hyperbolic distance between unit vectors, which at c = ${hyp_c} are ${where} the boundary of the ball, so its recall is meaningless`,
   ];
 }
 

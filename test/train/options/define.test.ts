@@ -118,6 +118,11 @@ test("the text of a kind's expected values can end a sentence", (t) => {
   t.is(oneOf(['sum', 'mean', 'max']).expected, "'sum', 'mean' or 'max'");
   t.is(orNone(positive).expected, 'a number above 0, or None');
   t.is(listOf(['a', 'b']).expected, 'one or more of a, b, separated by commas');
+  t.is(numberList([1, 100], [0, 30]).expected, '2 integers (1 to 100, 0 to 30) separated by a comma');
+  t.is(
+    numberList([0, 1, 'real'], [2, 3], [0, 1]).expected,
+    '3 numbers (0 to 1, 2 to 3, 0 to 1) separated by commas',
+  );
 });
 
 test('the description of an option has its unit and values; that of a flag lists no values', (t) => {

@@ -28,7 +28,9 @@ test('shuffled labels keep the number of images per class', async (t) => {
 });
 
 for (const [options, warning] of [
-  [{ compat: 'hypmix', hyp_c: 1 }, /recall is meaningless/],
+  [{ compat: 'hypmix', hyp_c: 0.95 }, /c = 0\.95 are close to the boundary of the ball, .* meaningless/],
+  [{ compat: 'hypmix', hyp_c: 1 }, /c = 1 are on the boundary/],
+  [{ compat: 'hypmix', hyp_c: 2 }, /c = 2 are outside the boundary/],
   [{ ep: 2, eval_ep: '[50]' }, /contains no epoch up to ep \(2\)/],
 ] as const) {
   test(`${JSON.stringify(options)} gives a warning`, async (t) => {
