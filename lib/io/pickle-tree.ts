@@ -1,4 +1,4 @@
-import { PickleDict, type PickleValue, refused } from './pickle-values.ts';
+import { PickleDict, type PickleValue, unsupported } from './pickle-values.ts';
 
 const maxDepth = 100;
 /** Maximum number of values, counting shared parts once per occurrence. */
@@ -13,8 +13,9 @@ export function checkTree(root: PickleValue): void {
     if (!Array.isArray(node) && !(node instanceof PickleDict)) return 1;
     const known = sizes.get(node);
     if (known !== undefined) return known;
-    if (open.has(node)) throw refused('a container that contains itself');
-    if (path.length >= maxDepth) throw refused(`nesting more than ${maxDepth} levels deep`);
+    if (open.has(node)) throw unsupported('a container that contains itself is not supported');
+    if (path.length >= maxDepth)
+      throw unsupported(`nesting more than ${maxDepth} levels deep is not supported`);
     open.add(node);
     path.push({ node, rest: node.values(), size: 1 });
     return 0;
@@ -31,6 +32,7 @@ export function checkTree(root: PickleValue): void {
       const parent = path.at(-1);
       if (parent !== undefined) parent.size += top.size;
     }
-    if (top.size > maxUnfolded) throw refused(`a pickle that expands to more than ${maxUnfolded} values`);
+    if (top.size > maxUnfolded)
+      throw unsupported(`a pickle that expands to more than ${maxUnfolded} values is not supported`);
   }
 }

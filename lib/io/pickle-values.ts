@@ -63,8 +63,18 @@ export function malformed(what: string): Coded {
 export function refused(what: string): Coded {
   return coded(
     'ERR_HOROBALL_PICKLE_REFUSED',
-    `${what} is not allowed: only tensors and plain containers are reconstructed, and nothing in the file is executed. In PyTorch, save model.state_dict() instead of a module`,
+    `${what} is not allowed: only tensors and plain containers are reconstructed, and nothing in the file is executed. In PyTorch, save model.state_dict() instead of a module.`,
   );
+}
+
+/**
+ * Creates the error for a pickle that exceeds a limit or uses an unsupported part of the format:
+ * `ERR_HOROBALL_PICKLE_REFUSED`.
+ *
+ * @param what - a sentence such as "pickle protocol 6 is not supported", without a period
+ */
+export function unsupported(what: string): Coded {
+  return coded('ERR_HOROBALL_PICKLE_REFUSED', `${what}. In PyTorch, save only model.state_dict().`);
 }
 
 /** Builtins that only create data. */

@@ -12,6 +12,7 @@ import {
   PickleOpaque,
   type PickleValue,
   refused,
+  unsupported,
 } from './pickle-values.ts';
 
 export {
@@ -81,7 +82,8 @@ class Machine {
       if (code === stop) return this.pop();
       this.charge(1);
       const operation = operations[code];
-      if (operation === undefined) throw refused(`pickle operation 0x${code.toString(16).padStart(2, '0')}`);
+      if (operation === undefined)
+        throw unsupported(`pickle operation 0x${code.toString(16).padStart(2, '0')} is not supported`);
       operation(this);
     }
   }
@@ -89,11 +91,12 @@ class Machine {
   /** Counts steps, and the work of instructions whose cost grows with their operands. */
   readonly charge = (work: number): void => {
     this.#steps += work;
-    if (this.#steps > maxSteps) throw refused(`a pickle of more than ${maxSteps} steps`);
+    if (this.#steps > maxSteps) throw unsupported(`a pickle of more than ${maxSteps} steps is not supported`);
   };
 
   push(value: PickleValue): void {
-    if (this.#stack.length >= maxStack) throw refused(`a pickle that needs a stack of over ${maxStack}`);
+    if (this.#stack.length >= maxStack)
+      throw unsupported(`a pickle that needs a stack of over ${maxStack} values is not supported`);
     this.#stack.push(value);
   }
 
@@ -111,7 +114,8 @@ class Machine {
   }
 
   mark(): void {
-    if (this.#marks.length >= maxStack) throw refused(`a pickle of over ${maxStack} open marks`);
+    if (this.#marks.length >= maxStack)
+      throw unsupported(`a pickle of over ${maxStack} open marks is not supported`);
     this.#marks.push(this.#stack.length);
   }
 
@@ -132,7 +136,8 @@ class Machine {
    * `maxSteps` steps each index is below `maxSteps`.
    */
   memoize(key = this.#memoized): void {
-    if (key >= maxSteps) throw refused(`a memo index of ${key}`);
+    if (key >= maxSteps)
+      throw unsupported(`a memo index of ${key} is not supported (the limit is ${maxSteps - 1})`);
     if (this.#memo[key] === undefined) this.#memoized++;
     this.#memo[key] = this.peek();
   }
@@ -155,7 +160,7 @@ class Machine {
       !small &&
       ++this.#largeKeys > maxLargeKeys
     )
-      throw refused(`a pickle of over ${maxLargeKeys} large numbers as keys`);
+      throw unsupported(`a pickle of over ${maxLargeKeys} large numbers as keys is not supported`);
     return value;
   }
 }
@@ -231,7 +236,10 @@ function makeOpaque(machine: Machine, name: string): void {
 
 /** Decodes a signed little-endian integer of any length. Returns a number if it is exact, otherwise a bigint. */
 function integer(bytes: Uint8Array): number | bigint {
-  if (bytes.length > maxIntegerBytes) throw refused(`an integer of ${bytes.length} bytes`);
+  if (bytes.length > maxIntegerBytes)
+    throw unsupported(
+      `an integer of ${bytes.length} bytes is not supported (the limit is ${maxIntegerBytes})`,
+    );
   if (bytes.length === 0) return 0;
   const hex = Buffer.from(bytes).reverse().toString('hex');
   const value = BigInt.asIntN(8 * bytes.length, BigInt(`0x${hex}`));
@@ -296,7 +304,8 @@ const operations: Readonly<Record<number, (m: Machine) => void>> = {
 };
 
 function checkProtocol(version: number): void {
-  if (version < 2 || version > 5) throw refused(`pickle protocol ${version}`);
+  if (version < 2 || version > 5)
+    throw unsupported(`pickle protocol ${version} is not supported (2 to 5 are)`);
 }
 
 function appendOne(m: Machine): void {

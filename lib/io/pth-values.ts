@@ -10,6 +10,7 @@ import {
   PickleOpaque,
   type PickleValue,
   refused,
+  unsupported,
 } from './pickle-values.ts';
 import { rowMajorStrides } from './strided.ts';
 
@@ -197,7 +198,8 @@ function rebuildTensor(args: PickleValue[], budget: { bytes: number }, charge: C
     throw malformed(`a tensor reaches beyond its storage '${shorten(storage.key)}'`);
   // Reading two distant elements also reads everything between them.
   budget.bytes -= Math.max(tensor.length, span) * kinds[tensor.dtype].bytes;
-  if (budget.bytes < 0) throw refused(`tensors that expand to over ${maxRepeats} times the file size`);
+  if (budget.bytes < 0)
+    throw unsupported(`tensors that expand to over ${maxRepeats} times the file size are not supported`);
   return tensor;
 }
 

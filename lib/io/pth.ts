@@ -2,7 +2,7 @@ import { type Coded, coded } from '../errors.ts';
 import { allocate, kinds, type TensorData, widened } from './elements.ts';
 import { atFile } from './file-errors.ts';
 import { unpickle } from './pickle.ts';
-import { PickleOpaque, type PickleValue, refused } from './pickle-values.ts';
+import { PickleOpaque, type PickleValue, refused, unsupported } from './pickle-values.ts';
 import {
   elementSpan,
   isRowMajor,
@@ -143,7 +143,8 @@ async function checkByteOrder(zip: StoredZip, folder: string): Promise<void> {
 async function readStructure(zip: StoredZip, folder: string): Promise<PickleValue> {
   const name = `${folder}/data.pkl`;
   const size = zip.size(name) ?? 0;
-  if (size > maxPickleBytes) throw refused(`a pickle of ${size} bytes`);
+  if (size > maxPickleBytes)
+    throw unsupported(`a pickle of ${size} bytes is not supported (the limit is ${maxPickleBytes})`);
   const budget = { bytes: 2 ** 20 };
   for (const entry of zip.names()) budget.bytes += maxRepeats * (zip.size(entry) ?? 0);
   const pickle = new Uint8Array(size);

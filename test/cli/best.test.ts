@@ -79,7 +79,7 @@ test('the best checkpoint is named at the end of a run, and selects its weights'
     const { code, stderr } = await horoball(command);
     t.is(code, 0, stderr);
     const drops = stderr.includes(
-      "The file's embedding head is not used; give the run or its best.safetensors instead.\n",
+      "The file's embedding head is not used. To use it, omit --model and --weights and pass the run (its folder or its best.safetensors); in code, call Embedder.load.\n",
     );
     t.is(drops, command.includes('--model=vit_nano'), stderr);
   }

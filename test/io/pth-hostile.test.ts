@@ -50,16 +50,25 @@ const hostile: Record<string, [Uint8Array, string, RegExp]> = {
     unsafe,
     /expands to more than/,
   ],
-  'more steps than any checkpoint': [bytesOf(repeat('}0', 1_000_000), '.'), unsafe, /more than 524288 steps/],
+  'more steps than any checkpoint': [
+    bytesOf(repeat('}0', 1_000_000), '.'),
+    unsafe,
+    /more than 524288 steps is not/,
+  ],
   'an integer of 4 GiB': [bytesOf(0x8b, u32(0xffffffff), '.'), format, /4294967295 more bytes are declared/],
   'an integer of a megabyte': [
     bytesOf(0x8b, u32(2 ** 20), new Uint8Array(2 ** 20), '.'),
     unsafe,
-    /integer of 1048576 bytes/,
+    /integer of 1048576 bytes is not supported \(the limit is 1024\)/,
   ],
   'text of 2^60 bytes': [bytesOf(0x8d, [0, 0, 0, 0, 0, 0, 0, 0x10], '.'), format, /are declared/],
   'a memo at 2^32 - 1 that was never written': [bytesOf('j', u32(0xffffffff), '.'), format, /never written/],
-  'an old integer operation': [bytesOf('I1\n.'), unsafe, /operation 0x49 is not allowed/],
+  'an old integer operation': [
+    bytesOf('I1\n.'),
+    unsafe,
+    /operation 0x49 is not supported\. In PyTorch, save only model\.state_dict\(\)\.$/,
+  ],
+  'protocol 6': [bytesOf(0x80, 6, '}.'), unsafe, /protocol 6 is not supported \(2 to 5 are\)/],
   'an extension': [bytesOf(0x82, 1, '.'), unsafe, /operation 0x82/],
   'an instance operation': [bytesOf('(ios\nsystem\n.'), unsafe, /operation 0x69/],
   'an eval by STACK_GLOBAL': [

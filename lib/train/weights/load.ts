@@ -6,7 +6,7 @@ import { boolean, checkMethods, filePath, readOptions } from '../../check.ts';
 import { coded, shapeError } from '../../errors.ts';
 import { readAll } from '../../io/atomic.ts';
 import { shapeText } from '../../io/elements.ts';
-import { PickleOpaque, refused } from '../../io/pickle-values.ts';
+import { PickleOpaque } from '../../io/pickle-values.ts';
 import { PthFile } from '../../io/pth.ts';
 import { reading } from '../../io/regular.ts';
 import { networkKey } from '../../io/run-path.ts';
@@ -103,7 +103,10 @@ export async function loadWeights(
     const unexpected = rest.filter((name) => !zeros.has(name));
     if (!partial) checkWhole(path, parameters, recipes, [...unexpected, ...dropped]);
     const notices = [...file.notices];
-    if (stripped.length > 0) notices.push(`Stripped from the names: ${stripped.join(' ')}`);
+    if (stripped.length > 0)
+      notices.push(
+        `Prefixes removed from the parameter names: ${stripped.map((each) => `'${each}'`).join(', ')}.`,
+      );
     const isOwnHead = (name: string): boolean => file.ownHead && isHeadPart(name);
     const isRandom = parameters.some(({ name }) => isHeadPart(name) && !recipes.has(name));
     notices.push(...headNotices({ dropped, isRandom, isUnused: unexpected.some(isOwnHead) }));
@@ -142,7 +145,9 @@ function headNotices({
   isUnused: boolean;
 }): string[] {
   if (isUnused)
-    return ["The file's embedding head is not used; give the run or its best.safetensors instead."];
+    return [
+      "The file's embedding head is not used. To use it, omit --model and --weights and pass the run (its folder or its best.safetensors); in code, call Embedder.load.",
+    ];
   const random = isRandom ? ['the embedding head starts from random values'] : [];
   const kind = dropped.some((name) => /^head(_dist)?\.(weight|bias)$/.test(name)) ? 'classifier' : 'head';
   const parts = dropped.length > 0 ? [`the ${kind} of the file is not used`, ...random] : random;
@@ -295,8 +300,10 @@ async function openPth(path: string): Promise<WeightsFile> {
       read: async (name) => {
         const tensor = tensors.get(name)!;
         if (!(tensor instanceof PickleOpaque)) return await file.read(tensor);
-        const { code, message } = refused(`'${name}' (${tensor.name})`);
-        throw coded(code, `[loadWeights] ${path}: ${message}`);
+        throw coded(
+          'ERR_HOROBALL_PICKLE_REFUSED',
+          `[loadWeights] ${path}: expected a dense tensor of floating-point values for '${name}', got ${tensor.name}. Convert it in PyTorch, or use another file.`,
+        );
       },
       ownHead: false,
       notices:

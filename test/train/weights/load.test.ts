@@ -52,7 +52,7 @@ test('reads the teacher of a DINO checkpoint, without the projection head', asyn
   t.deepEqual(unexpected, []);
   t.deepEqual(notices, [
     'The weights were read from the entry teacher of the file.',
-    'Stripped from the names: backbone.',
+    "Prefixes removed from the parameter names: 'backbone.'.",
     'The head of the file is not used; the embedding head starts from random values.',
   ]);
 });
@@ -152,7 +152,9 @@ test('rejects an unreadable value only if the network needs it', async (t) => {
   for (const name of ['fp8', 'sparse', 'quantized', 'meta'])
     await t.throwsAsync(loadWeights(values, target({ weight: [2, 3], [name]: [2, 3] })), {
       code: 'ERR_HOROBALL_PICKLE_REFUSED',
-      message: new RegExp(`values\\.pth: '${name}' \\(.*torch.*\\) is not allowed`),
+      message: new RegExp(
+        `values\\.pth: expected a dense tensor .* for '${name}', got .*torch.*\\. Convert it`,
+      ),
     });
 });
 
@@ -177,7 +179,7 @@ test('safetensors: a classifier is dropped, a head that horoball saved is kept',
   t.deepEqual(network.loaded.get('head.weight')?.data, new Float32Array([1, 2]));
   const backbone = await loadWeights(own, target({ 'norm.bias': [2] }));
   t.deepEqual(backbone.notices, [
-    "The file's embedding head is not used; give the run or its best.safetensors instead.",
+    "The file's embedding head is not used. To use it, omit --model and --weights and pass the run (its folder or its best.safetensors); in code, call Embedder.load.",
   ]);
   await t.throwsAsync(loadWeights(own, target({ 'head.weight': [3], 'norm.bias': [2] })), {
     code: 'ERR_HOROBALL_SHAPE',
