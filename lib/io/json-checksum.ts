@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib';
 const key = 'crc32';
 
 /** Advice for a wrong checksum. */
-export const jsonChecksumAdvice: string = `its checksum is wrong. Restore the file from a backup. If you edited it, remove ${key}`;
+export const jsonChecksumAdvice: string = `its checksum is wrong. Restore the file from a backup. If you edited it yourself, delete its key "${key}".`;
 
 /** Returns the object as JSON with its checksum, on one line. */
 export function jsonWithChecksum(value: object): string {

@@ -307,6 +307,19 @@ function readStruct(reader: ElementReader, { shape, count, depth, take }: Head):
   return { kind: 'struct', shape, fields, elements };
 }
 
+const convert = 'Convert it to a struct, cell or numeric array.';
+/** Descriptions of the unsupported classes, and advice. */
+const refusedTexts: Readonly<Record<string, readonly [description: string, advice: string]>> = {
+  object: ['an object', convert],
+  sparse: ['a sparse matrix', 'Save full(x) instead.'],
+  function: ['a function handle', 'Save func2str(f) instead.'],
+  opaque: ['an object of a class such as table or string', convert],
+};
+
 function refused(name: string): Coded {
-  return coded('ERR_HOROBALL_FORMAT', `the MAT file contains a MATLAB ${name}, which is not supported`);
+  const [description, advice] = refusedTexts[name]!;
+  return coded(
+    'ERR_HOROBALL_FORMAT',
+    `the MAT file contains ${description}, which is not supported. ${advice}`,
+  );
 }

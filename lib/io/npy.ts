@@ -78,7 +78,12 @@ async function readHeader(path: string, file: OpenFile): Promise<{ text: string;
   if (version < 1 || version > 3) throw invalidFile(path, `unknown version ${version}`);
   const at = version === 1 ? 10 : 12;
   const length = version === 1 ? prefix.readUInt16LE(8) : prefix.readUInt32LE(8);
-  if (got < at || length > maxHeader) throw invalidFile(path, `its header declares ${length} bytes`);
+  if (got < at) throw invalidFile(path, 'its header is truncated');
+  if (length > maxHeader)
+    throw invalidFile(
+      path,
+      `it declares a header of ${length} bytes, which exceeds the limit of ${maxHeader}`,
+    );
   const header = Buffer.alloc(length);
   if ((await readAll(file, header, at)) < length) throw invalidFile(path, 'its header is truncated');
   return { text: header.toString(version === 3 ? 'utf8' : 'latin1'), start: at + length };

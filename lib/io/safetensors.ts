@@ -181,9 +181,16 @@ async function readHeader(
   const prefix = Buffer.alloc(8);
   if ((await readAll(file, prefix, 0)) < 8) throw invalidFile(path, 'it is shorter than 8 bytes');
   const length = prefix.readBigUInt64LE();
-  if (length > BigInt(Math.min(maxHeader, size - 8))) {
-    throw invalidFile(path, `its header declares ${length} bytes`);
-  }
+  if (length > BigInt(size - 8))
+    throw invalidFile(
+      path,
+      `it declares a header of ${length} bytes, which exceeds the file size of ${size} bytes. It may be another kind of file or an incomplete download.`,
+    );
+  if (length > maxHeader)
+    throw invalidFile(
+      path,
+      `it declares a header of ${length} bytes, which exceeds the limit of ${maxHeader}`,
+    );
   const header = Buffer.alloc(Number(length));
   if ((await readAll(file, header, 8)) < header.length) throw invalidFile(path, 'its header is truncated');
   return { bytes: header, start: 8 + header.length };

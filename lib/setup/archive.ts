@@ -124,7 +124,11 @@ async function unpackFrom(file: string, source: Source, to: string, onProgress: 
     }
     const hashes = await recordedHashes(file, zip, entries, new Set(wanted.map(({ fileName }) => fileName)));
     const total = wanted.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
-    if (total > maxInflation * source.size) throw damaged(file, `it unpacks to ${total} bytes`);
+    if (total > maxInflation * source.size)
+      throw damaged(
+        file,
+        `it unpacks to ${total} bytes, more than ${maxInflation} times its size of ${source.size}`,
+      );
     let done = 0;
     for (const entry of wanted) {
       const target = join(to, wantedPath(entry.fileName)!);
@@ -190,7 +194,7 @@ async function recordedHashes(
   const record = entries.find((entry) => /^[^/]+\.dist-info\/RECORD$/.test(entry.fileName));
   if (record === undefined) return new Map();
   if (record.uncompressedSize > maxRecord)
-    throw damaged(file, `its RECORD has ${record.uncompressedSize} bytes`);
+    throw damaged(file, `its RECORD has ${record.uncompressedSize} bytes (the limit is ${maxRecord})`);
   const lines = await zip
     .openReadStreamPromise(record)
     .then(text)

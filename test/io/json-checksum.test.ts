@@ -1,5 +1,5 @@
 import test from 'ava';
-import { jsonWithChecksum, withoutChecksum } from '../../lib/io/json-checksum.ts';
+import { jsonChecksumAdvice, jsonWithChecksum, withoutChecksum } from '../../lib/io/json-checksum.ts';
 
 const values = [
   {},
@@ -21,4 +21,8 @@ test('accepts the content with any whitespace, and rejects changed content', (t)
 
 test('returns values without a checksum unchanged', (t) => {
   for (const value of [null, 1, 'a', [1], { a: 1 }]) t.deepEqual(withoutChecksum(value), { value });
+});
+
+test('the advice for a wrong checksum names the key to delete', (t) => {
+  t.regex(jsonChecksumAdvice, /If you edited it yourself, delete its key "crc32"\.$/);
 });

@@ -176,7 +176,7 @@ test('SciPy and MATLAB: reads variables next to sparse matrices, objects and fun
       t.is((variables as Error & { code: string }).code, 'ERR_HOROBALL_FORMAT', path);
       t.regex(
         variables.message,
-        /not a MATLAB level 5|MATLAB 7\.3|MATLAB (sparse|object|function)/,
+        /not a MATLAB level 5|MATLAB 7\.3|contains (a sparse|an object|a function)/,
         basename(path),
       );
     }

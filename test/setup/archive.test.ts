@@ -226,9 +226,15 @@ test('a RECORD or files that inflate to far more than the archive are rejected',
     [`torch/${library}`]: Buffer.from('not a library'),
     'torch-2.13.0.dist-info/RECORD': Buffer.alloc(2 ** 23 + 1),
   });
-  await t.throwsAsync(unpack(t, record), { code, message: /its RECORD has 8388609 bytes/ });
+  await t.throwsAsync(unpack(t, record), {
+    code,
+    message: /its RECORD has 8388609 bytes \(the limit is 8388608\)/,
+  });
   const files = zipSync({ [`libtorch/${library}`]: Buffer.alloc(2 ** 26) });
-  await t.throwsAsync(unpack(t, files), { code, message: /it unpacks to 67108864 bytes/ });
+  await t.throwsAsync(unpack(t, files), {
+    code,
+    message: /it unpacks to 67108864 bytes, more than 64 times its size of \d+$/,
+  });
 });
 
 test('a pipe in place of an archive is rejected without waiting', async (t) => {
