@@ -76,7 +76,7 @@ function imagesText(images: Diagnosis['images']): string {
   const builtIn = 'BMP, PBM, PGM and PPM';
   if (images.ok)
     return `JPEG, PNG, WebP and TIFF with sharp ${images.sharp}; ${builtIn} built in; GIF with sharp, but data sets ignore it`;
-  return `only ${builtIn}: ${images.reason}`;
+  return `only ${builtIn}. ${images.reason}`;
 }
 
 function describe<T>(finding: Finding<T>, say: (found: T & { ok: true }) => string): string {

@@ -64,7 +64,7 @@ export function evalPlacement(
   const long = Math.trunc((resize * Math.max(width, height)) / Math.min(width, height));
   if (long > maxSide)
     throw unreadable(
-      `${width} x ${height} pixels are too long once the shorter side is resized to ${resize}`,
+      `${width} x ${height} pixels: resizing the shorter side to ${resize} would make the longer side exceed ${maxSide}`,
     );
   const resized = width <= height ? { width: resize, height: long } : { width: long, height: resize };
   return {

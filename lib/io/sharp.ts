@@ -23,7 +23,8 @@ async function load(): Promise<Sharp> {
     version = `sharp-${own}+vips-${vips}`;
     return loaded;
   } catch (cause) {
-    const message = 'images require the package sharp, which cannot be loaded. Run `npm install sharp`.';
+    const message =
+      'JPEG, PNG, WebP, TIFF and GIF images, thumbnails and generated data sets require the package sharp, which cannot be loaded. Run `npm install sharp`.';
     throw Object.assign(coded('ERR_HOROBALL_NO_DECODER', message), { cause });
   }
 }

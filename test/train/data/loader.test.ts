@@ -132,8 +132,8 @@ test('in evaluation, an image that is too long to be resized is omitted', async 
   t.deepEqual(
     loader.skipped.map(({ reason }) => reason),
     [
-      `${pixels} x 1 pixels are too long once the shorter side is resized to 20`,
-      `1 x ${pixels} pixels are too long once the shorter side is resized to 20`,
+      `${pixels} x 1 pixels: resizing the shorter side to 20 would make the longer side exceed 268435456`,
+      `1 x ${pixels} pixels: resizing the shorter side to 20 would make the longer side exceed 268435456`,
     ],
   );
 });
