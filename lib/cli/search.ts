@@ -6,6 +6,7 @@ import { isImageName } from '../image/formats.ts';
 import { type Matrix, matrix, rowsAt } from '../matrix.ts';
 import type { MetricOptions } from '../pairwise.ts';
 import { type Neighbors, topK } from '../topk.ts';
+import type { Skipped } from '../train/data/loader.ts';
 import type { Split } from '../train/data/types.ts';
 import type { Embedder } from '../train/lane/embedder.ts';
 import { searchDevice } from '../train/lane/native.ts';
@@ -97,7 +98,7 @@ async function search(images: readonly string[], given: Given, options: Options)
   }
   const output = options.output ?? (run === undefined ? 'body' : trainedSpace(config.geometry));
   const gallery = embedded.indices.filter((index) => index < found.length);
-  if (gallery.length === 0) throw unreadable(found[0]!, loader.skipped[0]!.reason);
+  if (gallery.length === 0) throw unreadableGallery(options.gallery, found.length, loader.skipped[0]!);
   const near = await nearest(embedded, gallery.length, output, { embedder, config, wanted, signal, paths });
   for (const [i, path] of images.entries()) {
     const rows = near.list(i).map(({ row, distance }) => ({ path: found[gallery[row]!]!, distance }));
@@ -195,6 +196,13 @@ function countOf(text: string): number {
 
 function unreadable(path: string, reason: string): Error {
   return coded('ERR_HOROBALL_PICTURE', `[search] image: expected a readable image, got ${path} (${reason})`);
+}
+
+function unreadableGallery(folder: string, count: number, { path, reason }: Skipped): Error {
+  return coded(
+    'ERR_HOROBALL_PICTURE',
+    `[search] gallery: expected readable images, got none of ${count} in ${folder}. Repair ${path} (${reason}) and the others.`,
+  );
 }
 
 function usage(message: string): RangeError {

@@ -50,6 +50,15 @@ test('search ranks the images of a folder by their distance from each query', as
   const empty = await horoball(['search', '--gallery', join(root, 'runs'), '--model=vit_nano', copy]);
   t.is(empty.code, 2);
   t.regex(empty.stderr, /gallery: expected a folder with images/);
+  const bad = join(root, 'bad');
+  await mkdir(bad);
+  for (const name of ['a.png', 'b.png']) await writeFile(join(bad, name), 'no image');
+  const unreadable = await horoball(['search', '--gallery', bad, '--model=vit_nano', '--crop=16', copy]);
+  t.is(unreadable.code, 1);
+  t.regex(
+    unreadable.stderr,
+    /\[search\] --gallery: expected readable images, got none of 2 in \S*bad\. Repair \S*bad.[ab]\.png \(/,
+  );
   const broken = await horoball([...args, join(images, 'class-00', 'broken.png')]);
   t.is(broken.code, 1);
   t.regex(broken.stderr, /image: expected a readable image, got .*broken\.png/);
