@@ -86,11 +86,14 @@ async function run(
   const result = await checkDataset(await openDataset(name, path), { decode, maxPixels, onProgress, signal });
   meter.end();
   if (json) jsonLine(result);
-  for (const line of lines(result)) meter.say(line);
+  for (const line of lines(result, decode)) meter.say(line);
   if (result.unreadable.length > 0) process.exitCode = 1;
 }
 
-function lines({ name, root, splits, warnings, unreadable, ...found }: DatasetCheck): string[] {
+function lines(
+  { name, root, splits, warnings, unreadable, ...found }: DatasetCheck,
+  isDecoded: boolean,
+): string[] {
   const counts = Object.entries(splits).map(([split, { images, classes }]) => {
     return `  ${split.padEnd(8)}${images} images of ${classes} classes`;
   });
@@ -98,7 +101,9 @@ function lines({ name, root, splits, warnings, unreadable, ...found }: DatasetCh
   if (unreadable.length > maxListed) bad.push(`  and ${unreadable.length - maxListed} more`);
   const notes = [...warnings, ...notesOf(found)];
   const count = unreadable.length;
-  const verdict =
-    count === 0 ? 'All images can be read.' : `${count} image${count === 1 ? '' : 's'} cannot be read:`;
+  const valid = isDecoded
+    ? 'All images can be read.'
+    : 'The headers of all images are valid. To read the images completely, add --decode.';
+  const verdict = count === 0 ? valid : `${count} image${count === 1 ? '' : 's'} cannot be read:`;
   return [`${name} in ${root}`, ...counts, ...notes.map((text) => `Note: ${text}.`), verdict, ...bad];
 }

@@ -16,7 +16,7 @@ export function notesOf(found: { alpha: number; large: number }, background?: Ba
   if (found.alpha > 0) {
     const what =
       background === undefined
-        ? ': --background selects the color that it is blended with'
+        ? '; train --background selects the color that it is blended with'
         : `, which is ${alphaTreatment[background]}`;
     notes.push(`${images(found.alpha)} an alpha channel${what}`);
   }
