@@ -158,8 +158,8 @@ async function openSplit(
   const test = testSetOf(chosen, config);
   const { samples } = test.split;
   const [some, total] = [samples, all.samples].map((each) => new Set(each.map(({ label }) => label)).size);
-  const classes = some === total ? `${total}` : `${some} of ${total}`;
-  say(`${name}: ${samples.length} images of ${classes} classes`);
+  const classes = some === total ? `of ${total} classes` : `in ${some} of the ${total} classes`;
+  say(`${name}: ${samples.length} images ${classes}`);
   await onDataset?.(whole);
   return test;
 }

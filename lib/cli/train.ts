@@ -19,7 +19,7 @@ import { runTraining } from './training.ts';
 const notes: Notes = {
   paragraphs: [
     'Options have the names of the published code; - and _ are interchangeable. The command line overrides --config, which overrides --recipe. Ctrl-C stops the run after the current step; --resume resumes it.',
-    'In the progress line, acc is the percentage of images in the batch whose most similar image in another view has the same class, and data wait is the percentage of the time of a step that was spent waiting for images.',
+    'In the progress line, acc is the percentage of images in the batch whose most similar image in another view has the same class, and data wait is the percentage of the time of a step that was spent waiting for images. In the lines about an epoch, saturated distances are at or above 12.206 / sqrt(c), the largest distance that the published code returns.',
   ],
   examples: [
     ['the built-in data set', 'horoball train'],

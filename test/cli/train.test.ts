@@ -95,7 +95,7 @@ test('a run prints JSON on stdout and text on stderr, and eval gives the same nu
   t.is(again.code, 0, again.stderr);
   t.deepEqual(again.rows()[0]!['spaces'], evaluations[1]!['spaces']);
   t.regex(again.stderr, /80 queries: .*queries\.jsonl/);
-  t.regex(again.stderr, /^test: 80 images of 16 of 32 classes$/m);
+  t.regex(again.stderr, /^test: 80 images in 16 of the 32 classes$/m);
   t.regex(again.stderr, /80 images: .*emb_eval\.safetensors\n80 images: .*emb_train\.safetensors/);
 
   const repeated = await horoball([

@@ -56,7 +56,7 @@ test("eval --model without a run prints the recall of a backbone's features", as
   t.is(found.code, 0, found.stderr);
   const { type, spaces } = JSON.parse(found.stdout) as { type: string; spaces: Record<string, object> };
   t.deepEqual([type, Object.keys(spaces)], ['evaluation', ['body']]);
-  t.regex(found.stderr, /^test: 80 images of 16 of 32 classes\n(.*\n)*Backbone, cosine/m);
+  t.regex(found.stderr, /^test: 80 images in 16 of the 32 classes\n(.*\n)*Backbone, cosine/m);
   const whole = await horoball(['eval', ...network, '--json', '--split=all']);
   t.like(whole.rows()[0], { pictures: 160, classes: 32 });
   t.regex(whole.stderr, /^all: 160 images of 32 classes$/m);
