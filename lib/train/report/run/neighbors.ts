@@ -32,7 +32,7 @@ missing from the nearest neighbors of at least one run. Green: same class; red: 
 
 function same(count: number): Html {
   return html`<p>All runs find the same neighbors in the same order for the ${count} images that they share, so there is nothing
-to compare. This is always the case for the two outputs of a unit-norm head, because both rank by the same cosine.</p>`;
+to compare.</p>`;
 }
 
 /** Returns the queries that are present in every run, identified by their image. */
