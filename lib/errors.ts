@@ -168,7 +168,7 @@ export function describe(value: unknown): string {
   if (value === null || typeof value !== 'object')
     return typeof value === 'function' ? 'a function' : String(value);
   const name = className(value);
-  return name === undefined ? 'an object' : `a value of ${name}`;
+  return name === undefined ? 'an object' : `an instance of ${name}`;
 }
 
 /** Describes the first elements of a list for the end of a message. */

@@ -253,7 +253,7 @@ test('wrong arguments cause errors that name the argument', async (t) => {
     [['a\0b'], /images\[0\].* could not be read: its path contains a null character/],
     [[new URL('http://host/a.jpg')], /images\[0\]: expected the URL of a file, got 'http:\/\/host\/a\.jpg'/],
     [[new URL('file:///a%00b')], /images\[0\]: expected the URL of a file/],
-    [[Object.create(URL.prototype)], /images\[0\]: expected the URL of a file, got a value of URL/],
+    [[Object.create(URL.prototype)], /images\[0\]: expected the URL of a file, got an instance of URL/],
   ];
   for (const [images, message] of wrong)
     await t.throwsAsync(embedder.embed(images as ImageInput[]), { message });
