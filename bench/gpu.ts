@@ -157,7 +157,9 @@ class Rows {
 async function main(): Promise<void> {
   const wanted = Object.entries(stages).filter(([name]) => new RegExp(values.only).test(name));
   if (wanted.length === 0)
-    usageError(`--only: expected a part of ${Object.keys(stages).join(', ')}, got ${values.only}`);
+    usageError(
+      `--only: expected part of a stage's name, got '${values.only}'. The stages are ${Object.keys(stages).join(', ')}`,
+    );
   const { device, driver } = gpu();
   const commit = commitHere();
   const about = { device, driver, commit, date: new Date().toISOString(), torch: 'not measured' };

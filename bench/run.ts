@@ -120,8 +120,8 @@ async function measureAll(bench: Bench, rows: Row[], save: () => Promise<void>):
   const all = stepsOf(bench, suites(bench.threads, await loadJsPeers(values.js), values.full));
   const steps = all.filter(({ name }) => name.includes(values.only));
   if (steps.length === 0) {
-    const names = all.map(({ name }) => name).join(', ');
-    usageError(`--only ${values.only}: no suite has this in its name: ${names}`);
+    const names = all.map(({ name }) => name).join('; ');
+    usageError(`--only: expected part of a suite's name, got '${values.only}'. The suites are ${names}`);
   }
   const begin = performance.now();
   using meter = new Meter(process.stderr, { tickMs: null }); // a timer would run during a measurement

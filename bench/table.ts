@@ -12,10 +12,10 @@ const heads = [
   'sgemm',
   'peak',
   'MB',
-  'time over',
+  'relative to',
   '×',
   '±%',
-  'bar',
+  'target',
 ];
 const words = 5;
 
@@ -36,7 +36,7 @@ function block(name: string, rows: readonly Row[], peak: number): string {
   const text = lines.map((line) =>
     line
       .map((cell, i) =>
-        i < words || i === heads.indexOf('time over') || i === heads.indexOf('bar')
+        i < words || i === heads.indexOf('relative to') || i === heads.indexOf('target')
           ? cell.padEnd(widths[i]!)
           : cell.padStart(widths[i]!),
       )
