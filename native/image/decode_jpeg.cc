@@ -12,7 +12,8 @@ std::atomic<JpegDecoder> current{nullptr};
 void set_jpeg_decoder(JpegDecoder decoder) { current = decoder; }
 
 bool consistent(const DecodeJpegArgs& args) {
-  return args.width > 0 && args.height > 0 && (args.channels == 1 || args.channels == 3);
+  return args.width > 0 && args.height > 0 && (args.channels == 1 || args.channels == 3) &&
+         args.file != nullptr && args.out != nullptr && args.decoded != nullptr;
 }
 
 void decode_jpeg(const DecodeJpegArgs& args) {

@@ -10,13 +10,18 @@ const build = join('build', 'fuzzer');
 const corpus = join('test', 'fuzz', 'corpus');
 const compilers = ['clang++-19', 'clang++-18', 'clang++'];
 
-/** The function names that fuzz.cc accepts. */
+/** The names of the functions that fuzz.cc calls. */
 export const functions = [
   'pairwise',
   'pairwiseVjp',
   'contrast',
+  'pairLoss',
   'select',
+  'centers',
+  'encode',
+  'probe',
   'delta',
+  'decodeJpeg',
   'resample',
   'augment',
   'row',

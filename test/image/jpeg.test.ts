@@ -8,6 +8,7 @@ import { decodeJpeg, openJpegDecoder } from '../../lib/image/jpeg.ts';
 import type { Pixels } from '../../lib/image/resample.ts';
 import { readJpegHeader } from '../../lib/io/jpeg-header.ts';
 import { loadSharp } from '../../lib/io/sharp.ts';
+import { core } from '../../lib/native.ts';
 import { random } from '../../lib/random.ts';
 import { findAddon, jpegName } from '../../lib/setup/record.ts';
 import { fixture } from '../support.ts';
@@ -106,4 +107,10 @@ test.serial('without a decoder, no file is decoded', async (t) => {
 
 test('a library that is missing, or has no decoder, is an error', (t) => {
   t.throws(() => openJpegDecoder('/nonexistent/jpeg.so'), { code: 'ERR_HOROBALL_DLOPEN' });
+});
+
+test('the core refuses a call without arrays', (t) => {
+  t.throws(() => core().decodeJpeg(1, 1, 3, 4, null, null, null, 1, 0), {
+    message: /expected a gray or RGB image/,
+  });
 });
