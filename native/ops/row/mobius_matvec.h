@@ -16,8 +16,7 @@ struct MobiusMatvec : RowCard {
       .doc =
           "Möbius matrix-vector product of every row: the linear map `m` in the tangent space at the origin, "
           "`expmap0(m logmap0(x))`. Row `i` of the result has as many coordinates as `m` has rows.",
-      .inputs = {{"m", "the matrix", RowDomain::anywhere},
-                 {"x", "ball points"}},
+      .inputs = {{"m", "the matrix", RowDomain::anywhere}, {"x", "ball points"}},
       .family = RowFamily::matvec,
       .published = true,
   };
