@@ -10,6 +10,7 @@ import { withoutHiddenWork } from './hidden-work.ts';
 import { type AllocatePixels, decodeJpeg } from './jpeg.ts';
 import { decodePnm } from './pnm.ts';
 import type { Pixels } from './resample.ts';
+import { checkColors } from './tiff.ts';
 
 /** Time limit of decoding. The largest valid image takes a few seconds; a longer time indicates a malicious file. */
 const maxSeconds = 60;
@@ -40,6 +41,7 @@ export async function decode(
   const header = format === 'jpeg' ? checkedHeader(file, maxPixels) : undefined;
   const decoded = header && (await decodeJpeg(file, header, allocate));
   if (decoded !== undefined) return decoded;
+  if (format === 'tiff') checkColors(file);
   const bytes = withoutHiddenWork(file, format);
   const sharp = await loadSharp();
   try {
