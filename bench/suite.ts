@@ -33,7 +33,7 @@ export interface PeerSide {
   readonly name: string;
   readonly labels: Labels;
   readonly params: object;
-  /** The suite's arrays that it receives, by the peer's argument names. */
+  /** Names of the suite's arrays that are passed to the peer, keyed by the peer's argument names. */
   readonly inputs: Record<string, string>;
   readonly same?: Same;
   readonly flops?: number;

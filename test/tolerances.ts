@@ -39,8 +39,9 @@ export const referenceError = {
   /** Midpoints of points that are 1e-3 and 1e-13 from the rim: rounding moves the points themselves. */
   midpointNearRim: 9e-14,
   midpointAtRim: 9e-8,
-  /** The limit as c goes to 0, compared with results at c = 1e-9; and compared with results at small c, per unit of c. */
+  /** The closed form for c -> 0, as a reference for results at c = 1e-9. */
   smallCurvature: 9e-9,
+  /** The same, as a reference for results at any small c; a multiple of c. */
   perCurvature: 89,
   /** Distances on the hyperboloid by arcosh of inner products, which cancel. */
   hyperboloidProducts: { float32: 1e-3, float64: 1e-9 },

@@ -151,8 +151,9 @@ async function runSource(path: RunPath, opening: Opening): Promise<OnnxSource> {
 }
 
 /**
- * Describes an option that differs between config.json, which has no checksum, and the weights or, if these do not have the
- * options of their run, the last checkpoint. Null if none differs. The embeddings depend on these options.
+ * Describes an option, of those on which the embeddings depend, whose value in config.json differs from the one saved in the
+ * weights or, if they store no options, in the last checkpoint. Null if all agree, or if neither file has readable options.
+ * Unlike these files, config.json has no checksum that would detect an edit.
  */
 async function changeText(
   folder: string,

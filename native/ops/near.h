@@ -25,8 +25,8 @@ constexpr double kNear = 0.01;
 // distance.
 constexpr double kFair = 0.1;
 
-// The same two fractions for minkowski rows. Their time coordinates enter the product and are then added with the
-// opposite sign, so the rounding errors of the time coordinates count more than once.
+// The same two fractions for minkowski rows. Their inner product is computed with the wrong sign of the time coordinates, and
+// squared_from_product() corrects it with 4 times the product of these, so their rounding errors count more than once.
 constexpr double kNearMinkowski = 4 * kNear;
 constexpr double kFairMinkowski = 1.5 * kFair;
 

@@ -1,4 +1,4 @@
-// Compares the row-wise operations on the device with the CPU: every card, forward and backward.
+// Compares every row-wise operation on the device with the CPU, forward and backward.
 import { matrix } from '../../lib/index.ts';
 import { cards, forward, gradients, isAffected, pointsOf, withNaN } from '../row-points.ts';
 import { close, noise, types } from '../support.ts';

@@ -134,7 +134,7 @@ test('--libtorch with a folder that is not a libtorch leaves no files', async (t
   t.regex(absent.stderr, /no such file/);
 });
 
-/** Runs setup with this content of the lock file. If it takes over the lock, it fails later: the file is not a wheel. */
+/** Runs setup with a lock file that has this content. A setup that takes over the lock still fails: torch.whl is no wheel. */
 async function setupWithLock(holder: string | object): Promise<Outcome & { left: string[] }> {
   const cache = await mkdtemp(join(tmpdir(), 'horoball-lock-'));
   try {

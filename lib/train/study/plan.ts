@@ -57,8 +57,8 @@ export const matchedAt = 0.5;
 export const maxRuns = 100_000;
 /** Maximum number of cells, so that sweep.json stays within the limits of its reader. */
 export const maxCells = 5000;
-/** Maximum length of a cell's id, so that a run's name is a valid file name. */
-const longestId = 200;
+/** Maximum length of a cell's id without the number that makes it unique, so that a run's name is a valid file name. */
+const longestStem = 200;
 
 /**
  * Creates the cells of a study: the grid of all axes, or random settings, for each geometry. Settings that only differ in
@@ -240,7 +240,7 @@ function withIds(cells: readonly Candidate[], varied: readonly AxisName[]): Cell
     const stem = [arm, ...keys.map((key) => `${key}${config[key]}`)]
       .join('-')
       .replace(/[^\w.-]+/g, '_')
-      .slice(0, longestId);
+      .slice(0, longestStem);
     let id = stem;
     for (let copy = taken.get(stem) ?? 1; taken.has(id); taken.set(stem, copy)) id = `${stem}-${++copy}`;
     taken.set(id, 1);
