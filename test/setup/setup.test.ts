@@ -134,7 +134,7 @@ test('--libtorch with a folder that is not a libtorch leaves no files', async (t
   t.regex(absent.stderr, /no such file/);
 });
 
-/** Runs setup with a lock file that has this content. A setup that takes over the lock still fails: torch.whl is no wheel. */
+/** Runs setup with a lock file of this content. A setup that takes over the lock fails later: torch.whl is not a wheel. */
 async function setupWithLock(holder: string | object): Promise<Outcome & { left: string[] }> {
   const cache = await mkdtemp(join(tmpdir(), 'horoball-lock-'));
   try {
