@@ -1,8 +1,9 @@
 import { open, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { coded } from '../errors.ts';
 import { removeAbandoned } from '../io/atomic.ts';
 import { explanationOf } from '../io/file-errors.ts';
+import { recordNames } from '../io/run-path.ts';
 
 /** Options of {@link checkOutput}. */
 export interface OutputKind {
@@ -29,6 +30,8 @@ export async function checkOutput(
     if (stream) return;
     return refuse('a regular file', 'Devices and pipes cannot be replaced.');
   }
+  if (entry !== undefined && (await isRecord(file)))
+    return refuse('a file that is not part of a run or study', 'Choose another name.');
   const folder = dirname(file);
   const parent = await stat(folder).catch(() => undefined);
   if (parent === undefined) return refuse('a file in an existing folder', `Create ${folder} first.`);
@@ -39,6 +42,15 @@ export async function checkOutput(
     if (explanation === undefined) throw error;
     refuse('a file in a writable folder', 'Choose another location.');
   });
+}
+
+/** Whether a file has a name of, and is next to, the record of a run or study. */
+async function isRecord(file: string): Promise<boolean> {
+  if (!recordNames.includes(basename(file))) return false;
+  const found = await Promise.all(
+    ['config.json', 'sweep.json'].map((name) => stat(join(dirname(file), name)).catch(() => undefined)),
+  );
+  return found.some((entry) => entry !== undefined);
 }
 
 /**

@@ -9,6 +9,11 @@ import { readSafetensors } from './safetensors.ts';
 /** Names in a run folder: the final network, and the last checkpoint. */
 export const finalName = 'model.safetensors';
 export const lastName = 'last.safetensors';
+/** Names of the files of runs and studies. */
+export const recordNames: readonly string[] = [
+  ...['config.json', 'metrics.jsonl', 'snapshot.json', finalName, lastName, 'best.safetensors'],
+  ...['sweep.json', 'results.jsonl'],
+];
 /**
  * Keys in the metadata of weight files: the settings of the network, the state of the run (checkpoints only), the learnable
  * temperatures, the step, and the options that a run keeps when it is resumed.

@@ -14,6 +14,8 @@ test.before(async (t) => {
   t.context = { root: path, remove };
   await writeFile(join(path, 'file'), 'a file');
   await mkdir(join(path, 'folder'));
+  await mkdir(join(path, 'run'));
+  for (const name of ['config.json', 'last.safetensors']) await writeFile(join(path, 'run', name), '{}');
   await writeImages(join(path, 'images'), classNames(8), 2);
 });
 test.after.always((t) => t.context.remove());
@@ -55,6 +57,12 @@ const cases: Case[] = [
     2,
     /out: expected a file in an existing folder, .*\. Create ROOT\/none first\.$/,
   ],
+  [
+    'embed run --out ROOT/run/last.safetensors',
+    2,
+    /out: expected a file that is not part of a run or study, got .*\. Choose another name\.$/,
+  ],
+  ['report run --out ROOT/run/config.json', 2, /out: expected a file that is not part of a run/],
   [
     'eval run --per-query ROOT/folder',
     2,
