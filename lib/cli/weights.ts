@@ -23,7 +23,10 @@ export function weightsCommand(): Command {
     .description('download weights to the cache and verify their SHA-256; resumes interrupted downloads')
     .argument('<name-or-url>', 'a name from `horoball weights list`, or an http(s) URL')
     .addOption(cacheOption())
-    .option('--force', 'download again, even if the SHA-256 of the file has changed')
+    .option(
+      '--force',
+      'download again, and accept the file even if its SHA-256 differs from that of the earlier download',
+    )
     .option('--json', 'print the location of the file as one JSON object on stdout')
     .action(pull);
   addNotes(puller, {
