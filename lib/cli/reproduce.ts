@@ -79,7 +79,7 @@ export function reproduceCommand(): Command {
     .addOption(
       new Option('--out <folder>', 'folder of the studies').default(undefined, 'runs/reproduce-<ds>'),
     )
-    .option('--quick', 'use a few epochs and one seed per setting, to preview the report')
+    .option('--quick', 'use fewer settings, one seed and a few epochs, to preview the report')
     .option(
       '--seeds <n>',
       'number of seeds, starting at 42; every setting runs with the same seeds',
@@ -89,7 +89,10 @@ export function reproduceCommand(): Command {
       '--budget <minutes>',
       'time limit in minutes; to stay within it, uses fewer seeds (at least 3), then fewer settings',
     )
-    .option('--plan', 'print the settings and the estimated duration, and exit')
+    .option(
+      '--plan',
+      'print the number of settings and seeds of each study and, if none has been started, the estimated duration, and exit',
+    )
     .option('--json', 'print every result as JSON lines on stdout');
   addRunOptions(command, { keys: freeNames, defaults });
   addNotes(command, notes);

@@ -241,13 +241,17 @@ function publishedSection(ds: string): Part {
   )}</tbody></table></div></section>`;
 }
 
-function methodSection({ command, machine, seeds, grid, asked: requested }: ReproductionRecord): Html {
-  const less =
-    grid === 'full' && seeds.length === requested.length
-      ? ''
-      : ` To fit the budget, it uses ${grid === 'full' ? 'all settings' : 'fewer settings'} and ${seeds.length} of ${requested.length} seeds.`;
+/** Describes the runs that the command omitted; an empty string if it omitted none. */
+function omittedText({ quick, seeds, grid, asked: requested }: ReproductionRecord): string {
+  if (quick) return ' With --quick, it uses fewer settings, one seed and a few epochs.';
+  if (grid === 'full' && seeds.length === requested.length) return '';
+  return ` To fit the budget, it uses ${grid === 'full' ? 'all settings' : 'fewer settings'} and ${seeds.length} of ${requested.length} seeds.`;
+}
+
+function methodSection(record: ReproductionRecord): Html {
+  const { command, machine } = record;
   return html`<section><h2>How this report was made</h2>
-<p><code>${command}</code> on ${machine}.${less} The geometries ${baseline}, ${subject} and hybrid ran with the same seeds: a seed
+<p><code>${command}</code> on ${machine}.${omittedText(record)} The geometries ${baseline}, ${subject} and hybrid ran with the same seeds: a seed
 determines the initial weights and the order of the images, and differences are computed per seed. Each study has its own
 report: <a href="temperature/report.html">temperature</a>, <a href="lambda-c/report.html">lambda and c</a>,
 <a href="head/report.html">head</a>.</p></section>`;

@@ -88,6 +88,17 @@ test('a page without results makes no claims', (t) => {
   t.notRegex(page, /Recall against|Fixed or free/);
 });
 
+test('describes the runs that --quick and a budget omit', (t) => {
+  const { record, ...rest } = made(() => 0.5);
+  const page = (change: Partial<typeof record>) =>
+    reproductionPage({ ...rest, record: { ...record, ...change } });
+  const one = { seeds: [42], asked: [42] };
+  t.regex(page({ quick: true, ...one }), /With --quick, it uses fewer settings, one seed and a few epochs\./);
+  t.notRegex(page({ quick: true, ...one }), /budget/);
+  t.regex(page({ asked: [...seeds, 45] }), /To fit the budget, it uses fewer settings and 3 of 4 seeds\./);
+  t.notRegex(page({ grid: 'full' }), /budget/);
+});
+
 test('the page of a published data set shows published values', (t) => {
   const { record, ...rest } = made(() => 0.5);
   const page = reproductionPage({ record: { ...record, ds: 'CUB' }, ...rest });
