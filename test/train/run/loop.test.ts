@@ -244,7 +244,8 @@ test.serial('a non-finite loss ends the run with a one-sentence error', async (t
   const options = { ...onBatches, geometry: 'euclidean', t_e: 1e-310 } as const;
   await t.throwsAsync(train(options, { data: batches(3) }), {
     code: 'ERR_HOROBALL_DIVERGED',
-    message: /step 1: the loss is not finite\. No weight has changed yet: use values of t_e/,
+    message:
+      /step 1: the loss is not finite\. No weight has changed yet, so lr has no effect\. Use values of t_e/,
   });
 });
 
