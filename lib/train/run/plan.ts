@@ -243,7 +243,7 @@ export async function checkLast(
 ): Promise<void> {
   const final = await stepWithoutCheckpoint(folder, position.step);
   if (final !== null) {
-    const message = `[train] resume: expected a checkpoint of step ${final}, that of ${finalName}, got one of step ${position.step} in ${folder}, because the last session had --save_every None. Start a new run with --weights ${shellWord(join(folder, finalName))}, or delete that file to repeat the steps.`;
+    const message = `[train] resume: expected a checkpoint of step ${final}, the step at which ${finalName} was saved, got one of step ${position.step} in ${folder}, because the last session had --save_every None. Start a new run with --weights ${shellWord(join(folder, finalName))}, or delete ${finalName} to repeat the steps after ${position.step}.`;
     throw coded('ERR_HOROBALL_CHECKPOINT', message);
   }
   const best = await outlineOf(join(folder, bestName));
@@ -256,7 +256,7 @@ export async function checkLast(
   const own = `of step ${position.step}`;
   if (bestStep === position.step && position.best?.step === bestStep)
     return warn(
-      `the run continues from ${bestName} ${own}; the rows of metrics.jsonl up to step ${later.at(-1)!.step} are discarded`,
+      `the run continues from ${bestName} (step ${bestStep}); the rows of metrics.jsonl for ${stepsText(later)} are discarded`,
     );
   const fix =
     bestStep > position.step
@@ -264,6 +264,11 @@ export async function checkLast(
       : `start a new run with --weights ${shellWord(join(folder, lastName))}`;
   const message = `[train] resume: expected the last checkpoint of the run (${lastName}), got one ${own} in ${folder}, although the run wrote one of step ${step}. Restore it from a backup, or ${fix}.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
+}
+
+function stepsText(rows: readonly Row[]): string {
+  const [first, last] = [rows[0]!.step, rows.at(-1)!.step];
+  return first === last ? `step ${first}` : `steps ${first} to ${last}`;
 }
 
 /**

@@ -186,7 +186,7 @@ test.serial('a run does not resume from an earlier checkpoint than its last one'
     warnings.join('\n'),
     bestStep === 10
       ? ''
-      : `the run continues from best.safetensors of step ${bestStep}; the rows of metrics.jsonl up to step 10 are discarded`,
+      : `the run continues from best.safetensors (step ${bestStep}); the rows of metrics.jsonl for ${bestStep === 9 ? 'step' : `steps ${bestStep + 1} to`} 10 are discarded`,
   );
   t.is((await readFile(join(copy, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n').length, lines.length);
 });
@@ -223,7 +223,7 @@ test.serial('a run does not resume from before a session without checkpoints', a
   await t.throwsAsync(train({ ep: 5, save_every: 60 }, { resume: folder }), {
     code: 'ERR_HOROBALL_CHECKPOINT',
     message:
-      /expected a checkpoint of step 4, that of model\.safetensors, got one of step 3 in .* Start a new run with --weights \S+model\.safetensors, or delete that file to repeat the steps\.$/,
+      /expected a checkpoint of step 4, the step at which model\.safetensors was saved, got one of step 3 in .* Start a new run with --weights \S+model\.safetensors, or delete model\.safetensors to repeat the steps after 3\.$/,
   });
   t.is(await readFile(join(folder, 'metrics.jsonl'), 'utf8'), log);
   const runs = dirname(folder);
