@@ -178,7 +178,8 @@ async function evaluateRun(
   // Training in this folder would write the same embedding files, hence the lock, and could replace the weights while
   // they are read, which `replacedWeights` reports.
   const { folder, weights } = await runPathOf(run);
-  await using lock = given.save_emb ? await lockRun(folder, '[eval] save_emb') : null;
+  const argument = '[eval] save_emb';
+  await using lock = given.save_emb ? await lockRun(folder, argument) : null;
   const onDataset = (dataset: Dataset): Promise<void> => noteChangedData(run, given, dataset, note);
   const test = await openSplit(config, split, (text) => meter.say(text), onDataset);
   for (const warning of test.warnings) note(warning);
@@ -208,7 +209,11 @@ async function evaluateRun(
   meter.end();
   for (const image of test.loader.skipped) onSkipped(image);
   if (perQuery !== undefined) meter.say(await writeQueries(perQuery, test, embedded, queries));
-  const hooksOf = (held: Lock) => ({ signal, onSkipped, beforeWrite: () => checkHeld(folder, held) });
+  const hooksOf = (held: Lock) => ({
+    signal,
+    onSkipped,
+    beforeWrite: () => checkHeld(folder, held, argument),
+  });
   const saved = lock === null ? [] : await saveEmbeddings(folder, embedder, config, hooksOf(lock));
   for (const { file, images } of saved) meter.say(`${images} images: ${relative('.', file)}`);
   if (json) jsonLine({ type: 'evaluation', ...evaluation, ...(both && { fusedWith: fuse, ...both }) });

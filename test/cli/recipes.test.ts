@@ -98,7 +98,10 @@ async function evaluatedAgain(t: ExecutionContext, run: string): Promise<void> {
   await rm(join(run, '.training'));
   const lost = await robbed.outcome;
   t.is(lost.code, 1);
-  t.regex(lost.stderr, /expected exclusive use of .*, but its lock was moved or deleted/);
+  t.regex(
+    lost.stderr,
+    /\[eval\] --save_emb: expected exclusive use of .*, but its lock was moved or deleted\. Run the command again/,
+  );
   t.false(existsSync(file));
   await using _ = await lockRun(run);
   const { code, stderr } = await horoball(['eval', run, '--threads', '1', '--save_emb']);

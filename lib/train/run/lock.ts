@@ -26,24 +26,33 @@ function busy(argument: string, folder: string, holder: string, advice: string):
   return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 
-/** Returns the error of a run that lost its folder: it was moved or deleted, or another run took it over. */
-export function lostLock(folder: string, why: string): Error {
-  const message = `[train] runs: expected exclusive use of ${folder}, but ${why}. The last checkpoint is valid; resume the run when no other process uses the folder.`;
+const resumeAdvice = 'The last checkpoint is valid; resume the run when no other process uses the folder.';
+
+/**
+ * Returns the error of a run that lost its folder: it was moved or deleted, or another run took it over.
+ * @param argument - start of the error message
+ */
+export function lostLock(
+  folder: string,
+  why: string,
+  advice: string = resumeAdvice,
+  argument = '[train] runs',
+): Error {
+  const message = `${argument}: expected exclusive use of ${folder}, but ${why}. ${advice}`;
   return coded('ERR_HOROBALL_RUN_BUSY', message);
 }
 
 /**
  * Checks that a lock of a run folder was held without interruption, unlike `Lock.reacquire`: while the lock was missing,
  * another process may have changed the files that were read under it.
+ * @param argument - start of the error message
  * @throws `ERR_HOROBALL_RUN_BUSY` if it was not
  */
-export async function checkHeld(folder: string, lock: Lock): Promise<void> {
+export async function checkHeld(folder: string, lock: Lock, argument = '[train] resume'): Promise<void> {
   if (await lock.isHeld()) return;
   const other = await runHolder(folder);
-  throw lostLock(
-    folder,
-    other === null ? 'its lock was moved or deleted' : `${other.holder} is using it now`,
-  );
+  const why = other === null ? 'its lock was moved or deleted' : `${other.holder} is using it now`;
+  throw lostLock(folder, why, 'Run the command again when no other process uses the folder.', argument);
 }
 
 /** Returns the process that uses a run folder, and how to take the folder over; null if it is not in use. */

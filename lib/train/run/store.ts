@@ -27,6 +27,8 @@ const ownFiles = ['config.json', 'snapshot.json', lastName, 'model.safetensors']
 /** The new best checkpoint until it is renamed. */
 const bestTemporary = `.${bestName}.tmp`;
 
+const movedAdvice = 'If you moved the folder, resume the run with: npx horoball train --resume NEW_FOLDER';
+
 /** Stores the results of a run. */
 export interface RunStore extends AsyncDisposable {
   /** Path and name of the run folder; null if nothing is stored. */
@@ -202,8 +204,13 @@ export class DiskStore implements RunStore {
       (found) => found.isDirectory(),
       () => false,
     );
-    const what = isThere ? 'its metrics.jsonl was moved, deleted or replaced' : 'it was moved or deleted';
-    throw lostLock(this.folder, what);
+    throw isThere
+      ? lostLock(
+          this.folder,
+          'its metrics.jsonl was moved, deleted or replaced',
+          `If you moved the file, move it back and resume the run. ${movedAdvice}`,
+        )
+      : lostLock(this.folder, 'it was moved or deleted', movedAdvice);
   }
 
   async snapshot(snapshot: Snapshot): Promise<void> {

@@ -178,7 +178,8 @@ test.serial('a run whose folder was deleted ends with an error, not a crash', as
   store.append(stepRow(1));
   await t.throwsAsync(store.flush(), {
     code: 'ERR_HOROBALL_RUN_BUSY',
-    message: /moved or deleted/,
+    message:
+      /but it was moved or deleted\. If you moved the folder, resume the run with: npx horoball train --resume NEW_FOLDER$/,
   });
   await t.throwsAsync(store.snapshot(fakeSnapshot()), {
     code: 'ERR_HOROBALL_RUN_BUSY',
@@ -221,6 +222,22 @@ for (const [how, away] of [
     await second[Symbol.asyncDispose]();
   });
 }
+
+test.serial('a run whose log was moved continues when the log is back', async (t) => {
+  const store = await create(config());
+  const log = store.file('metrics.jsonl');
+  await rename(log, `${log}-moved`);
+  store.append(stepRow(1));
+  await t.throwsAsync(store.flush(), {
+    code: 'ERR_HOROBALL_RUN_BUSY',
+    message:
+      /metrics\.jsonl was moved, deleted or replaced\. If you moved the file, move it back and resume the run\. If you moved the folder, resume/,
+  });
+  await rename(`${log}-moved`, log);
+  await store.flush();
+  t.deepEqual((await readRun(store.folder)).rows, [stepRow(1)]);
+  await store[Symbol.asyncDispose]();
+});
 
 test.serial('a new run whose first files cannot be written leaves no folder and no lock', async (t) => {
   if (process.platform === 'win32') return t.pass();
