@@ -145,16 +145,22 @@ export class StudyFolder {
     // Acquire a missing lock again, unless the path refers to another folder by now.
     const other = isSame ? await lock.reacquire() : ((await lockHolder(lock.path))?.holder ?? null);
     if (isSame && other === null) return { log };
-    const isOwn = other === null || (await lock.isHeld());
-    const why = isOwn ? 'its results.jsonl was moved, deleted or replaced' : `${other} is working on it now`;
-    throw lost(this.path, why);
+    if (other !== null && !(await lock.isHeld())) throw lost(this.path, `${other} is working on it now`);
+    throw lost(
+      this.path,
+      'its results.jsonl was moved, deleted or replaced',
+      'If you moved the file or the folder, move it back. Then run the same command again; runs whose results are missing are repeated.',
+    );
   }
 }
 
 const resultsOf = (path: string): string => join(path, 'results.jsonl');
 
-function lost(path: string, why: string): Error {
-  const message = `[sweep] out: expected exclusive use of ${path}, but ${why}. The results so far are valid; run the same command again when no other process works on the study.`;
+const repeatAdvice =
+  'The results so far are valid; run the same command again when no other process works on the study.';
+
+function lost(path: string, why: string, advice: string = repeatAdvice): Error {
+  const message = `[sweep] out: expected exclusive use of ${path}, but ${why}. ${advice}`;
   return coded('ERR_HOROBALL_SWEEP_RUNNING', message);
 }
 

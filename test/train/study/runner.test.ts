@@ -205,7 +205,11 @@ test('a study whose folder was moved does not run or write in the next study at 
         ...(moment === 'prepare' && { prepare: replace }),
         ...(moment === 'report' && { report: async () => (calls === 2 ? await replace() : undefined) }),
       }),
-      { code: 'ERR_HOROBALL_SWEEP_RUNNING', message: /results\.jsonl was moved, deleted or replaced/ },
+      {
+        code: 'ERR_HOROBALL_SWEEP_RUNNING',
+        message:
+          /results\.jsonl was moved, deleted or replaced\. If you moved the file or the folder, move it back\./,
+      },
       moment,
     );
     t.truthy(error);
