@@ -132,7 +132,7 @@ export function planCommand(): Command {
       ['memory per process in total', megabytes(cost.stateBytes + activationBytes + cost.gatheredBytes)],
       [
         'operations of the loss per process and step, not in the step time',
-        `${(cost.lossOperations / 1e12).toPrecision(2)} TFLOP`,
+        `${Number((cost.lossOperations / 1e12).toPrecision(2))} TFLOP`,
       ],
       ...(given.rate === undefined ? [] : timeLines(cost, options.batch)),
     ] as const;

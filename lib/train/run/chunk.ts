@@ -24,6 +24,9 @@ export function bytesPerImage({ model, crop }: Pick<RunConfig, 'model' | 'crop'>
   return 4 * (tokens * embedDim * (storedValues * (depth - 1) + transientValues) + 3 * crop * crop);
 }
 
+/** The largest share of the free memory that the graph of a full batch may take. */
+const largestShare = 0.8;
+
 /** Options of {@link withChunk}. */
 export interface ChunkOptions {
   /** Receives a message if a chunk size was chosen. */
@@ -47,15 +50,15 @@ export function withChunk(
   const imageBytes = bytesPerImage(config) * ranks.localSize;
   const rows = Math.ceil(config.bs / ranks.size);
   const batchBytes = rows * imageBytes;
-  if (batchBytes < 0.8 * free) return config;
+  if (batchBytes <= largestShare * free) return config;
   const chunk = 2 ** Math.max(0, Math.floor(Math.log2((0.5 * free) / imageBytes)));
   if (chunk >= rows) return config;
   note?.(
-    `a batch size of ${config.bs} needs about ${gigabytes(batchBytes)} of memory, and ${gigabytes(free)} are free, which is too little for a step, so gradient caching processes it in chunks of ${chunk} images with the same gradient, as with --chunk ${chunk}; --chunk ${config.bs} turns it off`,
+    `a batch size of ${config.bs} needs about ${gigabytes(batchBytes)} of memory, more than ${100 * largestShare}% of the ${gigabytes(free)} that are free, so gradient caching processes it in chunks of ${chunk} images with the same gradient, as with --chunk ${chunk}; --chunk ${config.bs} turns it off`,
   );
   return { ...config, chunk };
 }
 
 function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toPrecision(2)} GB`;
+  return `${Number((bytes / 1e9).toPrecision(2))} GB`; // `toPrecision` alone may return 1.2e+2
 }
