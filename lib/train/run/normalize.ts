@@ -83,7 +83,7 @@ async function pulledOf(model: string, note: (text: string) => void): Promise<st
   if (published === undefined) {
     if (model !== 'vit_nano' && !model.startsWith('{'))
       note(
-        `the backbone starts from random weights, because the published weights of ${model} are not in the registry; pass a file with --weights`,
+        `the backbone starts from random weights, because \`npx horoball weights list\` has no weights for ${model}; pass a file with --weights`,
       );
     return null;
   }
