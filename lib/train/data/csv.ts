@@ -108,12 +108,14 @@ const freeCharacters = 2 ** 25;
 class Ancestors {
   readonly #file: string;
   readonly #byTree = new Map([['', none]]);
+  readonly #most: number;
   #left: number;
 
   /** @param textLength - length of the list */
   constructor(file: string, textLength: number) {
     this.#file = file;
-    this.#left = freeCharacters + 4 * textLength;
+    this.#most = freeCharacters + 4 * textLength;
+    this.#left = this.#most;
   }
 
   of(tree: string): string[] {
@@ -121,7 +123,12 @@ class Ancestors {
     if (known !== undefined) return known;
     this.#left -= tree.length;
     for (let at = tree.indexOf('/'); at >= 0; at = tree.indexOf('/', at + 1)) this.#left -= at;
-    if (this.#left < 0) throw layout(this.#file, 'shorter names in the trees', 'far longer ones');
+    if (this.#left < 0)
+      throw layout(
+        this.#file,
+        `names in the column 'tree' of at most ${this.#most} characters in total, each counted with its ancestors`,
+        'more. Shorten the names.',
+      );
     const parents = ancestors([...tree.split('/'), '']);
     this.#byTree.set(tree, parents);
     return parents;
