@@ -87,8 +87,8 @@ const manifestAdvice = 'it lacks the counts of its images. Delete the folder to 
  *
  * @returns the contents of the folder, and whether this call created it (`fresh`)
  * @throws `ERR_HOROBALL_DOWNLOAD` if npm fails; `ERR_HOROBALL_DATA_READ` if a package is missing; `ERR_HOROBALL_FORMAT` if
- * one is damaged; `ERR_HOROBALL_DATA_EMPTY` if the sets have fewer than two emoji in common; `ERR_HOROBALL_DATA_LAYOUT` if
- * `root` has other contents or is a mount point; `ERR_HOROBALL_NO_DECODER` if sharp is not installed
+ * one is damaged; `ERR_HOROBALL_DATA_EMPTY` if the sets have fewer than two emoji in common, or fewer can be rendered;
+ * `ERR_HOROBALL_DATA_LAYOUT` if `root` has other contents or is a mount point; `ERR_HOROBALL_NO_DECODER` if sharp is not installed
  * @example
  * const { classes } = await makeEmoji('data/emoji');
  */
@@ -149,7 +149,7 @@ type Resolved = EmojiOptions & { size: number; seed: number; all: boolean };
 
 async function fill(folder: string, from: string, options: Resolved): Promise<EmojiCounts> {
   const { matched, work } = await planned(from, options.all);
-  if (matched.classes.length < 2) throw tooFew(from, matched.classes.length);
+  if (matched.classes.length < 2) throw tooFewInCommon(options.from, matched.classes.length);
   const failed = await renderAll(folder, work, options);
   const lost = new Set(failed.filter(({ part }) => part === 'images').map(({ label }) => label));
   for (const part of parts)
@@ -160,16 +160,24 @@ async function fill(folder: string, from: string, options: Resolved): Promise<Em
   await writeFile(path.join(folder, licensesName), await licenses(from, setsOf(options.all)));
   const images = rendered.filter(({ part }) => part === 'images').length;
   const classes = images / benchmarkSets.length;
-  if (classes < 2) throw tooFew(from, classes);
+  if (classes < 2) throw tooFewRendered(classes);
   const { duplicates, incomplete } = matched;
   return { classes, images, extra: rendered.length - images, duplicates, incomplete: incomplete + lost.size };
 }
 
-function tooFew(from: string, classes: number): Coded {
+/** @param from - the folder that the caller named; undefined for downloaded packages */
+function tooFewInCommon(from: string | undefined, classes: number): Coded {
   const pinned = [unicodeData, ...benchmarkSets]
     .map(({ name, version: wanted }) => `${name}@${wanted}`)
     .join(' ');
-  const message = `[data emoji] --from: expected two or more emoji that all sets contain, got ${classes} in ${from}. Run npm install ${pinned} there.`;
+  const [argument, where] = from === undefined ? ['packages', ''] : ['--from', ` in ${from}`];
+  const fix = from === undefined ? 'Try again.' : `Run npm install ${pinned} there.`;
+  const message = `[data emoji] ${argument}: expected two or more emoji that all sets contain, got ${classes}${where}. ${fix}`;
+  return coded('ERR_HOROBALL_DATA_EMPTY', message);
+}
+
+function tooFewRendered(classes: number): Coded {
+  const message = `[data emoji] images: expected two or more emoji that can be rendered, got ${classes}. See the notes for the reasons. If no image can be rendered, reinstall sharp with: npm install sharp`;
   return coded('ERR_HOROBALL_DATA_EMPTY', message);
 }
 

@@ -145,6 +145,21 @@ test('a class is omitted, with a note, if a drawing has external references or i
   }
 });
 
+test('an error refers to the notes if fewer than two emoji can be rendered', async (t) => {
+  const original = JSON.parse(await readFile(path.join(from, notoIcons), 'utf8')) as { icons: object };
+  const icons = Object.fromEntries(Object.keys(original.icons).map((name) => [name, { body: '<path' }]));
+  const packages = await changed(t, { [notoIcons]: JSON.stringify({ ...original, icons }) });
+  const notes: string[] = [];
+  const root = path.join(packages, 'out');
+  const onNote = (text: string): void => void notes.push(text);
+  await t.throwsAsync(makeEmoji(root, { from: packages, size: 16, onNote }), {
+    code: 'ERR_HOROBALL_DATA_EMPTY',
+    message: /^\[data emoji\] images: expected two or more emoji that can be rendered, got 0\. See the notes/,
+  });
+  t.true(notes.length > 1 && notes.every((note) => /cannot be rendered/.test(note)));
+  await t.throwsAsync(access(root));
+});
+
 test('names in a package cannot lead outside the folder', async (t) => {
   const file = 'emojibase-data/en/data.json';
   const text = await readFile(path.join(from, file), 'utf8');
@@ -166,7 +181,10 @@ test('errors name damaged, missing and unexpected packages', async (t) => {
     code: 'ERR_HOROBALL_FORMAT',
     message: /icons\.a\.body/,
   });
-  await t.throwsAsync(attempt({ 'emojibase-data/en/data.json': '[]' }), { code: 'ERR_HOROBALL_DATA_EMPTY' });
+  await t.throwsAsync(attempt({ 'emojibase-data/en/data.json': '[]' }), {
+    code: 'ERR_HOROBALL_DATA_EMPTY',
+    message: /^\[data emoji\] --from: .* that all sets contain, got 0 in .* Run npm install emojibase-data@/,
+  });
   await t.throwsAsync(makeEmoji(root, { from: await temporary(t) }), {
     code: 'ERR_HOROBALL_DATA_READ',
     message: /npm install emojibase-data/,
