@@ -64,7 +64,7 @@ export async function train(
  * @returns the plan, on every rank
  */
 export async function planOnFirst(group: RankGroup, plan: () => Promise<RunPlan>): Promise<RunPlan> {
-  group.at('planning');
+  group.at('the startup phase'); // as in native/torch/heartbeat.cc
   return await fromFirst(group, plan);
 }
 

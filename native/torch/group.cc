@@ -30,9 +30,7 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(1000 * seconds));
 }
 
-CodedError rank_error(const std::string& why) {
-  return {"ERR_HOROBALL_RANK", why + ". Resume the run from its last checkpoint"};
-}
+CodedError rank_error(const std::string& why) { return {"ERR_HOROBALL_RANK", why}; }
 
 StorePtr open_store(const GroupConfig& config, bool serves, double seconds) {
   c10d::TCPStoreOptions options;
@@ -48,10 +46,12 @@ StorePtr open_store(const GroupConfig& config, bool serves, double seconds) {
   } catch (const std::exception& error) {
     const std::string place = config.host + ":" + std::to_string(config.port), what = error.what();
     const std::string why = what.substr(0, what.find('\n'));
-    const char* expected = serves ? "expected a free address for the store of the ranks, got "
-                                  : "expected the store of rank 0 to answer at ";
+    const std::string server =
+        config.launched ? "the rendezvous server of the launcher" : "the rendezvous server of rank 0";
+    const std::string expected =
+        serves ? "a free address for " + server + ", got " : server + " to answer at ";
     const char* fix = serves ? "). Choose another MASTER_PORT" : "). Check MASTER_ADDR and MASTER_PORT";
-    throw CodedError("ERR_HOROBALL_RENDEZVOUS", expected + place + " (" + why + fix);
+    throw CodedError("ERR_HOROBALL_RENDEZVOUS", "expected " + expected + place + " (" + why + fix);
   }
 }
 
@@ -195,7 +195,8 @@ void Group::State::wait(const WorkPtr& work) {
   }
   broken = true;
   const std::string what = future->tryRetrieveErrorMessage();
-  throw rank_error(heartbeat.explained("a rank failed: " + what.substr(0, what.find('\n'))));
+  throw rank_error(
+      heartbeat.explained("a rank failed: " + what.substr(0, what.find('\n')) + ". " + kResumeAdvice));
 }
 
 int Group::rank() const { return state_->config.rank; }

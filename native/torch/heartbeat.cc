@@ -20,6 +20,9 @@ constexpr Seconds kClosing{10};
 // How long rank 0 keeps the store open, so that the other ranks can read the verdict: which rank failed.
 constexpr Seconds kVerdictTime{3};
 const std::string kVerdict = "watch/verdict";
+// A rank is in this phase until it calls `at`; lib/train/train.ts uses the same name. A failure in it has not interrupted
+// any training, so there is nothing to resume.
+const std::string kStartup = "the startup phase";
 
 std::string report_key(int rank) { return "watch/" + std::to_string(rank); }
 
@@ -31,6 +34,20 @@ struct Report {
   Condition condition = Condition::running;
   std::string where;
 };
+
+// Returns the message for a rank that reported an error. `where`: its phase and the error.
+std::string failed_message(const std::string& name, const std::string& where) {
+  const std::string message = name + " failed in " + where;
+  if (where.starts_with(kStartup)) return message;
+  return message + (message.ends_with('.') ? "" : ".") +
+         " Then resume the run from its last checkpoint, if it has one.";
+}
+
+// Returns the message for a rank that sends no more reports. `how`: how this was noticed.
+std::string ended_message(const std::string& name, const std::string& where, const std::string& how) {
+  const char* advice = where.starts_with(kStartup) ? "Check the log of that rank." : kResumeAdvice;
+  return name + " ended or stopped responding in " + where + " (" + how + "). " + advice;
+}
 
 Report parsed(const std::vector<std::uint8_t>& bytes) {
   Report report;
@@ -60,10 +77,10 @@ struct Heartbeat::State {
 
   mutable std::mutex mutex;
   std::condition_variable changed;
-  std::string where = "the startup phase";
+  std::string where = kStartup;
   Condition condition = Condition::running;
   std::optional<std::string> failure;
-  std::string first_where;                       // of rank 0
+  std::string first_where = kStartup;            // of rank 0
   Clock::time_point last_answer = Clock::now();  // from the store
   Condition reported = Condition::running;       // the condition that is in the store
   bool report_now = false;
@@ -156,12 +173,12 @@ void Heartbeat::State::read_report(int other, const std::vector<std::uint8_t>& b
   const Report now = parsed(bytes);
   if (now.text != peer.last.text) peer = {now, Clock::now()};
   const std::string name = "rank " + std::to_string(other);
-  if (now.condition == Condition::failed) announce(name + " failed in " + now.where);
+  if (now.condition == Condition::failed) announce(failed_message(name, now.where));
   if (now.condition == Condition::failed || now.condition == Condition::closed) return;
   const Seconds silent = Clock::now() - peer.changed;
   if (silent.count() > limit)
-    announce(name + " ended or stopped responding in " + now.where + " (no heartbeat for " +
-             std::to_string(static_cast<int>(silent.count())) + " s)");
+    announce(ended_message(name, now.where,
+                           "no heartbeat for " + std::to_string(static_cast<int>(silent.count())) + " s"));
 }
 
 void Heartbeat::State::announce(const std::string& sentence) {
@@ -182,8 +199,9 @@ void Heartbeat::State::lose_store() {
 }
 
 std::string Heartbeat::State::lost_store_message() const {
-  if (launched) return "the launcher ended or stopped responding (its store cannot be reached)";
-  return "rank 0 ended or stopped responding in " + first_where + " (its store cannot be reached)";
+  const std::string how = "its rendezvous server cannot be reached";
+  if (launched) return "the launcher ended or stopped responding (" + how + "). " + kResumeAdvice;
+  return ended_message("rank 0", first_where, how);
 }
 
 Heartbeat::Heartbeat() : state_(std::make_shared<State>()) {}

@@ -12,6 +12,9 @@
 
 namespace horoball::train {
 
+// The advice for an error that interrupts a run.
+inline constexpr const char* kResumeAdvice = "Resume the run from its last checkpoint, if it has one.";
+
 class Heartbeat {
  public:
   Heartbeat();
@@ -24,9 +27,9 @@ class Heartbeat {
   void start(c10::intrusive_ptr<c10d::Store> store, int rank, int size, double patience, bool launched);
   // Records what the rank is doing, for the errors of the other ranks.
   void at(const std::string& where);
-  // Returns a sentence that says which rank failed and where, or nothing if that is not known.
+  // Returns a message that says which rank failed and where, with advice, or nothing if that is not known.
   std::optional<std::string> failure() const;
-  // Waits a limited time until the failed rank is known; to be called after a collective has failed. Returns the sentence
+  // Waits a limited time until the failed rank is known; to be called after a collective has failed. Returns the message
   // about that rank, or `otherwise`.
   std::string explained(const std::string& otherwise);
   // Announces this rank's own error, unless a failure is already known. Waits a limited time until the others can read it.

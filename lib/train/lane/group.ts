@@ -29,10 +29,10 @@ export interface RankPlace {
 
 /** The rank of a process, and the rendezvous of its group. */
 export interface Place extends RankPlace {
-  /** Address of the rendezvous store, which rank 0 or a launcher serves. */
+  /** Address of the rendezvous server, which rank 0 or a launcher runs. */
   host: string;
   port: number;
-  /** Whether a launcher (torchrun) serves the store. */
+  /** Whether a launcher (torchrun) runs the rendezvous server. */
   launched: boolean;
   /** Number of times the launcher has restarted the group. */
   restarts: number;
@@ -107,12 +107,12 @@ export async function fromFirst<T>(group: RankGroup, compute: () => T | Promise<
 }
 
 /**
- * Checks that the store of rank 0 can listen on a port, at one of the addresses that c10d tries. If it cannot, c10d itself
+ * Checks that the rendezvous server of rank 0 can listen on a port, at one of the addresses that c10d tries. If it cannot, c10d itself
  * would print five lines to stderr and throw an error of the same length.
  */
 async function checkPort(port: number): Promise<void> {
   for (const host of ['::', '0.0.0.0']) if (!(await isInUse(port, host))) return;
-  const message = `[group.join] port: expected a free port for the store of the ranks, got ${port}, which another program uses. Choose another port (MASTER_PORT).`;
+  const message = `[group.join] port: expected a free port for the rendezvous server of rank 0, got ${port}, which another program uses. Choose another port (MASTER_PORT).`;
   throw coded('ERR_HOROBALL_RENDEZVOUS', message);
 }
 

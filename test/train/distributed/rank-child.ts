@@ -221,11 +221,12 @@ const scenarios: Record<string, () => Promise<unknown>> = {
       await sleep(20);
     }
   },
-  /** Rank 1 fails with an error. */
+  /** Rank 1 fails with an error: in a step or, with the argument `early`, before. */
   async fails() {
-    group!.at('step 7');
+    const isEarly = process.argv[4] === 'early';
+    if (!isEarly) group!.at('step 7');
     await group!.sum(new Float64Array(1));
-    if (rank === 1) throw new Error('out of memory');
+    if (rank === 1) throw new Error(isEarly ? 'no images found. Check the path.' : 'out of memory');
     await group!.sum(new Float64Array(1));
   },
 };

@@ -105,7 +105,8 @@ for (const [rank, signal] of [
         t.is(code, 1, stderr);
         const { code: name, message } = last(stdout);
         t.is(name, 'ERR_HOROBALL_RANK', String(message));
-        t.regex(String(message), new RegExp(`rank ${rank} ended or stopped responding.* step \\d+`));
+        const pattern = `rank ${rank} ended or stopped responding in step \\d+ \\(.*\\)\\. Resume the run from`;
+        t.regex(String(message), new RegExp(pattern));
       }
     },
   );
@@ -118,7 +119,19 @@ test.serial('the other ranks report the message of the failed rank', async (t) =
   t.true(seconds(since) < 20, `${seconds(since)} s`);
   t.is(last(ends[1]!.stdout)['message'], 'out of memory');
   for (const i of [0, 2])
-    t.regex(String(last(ends[i]!.stdout)['message']), /rank 1 failed in step 7: out of memory/);
+    t.regex(
+      String(last(ends[i]!.stdout)['message']),
+      /rank 1 failed in step 7: out of memory\. Then resume the run from its last checkpoint, if it has one\.$/,
+    );
+});
+
+test.serial('an error during startup has no advice on resuming, and keeps its punctuation', async (t) => {
+  const ranks = await startRanks(2, [child, 'fails', '20', 'early']);
+  const [first] = await Promise.all(ranks.map(({ end }) => end));
+  t.regex(
+    String(last(first!.stdout)['message']),
+    /rank 1 failed in the startup phase: no images found\. Check the path\.$/,
+  );
 });
 
 test('rejects an invalid rank or port before opening a connection', async (t) => {
