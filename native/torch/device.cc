@@ -14,7 +14,8 @@ c10::Device device_from(const std::string& name) {
   if (index < count) return device;
   const std::string why = count == 0
                               ? "libtorch was built without CUDA, or the GPU or its driver is missing. "
-                                "Run `horoball doctor` for details."
+                                "Use device 'cpu' or 'auto'. To use a GPU, install torch with CUDA and run "
+                                "`npx horoball setup`."
                               : "devices are numbered from 0 to " + std::to_string(count - 1);
   throw CodedError("ERR_HOROBALL_DEVICE", "CUDA device " + std::to_string(index) + " not found: " + why);
 }

@@ -5,7 +5,11 @@ import { Batch } from '../../../lib/train/lane/tensor.ts';
 import { embed, randomImages, tinyEmbedder, tinyViT } from '../helpers.ts';
 
 const device = torchInfo().cuda ? 'cuda:99' : 'cuda';
-const missing = { code: 'ERR_HOROBALL_DEVICE', message: /CUDA device (0|99) not found: / };
+const missing = {
+  code: 'ERR_HOROBALL_DEVICE',
+  message:
+    /CUDA device (99 not found: devices are numbered from 0|0 not found: .* Use device 'cpu' or 'auto'\. To use a GPU, .* `npx horoball setup`\.$)/,
+};
 
 test.afterEach('the lane still works', async (t) => {
   using model = await tinyEmbedder();
