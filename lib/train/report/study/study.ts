@@ -246,7 +246,7 @@ function cellsSection({ plan, results }: Study, { arms }: Analysis): Html {
   };
   return html`<section><h2>All runs</h2><p>Recall@1 in percent; each value links to the report of its run.${
     results.some(({ spaces }) => spaces === null)
-      ? ' A setting with a failed run (non-finite loss) is not a candidate for the best setting.'
+      ? ' A setting with a failed run (non-finite loss, or no evaluation after the last epoch) is not a candidate for the best setting.'
       : null
   }</p>
 <div class="scroll"><table><thead><tr><th scope="col">Setting</th>${plan.seeds.map((seed) => html`<th scope="col">seed ${seed}</th>`)}<th scope="col">mean</th><th scope="col">std. dev.</th></tr></thead><tbody>${arms.flatMap(

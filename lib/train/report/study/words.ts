@@ -48,6 +48,15 @@ function leadText(first: ArmSummary, done: readonly ArmSummary[], alone: boolean
   return alone ? `${first.arm} reaches ${at}.` : `Highest: ${first.arm}, ${at}.`;
 }
 
+/** Explains why no setting can be ranked. */
+function unrankedText(arms: readonly ArmSummary[]): string {
+  const cells = arms.flatMap((arm) => arm.cells);
+  if (cells.every(({ failed }) => failed === 0)) return 'No run has finished yet.';
+  return cells.every(({ failed }) => failed > 0)
+    ? 'No setting can be ranked, because each has a failed run.'
+    : 'No setting can be ranked yet, because each setting that has been run has a failed run.';
+}
+
 /**
  * Summarizes the study in one to three sentences.
  *
@@ -58,7 +67,7 @@ export function verdictText(
   where: 'below' | 'in the report' = 'below',
 ): string {
   const done = arms.filter(({ best }) => best !== null);
-  if (done.length === 0) return 'No run has finished yet.';
+  if (done.length === 0) return unrankedText(arms);
   const [first] = [...done].sort((a, b) => b.best!.estimate.mean - a.best!.estimate.mean);
   const lead = leadText(first!, done, contrasts.length === 0);
   if (contrasts.length === 0) {

@@ -26,6 +26,21 @@ test('describes a tie as a tie', (t) => {
   );
 });
 
+test('says why no setting can be ranked', (t) => {
+  const made = plan();
+  const verdict = (run: readonly Cell[]): string => {
+    const failure = { spaces: null, error: 'the loss is not finite' };
+    const results = run.map(({ id }) => ({ ...result(id, 1, 0), ...failure }));
+    return verdictText(analyze({ name: 'failed', plan: made, results }));
+  };
+  t.is(verdict([]), 'No run has finished yet.');
+  t.is(verdict(made.cells), 'No setting can be ranked, because each has a failed run.');
+  t.is(
+    verdict(made.cells.slice(0, 2)),
+    'No setting can be ranked yet, because each setting that has been run has a failed run.',
+  );
+});
+
 test('warns of too few seeds with one geometry as with several', (t) => {
   const few =
     /Too few seeds have finished to distinguish differences from chance; at least three are needed\.$/;
