@@ -45,7 +45,7 @@ vector. The page computes everything from closed-form expressions as you move th
 <div class="sliders">${sliders.map(slider)}</div></header>
 <section><h2>Effect on the negatives</h2>
 <div class="scroll"><table id="shares"><thead><tr><th scope="col">Geometry</th><th scope="col">effective share<br>of the negatives</th><th scope="col">weight of the<br>hardest 1%</th><th scope="col">weight of the<br>hardest 10%</th><th scope="col">effective temperature<br>at cosine 0.9</th><th scope="col">0.5</th><th scope="col">0</th></tr></thead><tbody></tbody></table></div>
-<p class="note">Effective share: the share of the negatives that, with equal weights, would have the same entropy.</p>
+<p class="note">Effective share: the share of the negatives over which equal weights would have the same entropy as the actual weights.</p>
 <div class="charts">
 ${chart('q', 'Weight q by cosine', 'How the gradient of the loss is distributed over the negatives. Gray: the distribution of negatives with random directions.')}
 ${chart('pull', 'Push on the anchor', 'Weight times the slope of the logit with respect to the angle. A negative that is almost identical to the anchor (cosine near 1) still pushes it in the geometries with a distance, but not in the Euclidean one.')}
