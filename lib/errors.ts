@@ -168,7 +168,37 @@ export function describe(value: unknown): string {
   if (value === null || typeof value !== 'object')
     return typeof value === 'function' ? 'a function' : String(value);
   const name = className(value);
-  return name === undefined ? 'an object' : `an instance of ${name}`;
+  return describeBuiltIn(value, name) ?? (name === undefined ? 'an object' : `an instance of ${name}`);
+}
+
+const TypedArray = Object.getPrototypeOf(Int32Array) as new () => ArrayLike<unknown>;
+
+/**
+ * Describes an array by its length, which may be what is wrong with it, and an object that `instanceof` takes for a typed
+ * array or a Map, although it is none; otherwise returns undefined.
+ */
+function describeBuiltIn(value: object, name = 'typed array'): string | undefined {
+  try {
+    if (Array.isArray(value)) return `an array of length ${Number(value.length)}`;
+    const isArray = value instanceof TypedArray;
+    if (isArray && ArrayBuffer.isView(value))
+      return `${name.startsWith('I') ? 'an' : 'a'} ${name} of length ${Number(value.length)}`;
+    return isArray || (value instanceof Map && !hasEntries(value))
+      ? `a proxy or an object that only inherits from ${name}`
+      : undefined;
+  } catch {
+    return undefined; // a proxy or a getter may throw
+  }
+}
+
+/** Whether the methods of Map accept an object: they reject a proxy of a Map, and an object that only inherits from Map. */
+function hasEntries(value: object): boolean {
+  try {
+    Map.prototype.has.call(value, undefined);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Describes the first elements of a list for the end of a message. */

@@ -1,7 +1,7 @@
 import { type AsyncOptions, type CallOptions, runSteps, runStepsSync, type Steps } from './call/run.ts';
 import { gatherRows, inSlices, range } from './call/slices.ts';
 import { boolean, callNames, checkOptions, integer, metricNames } from './check.ts';
-import { rangeError, shapeError, typeError } from './errors.ts';
+import { quoted, rangeError, shapeError, typeError } from './errors.ts';
 import { integerList, largest } from './integers.ts';
 import { asMatrix, checkAttached, type Matrix, type Reals } from './matrix.ts';
 import type { MetricOptions } from './pairwise.ts';
@@ -261,7 +261,8 @@ function* rowList(argument: string, list: ArrayLike<number> | undefined, rows: n
 }
 
 function checkKs(ks: readonly number[], max: number): readonly number[] {
-  if (!Array.isArray(ks) || ks.length === 0) throw typeError(name, 'ks', 'an array of numbers', ks);
+  if (!Array.isArray(ks)) throw typeError(name, 'ks', 'an array of numbers', quoted(ks));
+  if (ks.length === 0) throw typeError(name, 'ks', 'at least one number', 'an empty array');
   return Array.from({ length: ks.length }, (_, i) => integer(name, 'ks', ks[i], 1, max));
 }
 

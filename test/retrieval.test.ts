@@ -244,6 +244,14 @@ test('the default ks are at most the size of the gallery', async (t) => {
   await t.throwsAsync(ksOf({ ks: [8] }), { code: 'ERR_HOROBALL_RANGE', message: /ks: expected .*5, got 8/ });
 });
 
+test('a missing number and a wrong list of ks have separate errors', (t) => {
+  const x = matrix(new Float32Array([0, 0, 1, 0, 0, 1]), 3, 2);
+  const of = (ks: unknown) => () => retrievalMetrics.sync(x, [1, 1, 2], { ks: ks as number[], c: 1 });
+  const code = 'ERR_HOROBALL_TYPE';
+  t.throws(of([]), { code, message: /ks: expected at least one number, got an empty array$/ });
+  t.throws(of('1'), { code, message: /ks: expected an array of numbers, got '1'$/ });
+});
+
 test('accepts a list of 200,000 ks', (t) => {
   const x = matrix(Float64Array.of(0, 0.1, 1), 3, 1);
   const ks = new Array<number>(200_000).fill(1);

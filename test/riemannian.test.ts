@@ -151,7 +151,12 @@ test('errors name the method of the optimizer, not the operations that it uses',
   }
   const betas = [0.9] as unknown as readonly [number, number];
   t.throws(() => new RiemannianAdam(points(2, 3, 0.5, 1), { c, lr: 1, betas }), {
-    message: /^\[riemannianAdam\] betas: expected two numbers/,
+    message: '[riemannianAdam] betas: expected two numbers, got an array of length 1',
+  });
+  const optimizer = new RiemannianAdam(points(2, 3, 0.5, 1), { c, lr: 1 });
+  t.throws(() => optimizer.loadState(new Proxy(optimizer.state(), {})), {
+    message:
+      /state: expected a Map returned by state\(\), got a proxy or an object that only inherits from Map/,
   });
 });
 

@@ -179,7 +179,11 @@ test('writes a Map of another realm, and refuses objects that only look like one
   await writeSafetensors(path, foreign.set('a', tensor));
   t.deepEqual((await readSafetensors(path)).tensors.get('a')!.data, tensor.data);
   for (const wrong of [new Proxy(new Map([['a', tensor]]), {}), Object.create(Map.prototype) as never])
-    t.is((await failure(() => writeSafetensors(newPath(), wrong))).code, 'ERR_HOROBALL_TYPE');
+    t.like(await failure(() => writeSafetensors(newPath(), wrong)), {
+      code: 'ERR_HOROBALL_TYPE',
+      message:
+        '[writeSafetensors] tensors: expected a Map, got a proxy or an object that only inherits from Map',
+    });
 });
 
 test('rejects what would give a file that cannot be read', async (t) => {
