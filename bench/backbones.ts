@@ -140,7 +140,9 @@ const folder = await mkdtemp(join(tmpdir(), 'horoball-backbones-'));
 const counts = new Map(Object.keys(features).map((name) => [name, 0]));
 let failures = 0;
 try {
-  process.stdout.write('| Model | Parameters | Feature | Gradient | Of |\n| --- | --: | --: | --: | --- |\n');
+  process.stdout.write(
+    '| Model | Parameters | Feature error | Gradient error | Worst parameter |\n| --- | --: | --: | --: | --- |\n',
+  );
   for (const spec of specs) await compare(spec);
 } finally {
   await rm(folder, { recursive: true, force: true });

@@ -17,7 +17,8 @@ noise, or that take more memory, and ratios that differ by more than their
 printed spreads. Times are corrected for a change in the machine's speed, which
 is estimated from the peers. Exits with 1 if a horoball row is slower, larger
 or missing, or misses its target. If the runs are from different machines, or
-their multiply-add peaks differ by more than 10 %, compares only the targets.
+the peak arithmetic rates measured before them differ by more than 10 %,
+compares only the targets.
 `;
 
 /** A row of A, compared with the same row of B. */

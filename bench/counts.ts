@@ -114,7 +114,8 @@ const help = `Usage: horoball bench counts [--update]
 
 Counts the instructions of the hot kernels on fixed inputs at the ${level} level
 with valgrind, and compares them with native/test/counts.json. Exits with 1 if
-a count exceeds the baseline by more than the tolerance.
+a count exceeds the baseline by more than the tolerance, or if a kernel is new
+or gone.
 
   --update   replaces the baseline with the new counts
 `;
@@ -142,7 +143,7 @@ async function main(): Promise<void> {
   } else if (changes.some(isCostlier)) {
     const percent = 100 * before.tolerance;
     process.stdout.write(
-      `More than ${percent}% above the baseline. If intended, run npm run bench:counts -- --update.\n`,
+      `Some kernels are more than ${percent}% above the baseline, new or gone. If intended, run npm run bench:counts -- --update.\n`,
     );
     process.exitCode = 1;
   }
