@@ -58,7 +58,9 @@ function crossOptions(): string[] {
   if (target === here) return [];
   const found = here === 'linux-x64' ? cross[target] : undefined;
   if (found === undefined) {
-    fail(`${target} cannot be built on ${here}: run this there (.github/workflows/prebuilds.yml does)`);
+    fail(
+      `${target} cannot be built on ${here}. Run this command on ${target}, as .github/workflows/prebuilds.yml does.`,
+    );
   }
   const [system, processor, compiler] = found;
   return [
