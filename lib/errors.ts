@@ -175,7 +175,7 @@ const TypedArray = Object.getPrototypeOf(Int32Array) as new () => ArrayLike<unkn
 
 /**
  * Describes an array by its length, which may be what is wrong with it, and an object that `instanceof` takes for a typed
- * array or a Map, although it is none; otherwise returns undefined.
+ * array or a Map but whose methods fail; otherwise returns undefined.
  */
 function describeBuiltIn(value: object, name = 'typed array'): string | undefined {
   try {
