@@ -91,7 +91,7 @@ async function study(count: number): Promise<void> {
   await sweep(folder, {
     run: async ({ seed }) => {
       await trainSteps(3);
-      return { evaluations: [], interrupted: false, seed } as never;
+      return { evaluations: [], steps: 3, interrupted: false, seed } as never;
     },
   });
   await remove();
