@@ -55,7 +55,7 @@ interface Kind {
  * without those that check only texts.
  */
 const all = [
-  'dist/test/!(bench|event-loop|examples|guide|import-rules|memory|process|security).test.js',
+  'dist/test/!(bench|event-loop|examples|guide|import-rules|memory|process|security|sources|wrong-arguments).test.js',
   `dist/test/{${['layers', ...coreFolders].join(',')}}/*.test.js`,
   'dist/test/image/resample.test.js',
 ];

