@@ -83,7 +83,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
   'call/run.test': ['call/next-turn'],
   'cards.test': ['row/card'],
   'contrastive-loss.test': ['positives'],
-  'check.test': ['errors', 'integers'],
+  'check.test': ['integers'],
   'layers/layers.test': ['layers/core', 'layers/tape'],
   'tree/embed-tree.test': ['tree/epochs', 'tree/graph', 'tree/kernel', 'tree/threads', 'wasm/tree'],
   'embed/embedder.test': [
