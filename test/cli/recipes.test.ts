@@ -297,7 +297,7 @@ test('the recipes are the published commands and our settings', async (t) => {
   const own = rows.find(({ name }) => name === 'emoji')!;
   t.like(own, { recallAt1: null, resolved: { ds: 'emoji', path: 'data', weights: null, freeze: null } });
   t.regex(own.command, /^npx horoball train --ds emoji .*--freeze None/);
-  t.regex((await horoball(['recipes', 'emoji'])).stdout, /not from a\s+paper/);
+  t.regex((await horoball(['recipes', 'emoji'])).stdout, /not\s+from\s+a\s+paper/);
   const proxies = (await horoball(['recipes', 'proxy-anchor-cub-vit'])).stdout;
   t.regex(
     proxies,

@@ -147,7 +147,9 @@ test('a class is omitted, with a note, if a drawing has external references or i
 
 test('an error refers to the notes if fewer than two emoji can be rendered', async (t) => {
   const original = JSON.parse(await readFile(path.join(from, notoIcons), 'utf8')) as { icons: object };
-  const icons = Object.fromEntries(Object.keys(original.icons).map((name) => [name, { body: '<path' }]));
+  const icons = Object.fromEntries(
+    Object.keys(original.icons).map((name) => [name, { body: `<path id="${name}"` }]),
+  );
   const packages = await changed(t, { [notoIcons]: JSON.stringify({ ...original, icons }) });
   const notes: string[] = [];
   const root = path.join(packages, 'out');
