@@ -45,8 +45,9 @@ def pairwise_views(distance: Distance, p: Params) -> Loss:
 def one_matrix(p: Params, arsinh: Elementwise = torch.asinh) -> Loss:
     """All views from one N x N matrix, ordered view by view, so that every reduction reads contiguous memory.
 
-    The fastest form with torch.compile among those tried: the mask as a comparison of indices instead of a
-    masked fill, and single scores by gather instead of by diagonal. The alternatives take three times as long.
+    The fastest form with torch.compile among those whose gradients torch derives: the mask as a comparison of indices
+    instead of a masked fill, and single scores by gather instead of by diagonal. The alternatives take three times as long.
+    A form with explicit gradients, which needs four products instead of six, would take two thirds of the time.
     """
     views = p["views"]
 

@@ -44,7 +44,7 @@ export async function checkOutput(
   });
 }
 
-/** Whether a file has a name of, and is next to, the record of a run or study. */
+/** Whether a file is one of those that a run or study writes next to its record, config.json or sweep.json. */
 async function isRecord(file: string): Promise<boolean> {
   if (!recordNames.includes(basename(file))) return false;
   const found = await Promise.all(

@@ -31,9 +31,7 @@ export function checkDirectories(bytes: Buffer): void {
 const [photometricTag, ycbcr] = [262, 6];
 const [compressionTag, jpegCompressions] = [259, [6, 7] as readonly number[]];
 
-/**
- * Throws for YCbCr colors whose compression is not JPEG: the decoder would return them as if they were RGB.
- */
+/** Throws for YCbCr colors whose compression is not JPEG: the decoder would return them as if they were RGB. */
 export function checkColors(bytes: Buffer): void {
   const tiff = new TiffReader(bytes);
   const isYcbcr = tiff.tag(photometricTag) === ycbcr;

@@ -6,12 +6,13 @@ import { checkInside } from './inside.ts';
 import { maxOptionValues, parsedJson } from './json.ts';
 import { readSafetensors } from './safetensors.ts';
 
-/** Names in a run folder: the final network, and the last checkpoint. */
+/** Names in a run folder: the final network, the last checkpoint, and that of the best evaluation. */
 export const finalName = 'model.safetensors';
 export const lastName = 'last.safetensors';
+export const bestName = 'best.safetensors';
 /** Names of the files of runs and studies. */
 export const recordNames: readonly string[] = [
-  ...['config.json', 'metrics.jsonl', 'snapshot.json', finalName, lastName, 'best.safetensors'],
+  ...['config.json', 'metrics.jsonl', 'snapshot.json', finalName, lastName, bestName],
   ...['sweep.json', 'results.jsonl'],
 ];
 /**

@@ -107,8 +107,8 @@ export async function fromFirst<T>(group: RankGroup, compute: () => T | Promise<
 }
 
 /**
- * Checks that the rendezvous server of rank 0 can listen on a port, at one of the addresses that c10d tries. If it cannot, c10d itself
- * would print five lines to stderr and throw an error of the same length.
+ * Checks that the rendezvous server of rank 0 can listen on a port, at one of the addresses that c10d tries. If it cannot,
+ * c10d itself would print five lines to stderr and throw an error of the same length.
  */
 async function checkPort(port: number): Promise<void> {
   for (const host of ['::', '0.0.0.0']) if (!(await isInUse(port, host))) return;

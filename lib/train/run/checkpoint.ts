@@ -4,7 +4,7 @@ import { checkObject, checkText, filePath, instance, integer, mostThreads } from
 import { coded } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
-import { checkpointKey, lastName, optionsKey } from '../../io/run-path.ts';
+import { bestName, checkpointKey, lastName, optionsKey } from '../../io/run-path.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
 import { decoderVersion } from '../../io/sharp.ts';
 import { coreInfo } from '../../native.ts';
@@ -242,8 +242,7 @@ export class Checkpoint {
 }
 
 /** Names of the checkpoints in a run folder: the last checkpoint, and the checkpoint of the best evaluation. */
-export { lastName };
-export const bestName = 'best.safetensors';
+export { bestName, lastName };
 
 /** Checks a learner and its embedder, because an object with the prototype of `Learner` may lack its fields. */
 function checkLearner(operation: string, learner: Learner): void {
