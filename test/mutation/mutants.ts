@@ -99,7 +99,7 @@ export const mutants: readonly Mutant[] = [
     'lib/io/pth-values.ts',
     'io/pth-hostile io/pth',
     ['offset + span > storage.length', 'span > storage.length'],
-    ['if (budget.bytes < 0) throw', 'if (budget.bytes < -Infinity) throw'],
+    ['if (budget.bytes < 0)', 'if (budget.bytes < -Infinity)'],
   ),
   ...at('lib/io/zip.ts', 'io/pth-hostile io/pth', ['if (end > next) throw', 'if (end > next + 1e9) throw']),
   // Runs and studies.
