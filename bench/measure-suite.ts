@@ -3,13 +3,14 @@ import {
   type Clock,
   figure,
   local,
+  type Plan,
   type Rounds,
   ratio,
-  standard,
   type TimedSide,
 } from './measure.ts';
 import { peakElsewhere } from './peak.ts';
 import type { PeerWorker, PreparedPeer } from './peers/client.ts';
+import type { FastestPeers } from './peers/fastest.ts';
 import { type Row, row } from './results.ts';
 import { difference, type Measured, type OwnSide, type PeerSide, type Same, type Suite } from './suite.ts';
 
@@ -17,9 +18,11 @@ import { difference, type Measured, type OwnSide, type PeerSide, type Same, type
 export interface Bench {
   readonly threads: number;
   readonly clock: Clock;
-  /** The Python process, or the reason why it is unavailable. */
-  readonly peers: PeerWorker | string;
-  /** A second Python process, which returns freed memory to the system, for memory peaks. */
+  /** The time budget of suites without their own. */
+  readonly plan: Plan;
+  /** The Python processes, or the reason why they are unavailable. */
+  readonly peers: FastestPeers | string;
+  /** A further Python process, which returns freed memory to the system, for memory peaks. */
   readonly memory: PeerWorker | string;
 }
 
@@ -54,7 +57,7 @@ export async function measureSuite(suite: Suite, bench: Bench): Promise<Row[]> {
   }
   const rounds = await alternate(
     entries.map(({ timed }) => timed),
-    { ...standard, ...suite.plan },
+    { ...bench.plan, ...suite.plan },
   );
   const peaks = await measurePeaks(suite, bench);
   if (typeof bench.peers !== 'string') await bench.peers.drop();
@@ -90,12 +93,12 @@ function megabytes(peaks: ReadonlyMap<string, number>, side: string): number {
   return (peaks.get(side) ?? Number.NaN) / 1e6;
 }
 
-async function load(suite: Suite, worker: PeerWorker): Promise<void> {
+async function load(suite: Suite, worker: PeerWorker | FastestPeers): Promise<void> {
   for (const [name, array] of Object.entries(suite.arrays)) await worker.load(name, array);
 }
 
 /** Starts a peer and compares its answer with horoball's. */
-async function ready(side: PeerSide, suite: Suite, worker: PeerWorker | string): Promise<PreparedPeer> {
+async function ready(side: PeerSide, suite: Suite, worker: FastestPeers | string): Promise<PreparedPeer> {
   if (typeof worker === 'string') throw new Error(worker);
   const made = await worker.prepare(side.name, side.inputs, side.params);
   if (side.same !== undefined) agree(made.probe, side.same, suite);
@@ -165,7 +168,7 @@ function rate({ flops }: OwnSide | PeerSide, rounds: Rounds): number {
 }
 
 /**
- * Measures the peak memory of one call, for every side with `peak`: own sides in fresh processes, peers in a second
+ * Measures the peak memory of one call, for every side with `peak`: own sides in fresh processes, peers in another
  * process.
  */
 async function measurePeaks(suite: Suite, { threads, memory }: Bench): Promise<Map<string, number>> {

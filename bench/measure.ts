@@ -37,11 +37,11 @@ export interface Plan {
   readonly slowMs: number;
   /** Milliseconds per round of a side. */
   readonly turnMs: number;
-  /** Pause before a side's round, during which the spinning threads of the previous side go to sleep. */
+  /** Pause before a side's round, during which the spinning threads of the previous side go to sleep; those of OpenBLAS take over 20 ms. */
   readonly settleMs: number;
 }
 
-export const standard: Plan = { rounds: 9, slowRounds: 3, slowMs: 120, turnMs: 25, settleMs: 4 };
+export const standard: Plan = { rounds: 9, slowRounds: 3, slowMs: 120, turnMs: 25, settleMs: 30 };
 
 /** The clock: wall time or, for one thread on a busy machine, CPU time of the process. */
 export type Clock = 'wall' | 'cpu';

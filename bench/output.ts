@@ -4,7 +4,7 @@ import { coreInfo } from '../lib/index.ts';
 import { isCheckout, machine, root } from './machine.ts';
 import { multiplyAddPeak } from './multiply-add.ts';
 import { page } from './page.ts';
-import type { PeerWorker } from './peers/client.ts';
+import type { FastestPeers } from './peers/fastest.ts';
 import { peakKey, type Results, toCsv } from './results.ts';
 import { simd128Peak } from './simd128.ts';
 import { table } from './table.ts';
@@ -16,10 +16,10 @@ export const outputOptions = {
 } as const;
 
 /**
- * Returns the versions and settings on which the results of a run depend. `peers` is the Python process, or the reason why
- * it is unavailable.
+ * Returns the versions and settings on which the results of a run depend. `peers` are the Python processes, or the reason
+ * why they are unavailable.
  */
-export async function origin(threads: number, peers: PeerWorker | string): Promise<Record<string, string>> {
+export async function origin(threads: number, peers: FastestPeers | string): Promise<Record<string, string>> {
   const { name, commit, date, node } = machine();
   const versions = typeof peers === 'string' ? peers : Object.entries(peers.versions).flat().join(' ');
   const { level } = coreInfo();

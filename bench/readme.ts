@@ -48,7 +48,7 @@ const lines: readonly Line[] = [
     operation: losses(2),
     peer: 'torch.compile',
     of: { ...loss, shape: 'sop' },
-    sides: ['torch.compile, one matrix', 'torch.compile, pair blocks'],
+    sides: ['torch.compile, one matrix', 'torch.compile, explicit gradients', 'torch.compile, pair blocks'],
   },
   {
     operation: losses(9),
@@ -64,7 +64,7 @@ const lines: readonly Line[] = [
   },
   {
     operation: 'Gromov delta, 500 points',
-    peer: 'published code',
+    peer: 'published formula in torch',
     of: { op: 'gromovDelta', shape: 'n = 500' },
     sides: ['published delta'],
   },

@@ -7,9 +7,11 @@ import { called, count, oneOf, type ParseArgsOptionsConfig, usageError } from '.
 import { loadJsPeers } from './js-peers.ts';
 import { measureEvaluation, measureLoading } from './limits.ts';
 import { root } from './machine.ts';
+import { standard } from './measure.ts';
 import { type Bench, measureSuite } from './measure-suite.ts';
 import { Output, origin, outputOptions } from './output.ts';
-import { PeerWorker } from './peers/client.ts';
+import { type PeerOptions, PeerWorker } from './peers/client.ts';
+import { FastestPeers, waitPolicies } from './peers/fastest.ts';
 import type { Row } from './results.ts';
 import { measureScaling } from './scaling.ts';
 import { type Planned, suites } from './suites/all.ts';
@@ -33,6 +35,8 @@ const help = `Usage: horoball bench [options]
   --full        adds scaling to 50,000 and 500,000 rows, evaluation of a full
                 SOP test set, usearch, all torch.compile formulations (three
                 more minutes)
+  --quick       five rounds instead of nine, and peers with the default wait
+                policy only: under three minutes
   --out DIR     folder for MACHINE-COMMIT[-OPTIONS].csv and .html, rewritten
                 after every suite (default: bench/rows in a checkout,
                 otherwise horoball-bench)
@@ -54,6 +58,7 @@ const options = {
   js: { type: 'string', default: join(root, 'bench', 'peers') },
   python: { type: 'string' },
   full: { type: 'boolean', default: false },
+  quick: { type: 'boolean', default: false },
   peers: { type: 'boolean', default: true },
   ...outputOptions,
 } as const satisfies ParseArgsOptionsConfig;
@@ -77,7 +82,13 @@ async function main(): Promise<void> {
   if (load > 0.5) {
     process.stderr.write(`Other processes keep ${load.toFixed(1)} CPUs busy: spreads will be wide.\n`);
   }
-  const bench = { threads, clock, peers: await worker(false), memory: await worker(true) };
+  const bench = {
+    threads,
+    clock,
+    plan: values.quick ? { ...standard, rounds: 5 } : standard,
+    peers: await started((options) => FastestPeers.start(options, values.quick ? [undefined] : waitPolicies)),
+    memory: await started((options) => PeerWorker.start({ ...options, trim: true })),
+  };
   const rows: Row[] = [];
   const results = { about: { ...(await origin(threads, bench.peers)), clock, load: load.toFixed(1) }, rows };
   const fewer = onWasm || threads === availableParallelism() ? '' : `${threads}-threads`;
@@ -86,6 +97,7 @@ async function main(): Promise<void> {
     values.only,
     fewer,
     clock === 'cpu' ? 'cpu' : '',
+    values.quick ? 'quick' : '',
     values.peers ? '' : 'no-peers',
   ];
   const output = new Output(values, kind);
@@ -98,13 +110,13 @@ async function main(): Promise<void> {
   }
 }
 
-/** Starts the Python process and returns it, or the reason why it is not available, which its rows will show. */
-async function worker(trim: boolean): Promise<PeerWorker | string> {
+/** Starts Python processes and returns them, or the reason why they are unavailable, which their rows will show. */
+async function started<Peers>(start: (options: PeerOptions) => Promise<Peers>): Promise<Peers | string> {
   const { hypmix, geoopt, python } = values;
   if (!values.peers) return '--no-peers';
   if (onWasm) return 'not used on WebAssembly';
   try {
-    return await PeerWorker.start({ threads, trim, fastMkl: true, hypmix, geoopt, python, clock });
+    return await start({ threads, fastMkl: true, hypmix, geoopt, python, clock });
   } catch (error) {
     return (error as Error).message;
   }

@@ -68,7 +68,7 @@ export interface Suite {
   /** Names of the peers (matrix products) whose highest FLOP rate counts as the peak of the machine for this suite. */
   readonly peakRate?: readonly string[];
   readonly derived?: readonly Derived[];
-  /** Overrides of the standard plan. */
+  /** Overrides of the run's plan. */
   readonly plan?: Partial<Plan>;
   /** Throws if an answer differs from the oracle's. */
   check(): void;

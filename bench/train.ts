@@ -10,7 +10,7 @@ import { called, count, type ParseArgsOptionsConfig, usageError } from './argume
 import { uniform } from './inputs.ts';
 import { alternate, figure, type Plan, ratio, type TimedSide } from './measure.ts';
 import { Output, origin, outputOptions } from './output.ts';
-import { PeerWorker } from './peers/client.ts';
+import { FastestPeers, waitPolicies } from './peers/fastest.ts';
 import { type Bar, type Row, row } from './results.ts';
 import { lossSettings } from './shapes.ts';
 import { stepFlops } from './step-flops.ts';
@@ -30,7 +30,8 @@ const help = `Usage: horoball bench train [options]
   --out DIR       folder for MACHINE-COMMIT-train[-OPTIONS].csv and .html
                   (default: bench/rows in a checkout, otherwise
                   horoball-bench)
-  --quick         two rounds instead of five: under three minutes
+  --quick         two rounds instead of five, and peers with the default wait
+                  policy only: under three minutes
   --json          one JSON object per row on stdout, the table on stderr
 `;
 
@@ -50,7 +51,7 @@ const values = called(help, options);
 const imageCount = 96;
 /** Images of the test split, which an image folder must have. */
 const testCount = 8;
-/** With `--quick`, two rounds: under three minutes at the default batch size on two cores. */
+/** With `--quick`, two rounds: under three minutes in all, at the default batch size on two cores. */
 const plan: Plan = {
   rounds: values.quick ? 2 : 5,
   slowRounds: values.quick ? 2 : 5,
@@ -77,9 +78,10 @@ async function main(): Promise<void> {
   setThreads(threads);
   const load = loadavg()[0]!.toFixed(1);
   const folder = await mkdtemp(join(tmpdir(), 'horoball-bench-'));
-  const peers = await PeerWorker.start({ threads, fastMkl: true, python: values.python }).catch(
-    (error: Error) => error.message,
-  );
+  const peers = await FastestPeers.start(
+    { threads, fastMkl: true, python: values.python },
+    values.quick ? [undefined] : waitPolicies,
+  ).catch((error: Error) => error.message);
   try {
     say('generating images');
     await makeImages(folder);
@@ -194,7 +196,7 @@ function chosen(): readonly Operation[] {
 async function measure(
   wanted: readonly Operation[],
   setting: Setting,
-  peers: PeerWorker | string,
+  peers: FastestPeers | string,
   save: (rows: Row[]) => Promise<void>,
 ): Promise<Row[]> {
   await using own = await Ours.make(setting);

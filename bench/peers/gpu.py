@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import torch
 from distance import gram_distance
-from loss import arsinh_by_logarithm, one_matrix, pairwise_views
+from loss import one_matrix, pairwise_views
 from published import published_distance
 
 SETTINGS = {"tauE": 0.05, "tauH": 0.2, "lambda": 3.0, "c": 0.1}
@@ -80,7 +80,6 @@ def loss_peers(views: int, classes: int, dim: int, device: str) -> None:
         "published code": lambda: both(pairwise_views(published_distance()[0], params)),
         "torch eager, one matrix": lambda: both(one_matrix(params)),
         "torch.compile, one matrix": lambda: both(torch.compile(one_matrix(params), dynamic=False)),
-        "torch.compile, logarithm": lambda: both(torch.compile(one_matrix(params, arsinh_by_logarithm), dynamic=False)),
     }
     if views == 2:
         peers["torch.compile, pair blocks"] = lambda: both(

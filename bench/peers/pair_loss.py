@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from distance import gram_distance
-from loss import arsinh_by_logarithm
 from registry import Inputs, Params, Peer, peer
 
 Scores = Callable[..., Tensor]
@@ -19,7 +18,7 @@ def _scores(p: Params) -> Scores:
         return e @ e.T / p["tauE"]
 
     def hybrid(e: Tensor, h: Tensor) -> Tensor:
-        return euclidean(e) - p["lambda"] / p["tauH"] * gram_distance(h, h, p["c"], arsinh_by_logarithm)
+        return euclidean(e) - p["lambda"] / p["tauH"] * gram_distance(h, h, p["c"])
 
     return euclidean if p["geometry"] == "euclidean" else hybrid
 

@@ -13,7 +13,8 @@ from loss import one_matrix
 from registry import Inputs, Params, Peer, peer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
-from torchvision import datasets, transforms
+from torchvision import datasets
+from torchvision.transforms import v2
 
 
 class Embedder(nn.Module):
@@ -65,16 +66,15 @@ class Trainer:
 
 
 def _folder(p: Params) -> datasets.ImageFolder:
-    """Images as bytes, like those of horoball's loader: both sides normalize them in the step."""
+    """Images as bytes, like those of horoball's loader: both sides normalize them in the step. Crops of tensors take three
+    quarters of the time of crops of PIL images."""
     return datasets.ImageFolder(
         p["folder"],
-        transforms.Compose(
+        v2.Compose(
             [
-                transforms.RandomResizedCrop(
-                    p["imgSize"], scale=(0.2, 1), interpolation=transforms.InterpolationMode.BICUBIC
-                ),
-                transforms.RandomHorizontalFlip(),
-                transforms.PILToTensor(),
+                v2.PILToTensor(),
+                v2.RandomResizedCrop(p["imgSize"], scale=(0.2, 1), interpolation=v2.InterpolationMode.BICUBIC),
+                v2.RandomHorizontalFlip(),
             ]
         ),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import importlib
 import importlib.metadata
 import json
@@ -43,7 +44,7 @@ for folder in (ARGS.hypmix, ARGS.geoopt):
 
 now = time.perf_counter if ARGS.clock == "wall" else time.process_time
 
-MODULES = ("distance", "loss", "pair_loss", "proxy_loss", "search", "delta", "retrieval", "vision")
+MODULES = ("distance", "loss", "explicit_loss", "pair_loss", "proxy_loss", "search", "delta", "retrieval", "vision")
 PACKAGES = ("torch", "torchvision", "timm", "faiss-cpu", "pytorch-metric-learning", "numpy")
 MISSING: dict[str, str] = {}
 INPUTS: dict[str, np.ndarray] = {}
@@ -109,6 +110,12 @@ def peak(request: dict[str, Any]) -> dict[str, Any]:
     return {"bytes": memory.peak_bytes(PREPARED[request["handle"]].run)}
 
 
+def release(request: dict[str, Any]) -> dict[str, Any]:
+    del PREPARED[request["handle"]]
+    gc.collect()
+    return {}
+
+
 def drop(_: dict[str, Any]) -> dict[str, Any]:
     PREPARED.clear()
     INPUTS.clear()
@@ -118,7 +125,7 @@ def drop(_: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-COMMANDS = {"hello": hello, "load": load, "prepare": prepare, "sample": sample, "peak": peak, "drop": drop}
+COMMANDS = {"hello": hello, "load": load, "prepare": prepare, "sample": sample, "peak": peak, "release": release, "drop": drop}
 
 
 def answer(line: str) -> dict[str, Any]:

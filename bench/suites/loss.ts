@@ -156,6 +156,7 @@ function lossPeers(
     },
     peer('torch eager, one matrix', 'untied'),
     peer('torch.compile, one matrix', 'untied', { of: 'ratio', atLeast: bars.compiled }),
+    peer('torch.compile, explicit gradients', 'untied', { of: 'ratio', atLeast: bars.compiled }),
     // `pair blocks` takes twenty seconds to compile and was never faster than `one matrix`; with more views, it unrolls
     // more pairs than a compiler can handle.
     ...(shape.views === 2 && full

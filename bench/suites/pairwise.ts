@@ -120,11 +120,11 @@ function pairwisePeers(n: number, { labels, flops }: Sides): PeerSide[] {
       same: { as: `${geometry} both`, within: peerError.distances },
     });
   const quick = [
-    peer('torch.compile gram + asinh', 'poincare'),
+    peer('torch.compile gram + arsinh', 'poincare'),
     peer('published dist_matrix', 'compat', { peak: true }),
     peer('geoopt PoincareBall.dist', 'poincare', { peak: true }),
     gradients('torch.cdist with gradients', 'euclidean'),
-    gradients('torch gram + asinh with gradients', 'poincare'),
+    gradients('torch gram + arsinh with gradients', 'poincare'),
   ];
   return [
     ...products(labels({ op: 'sgemm', geometry: '' }), { x: 'x', y: 'y' }, flops, {
@@ -132,7 +132,7 @@ function pairwisePeers(n: number, { labels, flops }: Sides): PeerSide[] {
       bar: { of: 'ratio', atLeast: 0.75 },
     }),
     peer('torch.cdist', 'euclidean', { bar: { of: 'ratio', atLeast: 1 } }),
-    peer('torch gram + asinh', 'poincare'),
+    peer('torch gram + arsinh', 'poincare'),
     ...(n < slowRows ? quick : []),
   ];
 }
