@@ -1,5 +1,5 @@
-// Checks that calls do not leak memory, whether they complete, fail or are aborted. HOROBALL_MEMORY_CALLS sets the number
-// of calls per export and outcome.
+// Checks that calls do not leak memory, whether they complete, fail or are aborted, and that they reuse scratch memory.
+// HOROBALL_MEMORY_CALLS sets the number of calls per export and outcome.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -40,4 +40,28 @@ test('memory does not grow with the number of completed, failed and aborted call
     results.filter((each) => each.rss > 16 * 2 ** 20),
     [],
   );
+});
+
+test('large scratch memory is reused by later calls, and freed when no call needs it', async (t) => {
+  if (process.platform !== 'linux') return t.pass('only on Linux');
+  const code = `
+    import { readFileSync } from 'node:fs';
+    import { setTimeout } from 'node:timers/promises';
+    import { matrix, topK } from '${new URL('../lib/index.js', import.meta.url).href}';
+    const gallery = matrix(Float32Array.from({ length: 20_000 * 128 }, (_, i) => ((i * 7919) % 1000) / 1e5), 20_000, 128);
+    const queries = matrix(gallery.data.subarray(0, 64 * 128), 64, 128);
+    const search = () => topK.sync(queries, gallery, { k: 1, c: 1, threads: 2 });
+    const resident = () => 4096 * Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[1]);
+    for (let call = 0; call < 3; ++call) search();
+    const before = process.resourceUsage().minorPageFault;
+    for (let call = 0; call < 10; ++call) search();
+    const faults = process.resourceUsage().minorPageFault - before;
+    const used = resident();
+    await setTimeout(11_000);
+    console.log(JSON.stringify({ faults, freed: used - resident() }));`;
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code]);
+  const { faults, freed } = JSON.parse(stdout) as { faults: number; freed: number };
+  // The scratch memory of this search takes 10 MB: 2,500 pages, or 5 huge ones and the rest.
+  t.true(faults < 500, `${faults} page faults`);
+  t.true(freed > 8e6, `${freed} bytes`);
 });

@@ -14,7 +14,8 @@ inline constexpr std::size_t kAlignment = 64;
 // systems.
 void prefer_huge_pages(void* data, std::uint64_t bytes);
 
-// An owned block of bytes, aligned to a cache line, not cleared. `data` is null if the allocation failed.
+// An owned block of bytes, aligned to a cache line, not cleared. `data` is null if the allocation failed. On Linux, a large
+// block is kept for later calls when it is freed, up to 128 MiB in all, until the thread pool has been idle for 10 seconds.
 class Scratch {
  public:
   explicit Scratch(std::uint64_t bytes);
@@ -24,7 +25,13 @@ class Scratch {
 
   std::byte* data = nullptr;
   std::uint64_t bytes = 0;
+
+ private:
+  std::uint64_t capacity_ = 0;
 };
+
+// Frees the blocks that are kept for later calls.
+void free_kept_scratch();
 
 namespace {
 

@@ -1,9 +1,12 @@
 #include "cpu/frame/pool.h"
 
+#include "cpu/frame/memory.h"
+
 #include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -12,6 +15,7 @@ namespace horoball {
 namespace {
 
 constexpr int kMostThreads = 256;
+constexpr std::chrono::seconds kIdle{10};
 constexpr int kSpins = 2000;  // about 20 microseconds, enough for the next phase of a call to start
 
 struct Job {
@@ -94,7 +98,7 @@ class Pool {
     }
   }
 
-  // Spins briefly, then sleeps until a job is added.
+  // Spins briefly, then sleeps until a job is added. After 10 seconds, frees kept scratch memory.
   void rest(std::unique_lock<std::mutex>& lock) {
     const std::uint64_t seen = version_.load(std::memory_order_relaxed);
     lock.unlock();
@@ -104,7 +108,13 @@ class Pool {
 #endif
     }
     lock.lock();
-    wake_.wait(lock, [&] { return version_.load(std::memory_order_relaxed) != seen; });
+    const auto woken = [&] { return version_.load(std::memory_order_relaxed) != seen; };
+    // The system's clock, because waiting on the steady one needs glibc 2.30.
+    if (wake_.wait_until(lock, std::chrono::system_clock::now() + kIdle, woken)) return;
+    lock.unlock();
+    free_kept_scratch();
+    lock.lock();
+    wake_.wait(lock, woken);
   }
 
   std::mutex mutex_;
