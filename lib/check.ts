@@ -244,7 +244,7 @@ export function integer(
 ): number {
   if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most)
     return value as number;
-  const range = most >= Number.MAX_SAFE_INTEGER ? `${least} or more` : `from ${least} to ${most}`;
+  const range = most >= Number.MAX_SAFE_INTEGER ? `of ${least} or more` : `from ${least} to ${most}`;
   const refuse = typeof value === 'number' ? rangeError : typeError;
   throw refuse(operation, argument, `an integer ${range}`, quoted(value));
 }

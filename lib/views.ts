@@ -37,7 +37,7 @@ export function* batchViews(
   const classes = yield* classesOf(yield* checkLabels(operation, labels, rows));
   const count = yield* equalCount(operation, classes);
   if (views !== undefined && views !== count) {
-    throw rangeError(operation, 'views', `${count}, the rows of every class in labels`, views);
+    throw rangeError(operation, 'views', `${count}, the number of rows of each class in labels`, views);
   }
   return { views: count, order: yield* orderOf(classes, count) };
 }

@@ -40,7 +40,8 @@ test('quantiles interpolate between order statistics', (t) => {
 test('figure returns the median, and half of the relative 10-90 percentile range, widened for few values', (t) => {
   const { median, spread } = figure([undefined, 8, 10, undefined, 12]);
   t.is(median, 10);
-  // 0.16 is widened by 9.92, Student's 99.5% quantile for three values, divided by 1.96, the normal 97.5% quantile.
+  // The percentiles are 8.4 and 11.6, so half of their relative distance is 0.16. It is widened by 5.06 = 9.92 / 1.96: Student's
+  // 99.5% quantile for three values over the normal 97.5% quantile.
   t.true(Math.abs(spread / 0.16 - 5.06) < statedError.arithmetic);
 });
 

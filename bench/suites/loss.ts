@@ -121,9 +121,9 @@ function like(of: Matrix, options: LossOptions): Matrix {
 }
 
 /**
- * Operations of the matrix products that one call needs: the upper triangle of one Gram matrix per space for the values,
- * and a full product of the weights with the rows for the gradients. Excludes the formulas on the scores, and scores that
- * are computed again because they do not fit in scratch memory.
+ * Operations of the matrix products in one call. Values: the upper triangle of one Gram matrix per space. Gradients: per
+ * space, also the product of the n x n derivatives of the loss by the inner products with the rows. Excludes the elementwise
+ * formulas, and the parts of a Gram matrix that are computed again because they do not fit in scratch memory.
  */
 export function lossFlops({ n, dim, heads, geometry, pass }: Labels): number {
   const spaces = geometry === 'hybrid' && heads === 'untied' ? 2 : 1;

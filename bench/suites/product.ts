@@ -8,7 +8,8 @@ import type { PeerSide } from '../suite.ts';
 export const productNames: readonly string[] = ['torch sgemm', 'numpy sgemm'];
 
 /**
- * Returns the matrix products x y^T of the Python libraries, as a measure of the peak rate of the machine for a shape.
+ * Returns one peer per Python library that computes the matrix product x y^T. The highest rate among them counts as the
+ * machine's peak for this shape.
  */
 export function products(
   labels: Labels,

@@ -36,7 +36,7 @@ interface Given {
   json?: true;
 }
 
-/** Minimum speed; smaller values make times overflow. */
+/** Minimum of --rate (images/s) and --bandwidth (GB/s): values close to 0 would make the estimated times overflow. */
 const leastSpeed = 1e-6;
 
 /** `horoball plan`: estimates the cost of a training step with one or several processes. */

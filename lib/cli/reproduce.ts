@@ -51,7 +51,7 @@ const notes: Notes = {
   examples: [
     ['75 runs on the built-in data set', 'horoball reproduce'],
     ['a quick preview of the report, too short for conclusions', 'horoball reproduce --quick'],
-    ['real images, at most two hours', 'horoball reproduce --ds emoji --budget 120'],
+    ['real images, an estimated two hours at most', 'horoball reproduce --ds emoji --budget 120'],
     ['the number of runs and the estimated duration', 'horoball reproduce --ds emoji --plan'],
   ],
 };
@@ -87,7 +87,7 @@ export function reproduceCommand(): Command {
     )
     .option(
       '--budget <minutes>',
-      'time limit in minutes; to stay within it, uses fewer seeds (at least 3), then fewer settings',
+      'longest estimated duration in minutes; to stay within it, uses fewer seeds (at least 3), then fewer settings; runs that take longer are not stopped',
     )
     .option(
       '--plan',

@@ -72,7 +72,7 @@ export function sweepCommand(): Command {
     )
     .option(
       '--controls',
-      'for each hyperbolic setting, add controls that separate the effect of curvature from that of temperature: a chordal run, a Euclidean run whose logit has the same slope, and a Euclidean run with explicit hard negatives (--beta)',
+      'for each hyperbolic setting, add three controls that separate the effect of curvature from that of temperature: chordal (the straight-line distance), slope-matched (a Euclidean run whose logit has the same slope) and hard negatives (a Euclidean run that gives hard negatives more weight, as --beta does)',
     )
     .option('--random <n>', 'number of settings to sample per geometry, instead of all combinations')
     .addOption(

@@ -40,7 +40,7 @@ std::string failed_message(const std::string& name, const std::string& where) {
   const std::string message = name + " failed in " + where;
   if (where.starts_with(kStartup)) return message;
   return message + (message.ends_with('.') ? "" : ".") +
-         " Then resume the run from its last checkpoint, if it has one.";
+         " Correct the cause, then resume the run from its last checkpoint, if it has one.";
 }
 
 // Returns the message for a rank that sends no more reports. `how`: how this was noticed.

@@ -264,7 +264,7 @@ test('wrong arguments cause errors that name the argument', async (t) => {
     message: /runtime: expected one of/,
   });
   await t.throwsAsync(embedder.embed([], { batchSize: 0 }), {
-    message: /batchSize: expected an integer 1 or more/,
+    message: /batchSize: expected an integer of 1 or more/,
   });
   await embedder.dispose();
 });

@@ -141,7 +141,7 @@ export const deviations: readonly string[] = [
   'It adds 1e-5 to denominators and clamps the argument of artanh to 1 - 1e-5, so distances saturate at 12.206 / sqrt(c).',
   'For a distilled DeiT, it trains on the class token alone but evaluates the mean of the class and distillation tokens.',
   'It discards the first neighbor, which it assumes to be the query; here the query is excluded by its index, and ties go to the lower index.',
-  'On several GPUs, its evaluation counts padding images twice, which raises the recall.',
+  'On several GPUs, its sampler repeats some images so that each GPU gets the same number; its evaluation includes the duplicates, which raises the recall.',
   'Its --clip_r 0 multiplies features by 0; here, --clip_r None turns clipping off. In HypMix, clipping has no effect, because the features have norm 1.',
   'With --hyp_c 0, HypMix fails; here, --hyp_c 0 with --head hyp-vit selects the cosine similarity, as in Hyp-ViT.',
   'It trains in half precision; here, use --precision float16 or bfloat16.',

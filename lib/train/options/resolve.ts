@@ -190,7 +190,7 @@ function consistent(config: RunConfig, operation: string): RunConfig {
   if (memory > 0 && head === 'hyp-vit' && names.includes('hyp_c'))
     refuse(
       'memory',
-      '0 if hyp_c is learnable with a free radius, because stored points belong to a ball of a different curvature',
+      '0 with head hyp-vit and a learnable hyp_c, because stored points belong to a ball of a different curvature',
       'Omit memory, or remove hyp_c from learn.',
     );
   checkTree(config, refuse);

@@ -121,7 +121,7 @@ test.serial('the other ranks report the message of the failed rank', async (t) =
   for (const i of [0, 2])
     t.regex(
       String(last(ends[i]!.stdout)['message']),
-      /rank 1 failed in step 7: out of memory\. Then resume the run from its last checkpoint, if it has one\.$/,
+      /rank 1 failed in step 7: out of memory\. Correct the cause, then resume the run from its last checkpoint, if it has one\.$/,
     );
 });
 

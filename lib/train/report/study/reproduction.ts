@@ -130,7 +130,7 @@ function lambdaSection(arms: readonly ArmSummary[]): Part {
   );
   const mean = (lam: number, c: number): number | null => means.get(`${lam} ${c}`) ?? null;
   return html`<section><h2>Recall against lambda and c</h2>
-<p>Mean Recall@1 of the hybrid loss in percent, at its default temperatures. <a href="lambda-c/report.html">All runs</a></p>${heatMap(
+<p>Mean Recall@1 of the hybrid loss in percent, at fixed temperatures. <a href="lambda-c/report.html">All runs</a></p>${heatMap(
     'rows: lambda, columns: c',
     { name: 'lam \\ c', values: curvatures },
     lams.map((lam) => ({ name: String(lam), values: curvatures.map((c) => mean(lam, c)) })),
@@ -143,7 +143,7 @@ function stripSection(best: readonly RunRecord[]): Part {
   const [shown] = withStrips;
   if (shown === undefined) return null;
   return html`<section><h2>Hard negatives</h2>
-<p>The negatives that push an anchor away most strongly depend on the geometry of the loss. The embeddings are those of the best
+<p>Which negatives push an anchor away most strongly depends on the geometry of the loss. The embeddings are those of the best
 ${shown.config.geometry} run; the weights are those of each geometry at the temperatures of that run.</p>${stripFigure(shown.snapshot!)}</section>`;
 }
 

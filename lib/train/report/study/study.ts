@@ -79,7 +79,7 @@ export function temperatureSection({ arms, contrasts }: Analysis): Html {
   return html`<section><h2>Recall against temperature</h2>
 <p>Points are means over seeds with ${finishedSeeds(arms) < fewestSeeds ? 'the range of the seeds' : '95% confidence intervals'}; if other options vary too, the best setting is shown.
 Temperatures of different geometries are not comparable: compare the maxima of the curves, not points at the same
-temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot(`Differences at the best temperature of each ${armName(arms).toLowerCase()}`, rows)}</div></section>`;
+temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot(`Differences at the best settings of each ${armName(arms).toLowerCase()}`, rows)}</div></section>`;
 }
 
 function curve(arm: ArmSummary, arms: readonly ArmSummary[], xOf: (cell: Cell) => number | string): Series[] {

@@ -86,5 +86,5 @@ export function verdictText(
   const rest = found.length - said.length;
   const others =
     rest === 0 ? '' : ` ${rest} more ${rest === 1 ? 'difference is' : 'differences are'} listed ${where}.`;
-  return `${lead} At their best temperatures, ${claims.join(', ')}.${others}`;
+  return `${lead} At their best settings, ${claims.join(', ')}.${others}`;
 }
