@@ -82,7 +82,7 @@ const lines: readonly Line[] = [
   },
   {
     operation: 'the same in bfloat16',
-    peer: 'timm, faster of both',
+    peer: 'timm, eager or compiled',
     of: { ...training, op: 'training step, bfloat16' },
     sides: ['timm training step', 'timm training step, torch.compile'],
   },

@@ -33,8 +33,7 @@ const help = `Usage: horoball bench [options]
                 @tensorflow/tfjs (default: bench/peers)
   --no-peers    horoball only
   --full        adds scaling to 50,000 and 500,000 rows, evaluation of a full
-                SOP test set, usearch, all torch.compile formulations (three
-                more minutes)
+                SOP test set, usearch, all torch.compile formulations
   --quick       five rounds instead of nine, and peers with the default wait
                 policy only: under three minutes
   --out DIR     folder for MACHINE-COMMIT[-OPTIONS].csv and .html, rewritten

@@ -13,7 +13,7 @@ import { input, productNames, products } from './product.ts';
 const c = 0.1;
 /** From this size on, a B x B x D tensor or a loop over pairs takes seconds. */
 const slowRows = 1000;
-/** From this size on, a call takes a tenth of a second; the whole benchmark must finish within three minutes. */
+/** From this size on, a call takes a tenth of a second; a quick run must finish within three minutes. */
 const largeRows = 4000;
 
 /** Returns the suite of distance matrices between two sets, forward and backward. */

@@ -66,9 +66,9 @@ export function exportCommand(): Command {
     defaults: {
       model: 'none; required without a run',
       weights: 'auto',
-      crop: 'that of the run, or the input size of the model without a run',
-      resize: 'that of the run, or the value of --crop without a run',
-      background: 'that of the run, or white without a run',
+      crop: 'input size of the model; only without a run, which has its own',
+      resize: 'value of --crop; only without a run',
+      background: 'white; only without a run',
     },
     helps: {
       weights:

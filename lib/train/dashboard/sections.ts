@@ -1,4 +1,5 @@
 import { relative } from 'node:path';
+import { trainedSpace } from '../options/define.ts';
 import {
   gradientChart,
   learnableChart,
@@ -43,7 +44,7 @@ const words: Readonly<Record<LiveRun['status'], string>> = {
   failed: 'Failed',
 };
 
-function statusSection({ rows, steps, status, folder, notes }: LiveRun): Html {
+function statusSection({ config, rows, steps, status, folder, notes }: LiveRun): Html {
   const done = stepsOf(rows);
   const last = done.at(-1);
   const figures: [string, string][] = [];
@@ -54,7 +55,7 @@ function statusSection({ rows, steps, status, folder, notes }: LiveRun): Html {
   const evaluation = evaluationsOf(rows).at(-1);
   if (evaluation)
     figures.push([
-      percent(evaluation.spaces.hyperbolic.at['1']),
+      percent(evaluation.spaces[trainedSpace(config.geometry)].at['1']),
       `Recall@1 after epoch ${evaluation.epoch}, %`,
     ]);
   if (last) {

@@ -147,7 +147,7 @@ export function createProxies(
   if (!needsProxies(loss)) return null;
   if (labels !== null) return new Proxies(embedder, { labels, seed });
   throw configError(
-    `[train] loss: expected a loss without proxies for batches without a data set, got ${loss}. Pass the labels to Learner.create, or use --ds.`,
+    `[train] loss: expected a loss without proxies for batches without a data set, got ${loss}. Choose another loss, or train on a data set. A custom loop passes the labels to Learner.create.`,
   );
 }
 

@@ -45,7 +45,9 @@ function healthNote({ atRim, saturated, scale, skippedSteps }: HealthRow): strin
     );
   else
     limits.push(
-      Number.isNaN(saturated) ? 'Saturated distances: not measured.' : 'No distances are saturated.',
+      Number.isNaN(saturated)
+        ? 'Distances: not measured.'
+        : 'No distances are at or above 12.206 / sqrt(c), the largest distance that the code of HypMix returns.',
     );
   if (scale !== null) limits.push(`Loss scale ${scale}; ${counted(skippedSteps, 'step')} skipped so far.`);
   return limits.join(' ');

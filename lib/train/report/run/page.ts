@@ -1,4 +1,5 @@
 import { geometryTerms } from '../../../card-names.ts';
+import { trainedSpace } from '../../options/define.ts';
 import type { RunConfig } from '../../options/options.ts';
 import { evaluationsOf, healthRowsOf, type RunRecord, stepsOf } from '../../run/record.ts';
 import { invalidLinesText } from '../../run/warnings.ts';
@@ -90,7 +91,8 @@ function lede(record: RunRecord): Part {
   ].join('');
 }
 
-function keyFigures({ rows }: RunRecord): Part {
+function keyFigures({ config, rows }: RunRecord): Part {
+  const space = trainedSpace(config.geometry);
   const evaluations = evaluationsOf(rows);
   const last = evaluations.at(-1);
   const untrained = evaluations.find((row) => row.epoch === 0);
@@ -98,11 +100,11 @@ function keyFigures({ rows }: RunRecord): Part {
   const figures: [string, string][] = [];
   if (last)
     figures.push([
-      percent(last.spaces.hyperbolic.at['1']),
+      percent(last.spaces[space].at['1']),
       `Recall@1 on unseen classes ${evaluationTimeText(last)}, %`,
     ]);
   if (untrained && untrained !== last) {
-    figures.push([percent(untrained.spaces.hyperbolic.at['1']), 'before training, %']);
+    figures.push([percent(untrained.spaces[space].at['1']), 'before training, %']);
   }
   if (last) figures.push([`${last.classes}`, `classes, ${counted(last.pictures, 'image')}`]);
   if (steps.length > 0) {
