@@ -30,8 +30,8 @@ const help = `Usage: horoball bench train [options]
   --out DIR       folder for MACHINE-COMMIT-train[-OPTIONS].csv and .html
                   (default: bench/rows in a checkout, otherwise
                   horoball-bench)
-  --quick         two rounds instead of five, and peers with the default wait
-                  policy only: under three minutes
+  --quick         two rounds instead of five, and peers only with the default
+                  OMP_WAIT_POLICY: under three minutes
   --json          one JSON object per row on stdout, the table on stderr
 `;
 

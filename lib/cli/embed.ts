@@ -30,7 +30,7 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    "A .safetensors file contains a tensor named labels and one tensor per output: hyperbolic, cosine (unit vectors) and body (the backbone's features), or only the output that --output names. Its metadata contains dataset, split and c, and classes and paths as JSON. A .npy file contains one output; <name>.labels.npy and <name>.json are written next to it. The .json file has the CRC-32 of both arrays, and is missing while they are replaced.",
+    "A .safetensors file contains a tensor named labels and one tensor per output: hyperbolic, cosine (unit vectors) and body (the backbone's features), or only the output that --output names. Its metadata contains dataset, split and c, and classes and paths as JSON. A .npy file contains one output; <name>.labels.npy and <name>.json are written next to it. The .json file has the CRC-32 of both arrays, and is missing while they are being replaced.",
     'Without a run, embeds with the backbone given by --model and --weights.',
   ],
   examples: [

@@ -35,7 +35,7 @@ interface Options {
 
 const notes: Notes = {
   paragraphs: [
-    'Embeds all images in the gallery folder and its subfolders, and ranks them by their distance from each query. Without --run or --model, the newest finished run in runs/ is used. A query that is in the gallery is not its own result.',
+    'Embeds all images in the gallery folder and its subfolders, and ranks them by their distance from each query. Without --run, --model or --weights, the newest finished run in runs/ is used. A query that is in the gallery is not its own result.',
   ],
   examples: [
     ['similar images', 'horoball search --gallery my-images query.jpg'],

@@ -19,7 +19,7 @@ import { runTraining } from './training.ts';
 const notes: Notes = {
   paragraphs: [
     'Options have the names of the published code; - and _ are interchangeable. The command line overrides --config, which overrides --recipe. Ctrl-C stops the run after the current step; --resume resumes it.',
-    'In the progress line, acc is the percentage of images in the batch whose most similar image in another view has the same class, and data wait is the percentage of the time of a step that was spent waiting for images. In the lines about an epoch, saturated distances are at or above 12.206 / sqrt(c), the largest distance that the published code returns.',
+    'In the progress line, acc is the percentage of images whose nearest image in another view has the same class (a view has one image of each class in the batch; mean over all pairs of views), and data wait is the percentage of the time of a step that was spent waiting for images. In the lines about an epoch, saturated distances are at or above 12.206 / sqrt(c), the largest distance that the published code returns.',
   ],
   examples: [
     ['the built-in data set', 'horoball train'],
@@ -137,9 +137,10 @@ function localRank(name: string): Option {
 
 function checkLocalRank(options: Readonly<Record<string, unknown>>): void {
   const given = (options['local_rank'] ?? options['localRank']) as string | undefined;
-  const expected = process.env['LOCAL_RANK'] ?? '0';
+  const set = process.env['LOCAL_RANK'];
+  const expected = set ?? '0';
   if (given === undefined || given === expected) return;
-  const message = `[train] local_rank: expected ${expected}, as set in the environment, got '${given}'. Omit the option.`;
+  const message = `[train] local_rank: expected ${expected}, ${set === undefined ? 'because LOCAL_RANK is not set' : 'the value of LOCAL_RANK'}, got '${given}'. Omit the option.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

@@ -296,15 +296,15 @@ function describeHolder(holder: Active, path: string): [holder: string, advice: 
     return ['another call in this process', `Wait until it ends.${left}`];
   }
   const where = isHere
-    ? `another container of ${host}`
+    ? `in another container on ${host}`
     : host === here.host
-      ? `another machine named ${host}`
-      : `the host ${host}`;
+      ? `on another machine named ${host}`
+      : `on the host ${host}`;
   const advice =
     isLocked === true
       ? `${file} is still locked, so the process is running. Wait until it finishes, or end it.`
-      : `If it is no longer running, which cannot be checked from here, delete ${file} to take over. This is safe once that container or machine was stopped, even if it was started again under another name.`;
-  return [`process ${pid} on ${where}`, advice];
+      : `Whether it is still running cannot be checked from here. If it has ended, delete ${file} to take over. It has ended if its container or machine has been stopped since the process created this file, even if that container or machine was restarted under another name.`;
+  return [`process ${pid} ${where}`, advice];
 }
 
 /** Replaces a stale lock file if it still exists, and releases `right`, the lock that permits the replacement. */

@@ -63,7 +63,7 @@ export async function olderText({ folder, weights }: RunPath): Promise<string | 
     const step = Number(own[stepKey]);
     const { position } = parsedJson(last[checkpointKey]!, folder) as { position: { step: number } };
     if (!(step < position.step)) return null;
-    return `${finalName} is the network after step ${step}, because the run was resumed and has not finished; its last checkpoint, ${lastName}, is of step ${position.step}`;
+    return `${finalName} is outdated: it holds the network after step ${step}, but the run was resumed, has not finished, and has saved step ${position.step} in ${lastName}`;
   } catch {
     return null; // the code that loads these files reports the error
   }

@@ -326,7 +326,12 @@ async function checksumOf({ name, data, length }: CheckedTensor): Promise<string
 
 /** Returns the error for an array that the caller changed during the call: the file would have a wrong checksum. */
 function changed(name: string): Coded {
-  return rangeError('writeSafetensors', name, 'values that stay the same until the call ends', 'others');
+  return rangeError(
+    'writeSafetensors',
+    name,
+    'values that stay the same until the call ends',
+    'values that changed',
+  );
 }
 
 function entriesOf(

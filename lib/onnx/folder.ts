@@ -97,7 +97,7 @@ async function checkFree(folder: string): Promise<string | null> {
   const text = await readInside(file);
   if (text === null || (parsedJson(text, file) as Record<string, unknown> | null)?.['horoball'] !== undefined)
     return text;
-  const message = `[export] onnx: expected a new folder or an earlier export, got ${folder}, which has another config.json. Choose another folder.`;
+  const message = `[export] onnx: expected a new folder or an earlier export, got ${folder}, which contains a config.json that is not from an export. Choose another folder.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 
@@ -116,7 +116,7 @@ async function checkForeign(folder: string): Promise<void> {
   const foreign = [...(readme.includes(cardMark) ? [] : ['README.md'])];
   for (const name of files) if (!(await isOwn(name))) foreign.push(name);
   if (foreign.length === 0) return;
-  const message = `[export] onnx: expected a new folder or an earlier export, got ${folder}, which has another ${foreign.join(' and ')}. Choose another folder.`;
+  const message = `[export] onnx: expected a new folder or an earlier export, got ${folder}, which contains files that are not from an export: ${foreign.join(', ')}. Choose another folder.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

@@ -165,7 +165,7 @@ async function changeText(
   const name = saved === null ? undefined : names.find((each) => saved[each] !== options[each]);
   if (saved === null || name === undefined) return null;
   const file = join(folder, 'config.json');
-  return `${name} is ${options[name]} in ${file}, but was ${saved[name]} in the training; the value in the file is used`;
+  return `${name} is ${options[name]} in ${file}, but was ${saved[name]} during training; the value in the file is used`;
 }
 
 /** Returns the options of the run that wrote a file of weights; null if the file does not have them. */

@@ -85,7 +85,7 @@ const cases: Case[] = [
   [
     'dashboard none',
     1,
-    /folder: expected a folder of runs, got none, which does not exist\. Train a run first \(npx horoball start\), or pass the folder that contains your runs\.$/,
+    /folder: expected a folder of runs, got none, which does not exist\. Start a run first \(npx horoball start\), or pass the folder that contains your runs\.$/,
   ],
   ['dashboard --port x', 2, /\[dashboard\] --port: expected a port from 0 to 65535, got 'x'$/],
   ['delta none.npy', 1, /none\.npy: no such file or folder\. Check the path\.$/],

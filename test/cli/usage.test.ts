@@ -90,7 +90,7 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
   [
     ['train', '--local-rank', '1'],
     2,
-    /\[train\] --local_rank: expected 0, as set in the environment, got '1'\. Omit the option/,
+    /\[train\] --local_rank: expected 0, because LOCAL_RANK is not set, got '1'\. Omit the option/,
   ],
   [['export', 'none', '--onnx', '/no/m.onnx'], 2, /\[export\] --onnx: .*Create \/no first/],
   [['report', '--explore', '--out', '/no/x.html'], 2, /\[report\] --out: .*Create \/no first/],

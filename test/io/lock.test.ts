@@ -122,7 +122,7 @@ test('respects locks of a running process, of another host and of another contai
   for (const [holder, said] of [
     [{ pid: process.ppid, host: hostname() }, `process ${process.ppid}`],
     [{ pid: 999_999_999, host: elsewhere }, `process 999999999 on the host ${elsewhere}`],
-    [{ ...own, space: 'pid:[1]' }, `process ${process.pid} on another container of ${hostname()}`],
+    [{ ...own, space: 'pid:[1]' }, `process ${process.pid} in another container on ${hostname()}`],
   ] as const) {
     await writeFile(lock, JSON.stringify(holder));
     t.is(await takeLock(lock), said);
@@ -205,7 +205,7 @@ onLinux('the lock of a container is held while it runs, and free once it is kill
     t.pass('this user may not create a PID namespace');
     return;
   }
-  t.regex((await takeLock(lock)) ?? '', /^process \d+ on another container of /);
+  t.regex((await takeLock(lock)) ?? '', /^process \d+ in another container on /);
   await container.kill();
   t.is(await lockHolder(lock), null);
   t.is(await takeLock(lock), null);
@@ -219,7 +219,7 @@ onLinux('the lock of a killed container is free, also in its successor with anot
     return;
   }
   t.is(JSON.parse(await readFile(lock, 'utf8')).host, 'first-name');
-  t.regex((await takeLock(lock)) ?? '', /^process \d+ on another container of first-name$/);
+  t.regex((await takeLock(lock)) ?? '', /^process \d+ in another container on first-name$/);
   t.regex((await lockHolder(lock))!.advice, /^\S*lock is still locked, so the process is running\. Wait/);
   await container.kill();
   const successor = await containerTakes(lock, 'second-name');
@@ -247,7 +247,7 @@ onLinux(
       t.is(found !== null, isHeld, JSON.stringify(holder));
       if (found === null) continue;
       t.true(
-        found.advice.includes(`delete ${lock} to take over. This is safe once that container or machine was`),
+        found.advice.includes(`delete ${lock} to take over. It has ended if its container or machine has`),
       );
     }
   },

@@ -60,7 +60,9 @@ test('an export does not replace files of other programs', async (t) => {
     const folder = join(path, name.replace('/', '-'));
     await mkdir(join(folder, 'onnx'), { recursive: true });
     await writeFile(join(folder, name), 'mine');
-    const message = new RegExp(`expected .* earlier export, got .*, which has another ${name}\\.`);
+    const message = new RegExp(
+      `expected .* earlier export, got .*, which contains files that are not from an export: ${name}\\.`,
+    );
     await t.throwsAsync(exportOnnxFolder(backbone(), folder), { code: 'ERR_HOROBALL_OPTION', message });
     t.is(await readFile(join(folder, name), 'utf8'), 'mine');
     t.false((await readdir(folder)).includes('config.json'));

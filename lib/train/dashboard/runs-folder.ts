@@ -49,7 +49,7 @@ export class RunsFolder {
     if (!found?.isDirectory()) {
       const [problem, fix] = found
         ? ['is not a folder', 'Pass']
-        : ['does not exist', 'Train a run first (npx horoball start), or pass'];
+        : ['does not exist', 'Start a run first (npx horoball start), or pass'];
       const message = `[dashboard] folder: expected a folder of runs, got ${path}, which ${problem}. ${fix} the folder that contains your runs.`;
       throw coded('ERR_HOROBALL_RUN', message);
     }

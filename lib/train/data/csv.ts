@@ -253,7 +253,11 @@ function* splitByColumn(rows: Row[], file: string): Steps<ColumnSplits> {
   const warnings =
     validation.length === 0
       ? []
-      : [isSubstitute ? 'no split is test, so val is the test split' : 'the split val is not used'];
+      : [
+          isSubstitute
+            ? 'there is no test split, so val is used as the test split'
+            : 'the split val is not used',
+        ];
   const tested = yield* groupsOf([...test, ...gallery]);
   const splits = {
     train: yield* splitOf(train, yield* groupsOf(train)),

@@ -208,7 +208,7 @@ function whyUnreadable(folder: string, cause: unknown): string {
   const got = `[data] path: expected a readable folder, got ${folder}`;
   if (code === 'ENOENT') return `${got}, which does not exist. Check the path.`;
   if (code === 'ENOTDIR') return `${got}, which is a file. Pass the folder of the data set.`;
-  if (code === 'EACCES' || code === 'EPERM') return `${got} without permission. Allow reading it.`;
+  if (code === 'EACCES' || code === 'EPERM') return `${got} (permission denied). Change its permissions.`;
   return `${got} (${reasonOf(cause)})`;
 }
 

@@ -49,7 +49,7 @@ export class LossRunOptions {
   });
   /** Value of each temperature (`t_e`, `t_h`) that is not given. */
   readonly t: RunOption<number | null> = loss(orNone(positive), {
-    help: 'both temperatures, unless t_e or t_h is given',
+    help: 'value of each temperature (t_e, t_h) that is not given itself',
     aliases: ['temperature'],
     default: null,
     role: 'temperature',

@@ -42,8 +42,8 @@ export function strictMeanings(depth: number, levels: readonly string[] = []): s
     const [below, name] = [i === 0 ? 'class' : levels[i - 1], levels[i]];
     if (below !== undefined && name !== undefined)
       return `${column}: the nearest image of another ${below} is of the same ${name}`;
-    const others = i === 0 ? 'images of other classes' : `images outside the query's group ${levelUp(i - 1)}`;
-    return `${column}: among ${others}, the nearest one is in the query's group ${levelUp(i)} in the class tree`;
+    const other = i === 0 ? 'of another class' : `with another ancestor ${levelUp(i - 1)}`;
+    return `${column}: the nearest image ${other} has the same ancestor ${levelUp(i)} in the class tree`;
   });
 }
 

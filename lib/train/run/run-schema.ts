@@ -333,7 +333,7 @@ function parseLine<T>(
 ): string | null {
   if (line.length > maxLine) return `it has more than ${maxLine} characters`;
   const containers = containersIn(line);
-  if (containers === null) return 'it is nested too deep';
+  if (containers === null) return 'it is nested too deeply';
   if (containers > budget.containers) return 'the file has too many lists and objects';
   budget.containers -= containers;
   let value: unknown;
@@ -390,7 +390,7 @@ export function parseSnapshot(text: string, file: string, identity: string | nul
   if (identity !== null && log !== identity)
     throw damaged(
       file,
-      'it belongs to another run than metrics.jsonl. Restore both from the same backup, or delete it',
+      'it belongs to a different run than metrics.jsonl. Restore both from the same backup, or delete it',
     );
   return data;
 }

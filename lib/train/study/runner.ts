@@ -129,7 +129,7 @@ function checkInputs({ path, plan, results }: StudyFolder, { config }: Cell, got
     throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
   }
   if (isOther('weights', ({ weights }) => weights === config.weights)) {
-    const message = `[sweep] weights: expected the initial weights of the earlier results in ${path}, got other contents of ${config.weights}. Restore them, or start a new study with another --out.`;
+    const message = `[sweep] weights: expected the initial weights of the earlier results in ${path}, got ${config.weights}, whose contents have changed. Restore the file, or start a new study with another --out.`;
     throw coded('ERR_HOROBALL_SWEEP_EXISTS', message);
   }
 }

@@ -23,7 +23,7 @@ test('before the first step, every part says when it will have data', (t) => {
     /Starting<\/b> before the first step/,
     /Curves appear after the second step/,
     /The first epoch has not finished yet/,
-    /Updated after each evaluation \(option eval_ep\)/,
+    /Appears after the first evaluation \(option eval_ep\)/,
   ].entries())
     t.regex(texts[i]!, words);
 });

@@ -33,7 +33,7 @@ test('the split val is the test split if the list has no test, as for folders', 
     await writeFile(file, `path,label,split\na,x,Train\nb,y,${name}\n`);
     const { train, test: unseen, warnings } = await openDataset('csv', file);
     t.deepEqual([train, unseen].map(imageNames), [['x: a'], ['y: b']]);
-    t.true(warnings.includes('no split is test, so val is the test split'), warnings.join());
+    t.true(warnings.includes('there is no test split, so val is used as the test split'), warnings.join());
   }
   await writeFile(file, 'path,label,split\na,x,train\nb,y,val\nc,z,test\n');
   const { test: unseen, warnings } = await openDataset('csv', file);

@@ -134,7 +134,7 @@ test('invalid options of the launcher are rejected', async (t) => {
   for (const [args, message] of [
     [['--nproc', 'x'], /\[train\] --nproc: expected an integer from 1 to 1024, got 'x'/],
     [['--nproc', '2', '--max-restarts', '-1'], /\[train\] --max-restarts: expected an integer/],
-    [['--local_rank', '3'], /\[train\] --local_rank: expected 0, as set in the environment, got '3'/],
+    [['--local_rank', '3'], /\[train\] --local_rank: expected 0, because LOCAL_RANK is not set, got '3'/],
   ] as const) {
     const { code, stderr } = await horoball(['train', ...args]);
     t.is(code, 2, stderr);

@@ -69,7 +69,8 @@ test.serial('a final network from before the run was resumed is reported', async
   await resume(folder);
   t.is(await olderText(await runPathOf(folder)), null);
   await writeFile(model, before); // as if the run had been killed before it wrote its new network
-  const text = /^model\.safetensors is the network after step 3, because .*last\.safetensors, is of step 4$/;
+  const text =
+    /^model\.safetensors is outdated: it holds the network after step 3, .* has saved step 4 in last\.safetensors$/;
   t.regex((await olderText(await runPathOf(folder)))!, text);
   t.is(await olderText(await runPathOf(last)), null);
   await rm(last);

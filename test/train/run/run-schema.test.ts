@@ -20,7 +20,11 @@ for (const [name, line, problem] of [
   ['another type', '{"type":"other"}', /^line 1: type: /],
   ['a share above 1', text(evaluationRow(1, 3)), /^line 1: spaces\.hyperbolic\.at\.1: /],
   ['a fractional step', text({ ...stepRow(1), step: 1.5 }), /^line 1: step: expected int/],
-  ['deep nesting', `{"type":"step","x":${'['.repeat(65)}${']'.repeat(65)},"crc32":"0"}`, /nested too deep$/],
+  [
+    'deep nesting',
+    `{"type":"step","x":${'['.repeat(65)}${']'.repeat(65)},"crc32":"0"}`,
+    /nested too deeply$/,
+  ],
   ['an overlong line', `"${'x'.repeat(2 ** 20)}"`, /^line 1: it has more than 1048576 characters$/],
 ] as const) {
   test(`${name} is skipped, with the reason`, (t) => {

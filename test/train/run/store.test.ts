@@ -116,7 +116,7 @@ test.serial('the snapshot of another run is rejected', async (t) => {
   }
   const [one, other] = stores as [DiskStore, DiskStore];
   await copyFile(file(one), file(other));
-  const message = /snapshot\.json cannot be used: it belongs to another run/;
+  const message = /snapshot\.json cannot be used: it belongs to a different run/;
   await t.throwsAsync(readRun(other.folder), { code: 'ERR_HOROBALL_FORMAT', message });
   await t.throwsAsync(writeReport(other.folder), { code: 'ERR_HOROBALL_FORMAT', message });
   await writeFile(file(other), JSON.stringify(fakeSnapshot())); // of an earlier version

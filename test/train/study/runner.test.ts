@@ -102,7 +102,8 @@ test('a study ends if its data set or its initial weights have changed', async (
   [fingerprint, weights] = [7, 5];
   await t.throwsAsync(sweep(folder, { run }), {
     code: 'ERR_HOROBALL_SWEEP_EXISTS',
-    message: /weights: expected the initial weights of the earlier results in .*, got other contents of /,
+    message:
+      /weights: expected the initial weights of the earlier results in .*, got .*, whose contents have changed\./,
   });
   t.is((await readStudy(path)).results.length, 2);
   weights = null;

@@ -84,7 +84,7 @@ export class Renderer {
       const failed = (error: Error): void => fail(`its renderer cannot be reached: ${error.message}`);
       const giveUp = (): void => {
         child.kill('SIGKILL');
-        fail(`rendering takes more than ${seconds} s`);
+        fail(`rendering took more than ${seconds} s`);
       };
       const timer = Number.isFinite(seconds) ? setTimeout(giveUp, 1000 * seconds) : undefined;
       child.once('message', finish);

@@ -10,7 +10,7 @@ export function hierarchyTable(hierarchy: Hierarchy | null | undefined): Part {
   const levels = hierarchy.levels.map(shownName);
   const ks = Object.keys(spaces.cosine.recall).slice(0, maxKs);
   return html`<h3>Neighbors in the class tree</h3>
-<p class="note">Recall@k by level: a neighbor with the same ancestor on that level is a hit. Height: mean height of the lowest common
+<p class="note">Recall@k by level: a neighbor with the same ancestor at that level is a hit. Height: mean height of the lowest common
 ancestor (LCA) with the nearest neighbor, 0 for the same class. nDCG: 1 if neighbors are ranked by their number of common ancestors.
 Spearman: correlation between distance and LCA height. Rank difference: mean absolute difference between an image's rank by distance
 and by LCA height, relative to the number of images. The correlation between depth in the tree and distance from the origin is ${fixed(depthRadius, 2)}.</p>

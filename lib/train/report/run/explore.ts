@@ -45,10 +45,10 @@ vector. The page computes everything from closed-form expressions as you move th
 <div class="sliders">${sliders.map(slider)}</div></header>
 <section><h2>Effect on the negatives</h2>
 <div class="scroll"><table id="shares"><thead><tr><th scope="col">Geometry</th><th scope="col">effective share<br>of the negatives</th><th scope="col">weight of the<br>hardest 1%</th><th scope="col">weight of the<br>hardest 10%</th><th scope="col">effective temperature<br>at cosine 0.9</th><th scope="col">0.5</th><th scope="col">0</th></tr></thead><tbody></tbody></table></div>
-<p class="note">Effective share: the share of the negatives over which equal weights would have the same entropy as the actual weights.</p>
+<p class="note">Effective share: if the weight were spread equally over this share of the negatives, its entropy would be that of the actual weights.</p>
 <div class="charts">
 ${chart('q', 'Weight q by cosine', 'How the gradient of the loss is distributed over the negatives. Gray: the distribution of negatives with random directions.')}
-${chart('pull', 'Push on the anchor', 'Weight times the slope of the logit with respect to the angle. A negative that is almost identical to the anchor (cosine near 1) still pushes it in the geometries with a distance, but not in the Euclidean one.')}
+${chart('pull', 'Push on the anchor', 'Weight times the slope of the logit with respect to the angle. A negative that is almost identical to the anchor (cosine near 1) still pushes it in geometries whose logit contains a distance, but not in the Euclidean one, whose logit is the cosine divided by t_e.')}
 ${chart('temperature', 'Effective temperature', 'The reciprocal of the slope of the logit with respect to the cosine: the t_e that gives a Euclidean loss the same slope.')}
 ${chart('logit', 'Logit', 'Relative to its value for identical vectors.')}
 </div></section>`,
@@ -119,7 +119,7 @@ const draw = (id, lines, low, high, written) => {
 };
 
 const short = (value) => String(Number(value.toPrecision(2)));
-const percent = (value) => (100 * value).toFixed(1) + ' %';
+const percent = (value) => (100 * value).toFixed(1) + '%';
 const update = () => {
   const { setting, spread } = read();
   for (const input of document.querySelectorAll('.sliders input')) {

@@ -41,13 +41,13 @@ function healthNote({ atRim, saturated, scale, skippedSteps }: HealthRow): strin
     );
   if (saturated > 0)
     limits.push(
-      `${share(saturated)} of the distances are at or above 12.206 / sqrt(c), the largest distance that the code of HypMix returns.`,
+      `${share(saturated)} of the distances are at or above 12.206 / sqrt(c), at which the published code of HypMix caps distances.`,
     );
   else
     limits.push(
       Number.isNaN(saturated)
         ? 'Distances: not measured.'
-        : 'No distances are at or above 12.206 / sqrt(c), the largest distance that the code of HypMix returns.',
+        : 'No distances are at or above 12.206 / sqrt(c), at which the published code of HypMix caps distances.',
     );
   if (scale !== null) limits.push(`Loss scale ${scale}; ${counted(skippedSteps, 'step')} skipped so far.`);
   return limits.join(' ');

@@ -116,5 +116,9 @@ function sameViewText({ profiles, own: trained, views, tied }: NegativeProfiles)
   const pull = tied
     ? 'The gradient share is the weight times the slope of the logit with respect to the angle.'
     : 'The gradient share is the weight times the gradient norm; with head hyp-vit, the hybrid loss has two gradients in separate spaces that cannot be added, so it has no line.';
-  return `All values are sums over the ordered pairs of views, as in the loss 'views'. A same-view negative occurs in ${views - 1} of these pairs; any other negative occurs in one. As a result, the ${share.toFixed(0)}% of the negatives with the same view carry ${percent(mine.sameView)}% of the weight. ${pull}`;
+  const counts =
+    views === 2
+      ? 'Each negative of an anchor occurs in one of them.'
+      : `A negative with the view of the anchor occurs in ${views - 1} of them, any other negative in only one.`;
+  return `All values are sums over the ordered pairs of views, as in the loss 'views'. ${counts} The ${share.toFixed(0)}% of the negatives with the same view carry ${percent(mine.sameView)}% of the weight. ${pull}`;
 }

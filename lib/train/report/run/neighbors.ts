@@ -3,6 +3,7 @@ import type { RunRecord } from '../../run/record.ts';
 import { thumbnail } from '../charts/gallery.ts';
 import { type Html, html, type Part } from '../html.ts';
 import { fixed } from '../tables.ts';
+import { counted } from './extent.ts';
 
 type WithSnapshot = RunRecord & { snapshot: Snapshot };
 type Query = Snapshot['gallery'][number];
@@ -24,15 +25,15 @@ export function neighborsSection(records: readonly RunRecord[]): Part {
       : html`<p>The same test images in every run, with their nearest neighbors by the hyperbolic distance of that run. Dashed frame:
 missing from the nearest neighbors of at least one run. Green: same class; red: different class.${
           differing.length < shared.length
-            ? ` Of ${shared.length} images, ${shared.length - differing.length} have the same neighbors in every run and are omitted.`
+            ? ` Images with the same neighbors in every run are omitted: ${shared.length - differing.length} of ${shared.length}.`
             : null
         }</p><div class="gallery">${differing.slice(0, maxQueries).map((rows) => comparison(rows, withSnapshot))}</div>`
   }</section>`;
 }
 
 function same(count: number): Html {
-  return html`<p>All runs find the same neighbors in the same order for the ${count} images that they share, so there is nothing
-to compare.</p>`;
+  return html`<p>All runs find the same neighbors in the same order for ${counted(count, 'shared image')}, so there is nothing to
+compare.</p>`;
 }
 
 /** Returns the queries that are present in every run, identified by their image. */

@@ -19,6 +19,7 @@ import { heatMap } from '../charts/heat.ts';
 import { stripFigure } from '../charts/strip.ts';
 import { type Html, html, type Part } from '../html.ts';
 import { maxDrawn } from '../run/compare.ts';
+import { counted } from '../run/extent.ts';
 import { profileTable } from '../run/negatives.ts';
 import { duration, page } from '../run/page.ts';
 import { fixed, orZero, percent } from '../tables.ts';
@@ -114,7 +115,7 @@ function lede({ ds }: ReproductionRecord, studies: Readonly<Record<StudyName, St
   const took = results.reduce((sum, { seconds }) => sum + orZero(seconds), 0);
   const { model, ep, bs } = studies.temperature.plan.cells[0]!.config;
   const runsText = results.length === total ? `${total} runs` : `${results.length} of ${total} runs so far`;
-  return `Does hyperbolic geometry help, or does it only act as a temperature? ${runsText} of ${model} on ${ds}, ${ep} epochs, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
+  return `Does hyperbolic geometry help, or does it only act as a temperature? ${runsText} of ${model} on ${ds}, ${counted(ep, 'epoch')}, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
 }
 
 /** Returns a heat map of mean recall by lambda and c, if the runs form a grid. */
@@ -234,7 +235,7 @@ the class tree, the midpoints of larger groups would be closer to the origin tha
 function publishedSection(ds: string): Part {
   const published = publishedRecipes(ds).filter(({ recallAt1 }) => recallAt1 !== null);
   if (published.length === 0) return null;
-  return html`<section><h2>Published values</h2><p>Recall@1 in percent, as the papers report it for their full commands.</p>
+  return html`<section><h2>Published values</h2><p>Recall@1 in percent, as the papers report it for training with all their published settings.</p>
 <div class="scroll"><table><thead><tr><th scope="col">Paper</th><th scope="col">backbone</th><th scope="col">Recall@1</th></tr></thead><tbody>${published.map(
     ({ paper, options, recallAt1 }) =>
       html`<tr><th scope="row">${paper}</th><td>${options.model ?? ''}</td><td>${String(recallAt1)}</td></tr>`,

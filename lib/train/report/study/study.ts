@@ -77,7 +77,7 @@ export function temperatureSection({ arms, contrasts }: Analysis): Html {
     significant: verdict === 'difference',
   }));
   return html`<section><h2>Recall against temperature</h2>
-<p>Points are means over seeds with ${finishedSeeds(arms) < fewestSeeds ? 'the range of the seeds' : '95% confidence intervals'}; if other options vary too, the best setting is shown.
+<p>Points are means over seeds with ${finishedSeeds(arms) < fewestSeeds ? 'the range over seeds (lowest to highest)' : '95% confidence intervals'}; if other options vary too, the best setting is shown.
 Temperatures of different geometries are not comparable: compare the maxima of the curves, not points at the same
 temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot(`Differences at the best settings of each ${armName(arms).toLowerCase()}`, rows)}</div></section>`;
 }
@@ -103,7 +103,7 @@ export function bestSection({ arms }: Analysis): Html {
   const top = Math.max(...arms.map(({ best }) => best?.estimate.mean ?? 0), 1e-9);
   const name = armName(arms);
   return html`<section><h2>Best setting per ${name.toLowerCase()}</h2>
-<p>The setting with the highest mean Recall@1 (in percent) per ${name.toLowerCase()}; the first of ties.</p>
+<p>The setting with the highest mean Recall@1 (in percent) per ${name.toLowerCase()}; if several tie, the first is shown.</p>
 <div class="scroll"><table><thead><tr><th scope="col">${name}</th><th scope="col">setting</th><th scope="col">mean</th><th scope="col">std. dev.</th><th scope="col">${intervalName(finishedSeeds(arms))}</th><th scope="col">seeds</th></tr></thead><tbody>${arms.map(
     ({ arm, best }) =>
       best === null
@@ -271,7 +271,7 @@ function methodSection({ plan }: Study): Html {
 crops, so two runs with the same seed differ only in their settings, and differences are computed per seed.</p>
 ${
   length < fewestSeeds
-    ? html`<p>With fewer than three seeds, the report shows the range of the seeds instead of intervals, and tests nothing.</p>`
+    ? html`<p>With fewer than three seeds, the report shows the lowest and highest values instead of intervals, and tests nothing.</p>`
     : html`<p>Intervals are bootstrap intervals over the seeds (expanded percentile intervals${coverageText(length)}). p-values are from Student's
 paired t-test with Holm's correction for all comparisons on this page: if there are no true differences, the
 probability of any false positive is at most 5%. “None found” does not mean that there is no difference; more seeds detect smaller ones.</p>`

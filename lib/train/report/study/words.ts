@@ -23,7 +23,7 @@ export function finishedSeeds(arms: readonly ArmSummary[]): number {
 
 /** Returns the heading of intervals. Those of two seeds are ranges, because their bounds are the values of the seeds. */
 export function intervalName(seeds: number): string {
-  return seeds < fewestSeeds ? 'range of the seeds' : '95% interval';
+  return seeds < fewestSeeds ? 'range over seeds' : '95% interval';
 }
 
 const caveat =

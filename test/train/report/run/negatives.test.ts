@@ -12,7 +12,7 @@ test('the section names the geometry of the run, shows all others, and prints no
   ).text;
   t.regex(page, /<b>hybrid<\/b>/);
   t.regex(page, /<h2>Weight of the negatives<\/h2>\n<p>Use this section to choose the temperature/);
-  t.regex(page, /the 25% of the negatives with the same view carry \d+\.\d% of the weight/);
+  t.regex(page, /The 25% of the negatives with the same view carry \d+\.\d% of the weight/);
   t.is([...page.matchAll(/<svg [^>]*data-chart/g)].length, 2);
   t.notRegex(page, /NaN|undefined|Infinity/);
 });

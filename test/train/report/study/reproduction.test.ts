@@ -93,7 +93,10 @@ test('describes the runs that --quick and a budget omit', (t) => {
   const page = (change: Partial<typeof record>) =>
     reproductionPage({ ...rest, record: { ...record, ...change } });
   const one = { seeds: [42], asked: [42] };
-  t.regex(page({ quick: true, ...one }), /With --quick, it uses fewer settings, one seed and one epoch \(four on shapes\)\./);
+  t.regex(
+    page({ quick: true, ...one }),
+    /With --quick, it uses fewer settings, one seed and one epoch \(four on shapes\)\./,
+  );
   t.notRegex(page({ quick: true, ...one }), /budget/);
   t.regex(page({ asked: [...seeds, 45] }), /To fit the budget, it uses fewer settings and 3 of 4 seeds\./);
   t.notRegex(page({ grid: 'full' }), /budget/);

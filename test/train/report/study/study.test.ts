@@ -28,7 +28,7 @@ test('with fewer than three seeds, a study shows ranges and no intervals', (t) =
   for (const count of [1, 2]) {
     const page = studyPage(some(count));
     t.notRegex(page, /95%|bootstrap|p-values/);
-    t.regex(page, /<th scope="col">range of the seeds<\/th>/);
+    t.regex(page, /<th scope="col">range over seeds<\/th>/);
   }
   t.regex(studyPage(some(3)), /<th scope="col">95% interval<\/th>/);
   const best = analyze(some(2)).arms[0]!.best!;
