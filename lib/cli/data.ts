@@ -45,7 +45,7 @@ export function dataCommand(): Command {
     .option('--decode', 'decode every image instead of only checking its first bytes')
     .option(
       '--max-pixels <count>',
-      'maximum number of pixels in an image; larger images count as unreadable',
+      'with --decode: maximum number of pixels in an image; larger images count as unreadable',
       String(defaultMaxPixels),
     )
     .option('--json', 'print the result as one JSON object on stdout')

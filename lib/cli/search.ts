@@ -63,7 +63,7 @@ export function searchCommand(): Command {
     .addOption(
       new Option('--output <name>', "output to compare; 'body' is the backbone's feature")
         .choices(outputs)
-        .default(undefined, "the one whose distance the run's loss uses; body for a backbone"),
+        .default(undefined, 'hyperbolic, or cosine for a run with geometry euclidean; body for a backbone'),
     )
     .option('--json', 'print one JSON object per image on stdout');
   addRunOptions(command, { keys: optionsOf('search'), from: 'run or defaults', datasets: false });

@@ -214,14 +214,14 @@ function optionsText(config: RunConfig): string {
 }
 
 /** Returns the fields of a step. `data wait` is the percentage of the step's time that was spent waiting for images. */
-function stepFields(row: StepRow, steps: number | null, { ep, bs }: RunConfig): string[] {
+function stepFields(row: StepRow, steps: number | null, { ep, bs, loss: kind }: RunConfig): string[] {
   const { step, epoch, loss, accuracy, lr, imagesPerSecond, waitMs } = row;
   const waited = (100 * waitMs * imagesPerSecond) / (1000 * bs);
   return [
     `epoch ${epoch}/${ep}`,
     `step ${step}${steps === null ? '' : `/${steps}`}`,
     `loss ${loss.toPrecision(4)}`,
-    `acc ${percent(accuracy)}%`,
+    ...(kind === 'views' ? [`acc ${percent(accuracy)}%`] : []),
     `lr ${lr.toExponential(1).replace(/e([+-])(\d)$/, 'e$10$2')}`,
     `${imagesPerSecond.toFixed(0)} img/s`,
     `data wait ${waited.toFixed(0)}%`,

@@ -50,7 +50,7 @@ function statusSection({ config, rows, steps, status, folder, notes }: LiveRun):
   const figures: [string, string][] = [];
   if (last) {
     figures.push([Number.isNaN(last.loss) ? '–' : String(Number(last.loss.toPrecision(4))), 'loss']);
-    figures.push([percent(last.accuracy), 'batch accuracy, %']);
+    if (config.loss === 'views') figures.push([percent(last.accuracy), 'batch accuracy, %']);
   }
   const evaluation = evaluationsOf(rows).at(-1);
   if (evaluation)

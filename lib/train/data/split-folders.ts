@@ -59,7 +59,11 @@ function similarNames(names: readonly string[]): string[] {
       .some((word) => splitRoles.has(word) && word !== name.toLowerCase()),
   );
   if (like.length === 0) return [];
-  return [`${quoted(like)} read as classes; if they are splits, rename them to train and test`];
+  const advice =
+    like.length === 1
+      ? 'if it is a split, rename it to train or test'
+      : 'if they are splits, rename them to train and test';
+  return [`${quoted(like)} read as classes; ${advice}`];
 }
 
 /** Formats the folders as the subject of a sentence, with "is" or "are". */

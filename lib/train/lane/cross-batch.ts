@@ -99,7 +99,12 @@ export class CrossBatchMemory {
     const classes = rowsByClass(labels);
     for (const [label, { length }] of classes)
       if (length !== this.#views)
-        throw shapeError(operation, 'labels', `${this.#views} rows per class`, `${length} for ${label}`);
+        throw shapeError(
+          operation,
+          'labels',
+          `${this.#views} rows per class`,
+          `${length} for label ${label}`,
+        );
     for (const [label, of] of classes) {
       this.#classes.delete(label);
       this.#classes.set(label, { euclidean: chosen(euclidean, of), hyperbolic: chosen(hyperbolic, of) });

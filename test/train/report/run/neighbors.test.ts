@@ -7,7 +7,7 @@ test('differing neighbors of runs are shown row by row, with a frame around thos
   const other = `${three.snapshot!.gallery[0]!.nearest[0]!.thumbnail}#`;
   three.snapshot!.gallery[0]!.nearest[0]!.thumbnail = other;
   const alike = comparisonPage([one, two]);
-  t.regex(alike, /All runs find the same neighbors [^.]*, so there is nothing\s+to compare\.<\/p>/);
+  t.regex(alike, /All runs find the same neighbors [^.]*, so there is nothing to\s+compare\.<\/p>/);
   t.is([...alike.matchAll(/<img/g)].length, 0);
   const differing = comparisonPage([one, three]);
   t.is([...differing.matchAll(/<img/g)].length, 4);
