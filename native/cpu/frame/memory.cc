@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <mutex>
+#include <atomic>
 #endif
 
 // With AddressSanitizer, no block is kept, so that it finds every access to a freed one.
@@ -58,8 +58,8 @@ class KeptBlocks {
  public:
   // Removes and returns the smallest block of at least this size; null if no block is large enough.
   void* take(std::uint64_t bytes, std::uint64_t* capacity) {
-    const std::unique_lock<std::mutex> hold(lock_, std::try_to_lock);
-    if (!hold) return nullptr;
+    const Access access(busy_);
+    if (!access.granted) return nullptr;
     int best = -1;
     for (int i = 0; i < count_; ++i) {
       if (blocks_[i].bytes >= bytes && (best < 0 || blocks_[i].bytes < blocks_[best].bytes)) best = i;
@@ -71,8 +71,8 @@ class KeptBlocks {
 
   // Keeps a block, and unmaps the oldest ones beyond the limits.
   void keep(void* data, std::uint64_t bytes) {
-    const std::unique_lock<std::mutex> hold(lock_, std::try_to_lock);
-    if (!hold || bytes > kMostBytes) {
+    const Access access(busy_);
+    if (!access.granted || bytes > kMostBytes) {
       munmap(data, bytes);
       return;
     }
@@ -82,11 +82,25 @@ class KeptBlocks {
   }
 
   void unmap_all() {
-    const std::unique_lock<std::mutex> hold(lock_, std::try_to_lock);
-    while (hold && count_ > 0) unmap_oldest();
+    const Access access(busy_);
+    while (access.granted && count_ > 0) unmap_oldest();
   }
 
  private:
+  // Access to the blocks, granted unless another thread has it. Nothing waits for it, because a forked child may inherit it
+  // from a thread that does not exist there.
+  struct Access {
+    explicit Access(std::atomic_flag& flag)
+        : busy(flag), granted(!flag.test_and_set(std::memory_order_acquire)) {}
+    ~Access() {
+      if (granted) busy.clear(std::memory_order_release);
+    }
+    Access(const Access&) = delete;
+    Access& operator=(const Access&) = delete;
+
+    std::atomic_flag& busy;
+    const bool granted;
+  };
   struct Block {
     void* data;
     std::uint64_t bytes;
@@ -107,7 +121,7 @@ class KeptBlocks {
     munmap(remove(0), bytes);
   }
 
-  std::mutex lock_;  // only tried, because a forked child may inherit it locked
+  std::atomic_flag busy_;
   Block blocks_[kMostBlocks + 1] = {};
   int count_ = 0;
   std::uint64_t total_ = 0;
