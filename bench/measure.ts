@@ -37,7 +37,10 @@ export interface Plan {
   readonly slowMs: number;
   /** Milliseconds per round of a side. */
   readonly turnMs: number;
-  /** Pause before a side's round, during which the spinning threads of the previous side go to sleep; those of OpenBLAS take over 20 ms. */
+  /**
+   * Pause before a side's round, during which the spinning threads of the previous side go to sleep; those of OpenBLAS take
+   * over 20 ms.
+   */
   readonly settleMs: number;
 }
 

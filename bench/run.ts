@@ -35,7 +35,7 @@ const help = `Usage: horoball bench [options]
   --full        adds scaling to 50,000 and 500,000 rows, evaluation of a full
                 SOP test set, usearch, all torch.compile formulations
   --quick       five rounds instead of nine, and peers only with the default
-                OMP_WAIT_POLICY: under three minutes
+                OMP_WAIT_POLICY
   --out DIR     folder for MACHINE-COMMIT[-OPTIONS].csv and .html, rewritten
                 after every suite (default: bench/rows in a checkout,
                 otherwise horoball-bench)

@@ -28,8 +28,14 @@ export class FastestPeers {
     policies: readonly WaitPolicy[] = waitPolicies,
   ): Promise<FastestPeers> {
     const workers: PeerWorker[] = [];
-    for (const waitPolicy of policies) workers.push(await PeerWorker.start({ ...options, waitPolicy }));
-    return new FastestPeers(workers, policies);
+    const peers = new FastestPeers(workers, policies);
+    try {
+      for (const waitPolicy of policies) workers.push(await PeerWorker.start({ ...options, waitPolicy }));
+    } catch (error) {
+      await peers.stop();
+      throw error;
+    }
+    return peers;
   }
 
   get versions(): Record<string, string> {

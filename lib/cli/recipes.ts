@@ -51,7 +51,7 @@ function detail(recipe: Recipe): string {
   const { recallAt1, paper, note } = recipe;
   const result =
     recallAt1 === null
-      ? `No published Recall@1 of ${paper} is listed for this backbone.`
+      ? `horoball lists no published Recall@1 of ${paper} for this backbone.`
       : `Published Recall@1: ${recallAt1}%`;
   const options = Object.entries(parseConfig(recipe.options)).map(([key, value]) => [
     key,

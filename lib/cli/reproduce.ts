@@ -79,7 +79,7 @@ export function reproduceCommand(): Command {
     .addOption(
       new Option('--out <folder>', 'folder of the studies').default(undefined, 'runs/reproduce-<ds>'),
     )
-    .option('--quick', 'use fewer settings, one seed and one epoch (four on shapes), to preview the report')
+    .option('--quick', 'use fewer settings, one seed and far fewer epochs, to preview the report')
     .option(
       '--seeds <n>',
       'number of seeds, starting at 42; every setting runs with the same seeds',

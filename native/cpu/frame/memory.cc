@@ -25,7 +25,7 @@
 namespace horoball {
 namespace {
 
-// Blocks of this size get huge pages. The C library reuses smaller ones.
+// Blocks of at least this size get huge pages. The C library reuses smaller ones.
 constexpr std::uint64_t kLarge = 4 << 20;
 
 }  // namespace
@@ -139,6 +139,10 @@ void* obtain(std::uint64_t bytes, std::uint64_t* capacity) {
   if (bytes < kLarge) return allocate(bytes);
   if (void* kept = kept_blocks.take(bytes, capacity)) return kept;
   void* data = map(bytes);
+  if (data == nullptr) {
+    kept_blocks.unmap_all();
+    data = map(bytes);
+  }
   if (data != nullptr) prefer_huge_pages(data, bytes);
   return data;
 }

@@ -1,7 +1,5 @@
 #include "cpu/frame/pool.h"
 
-#include "cpu/frame/memory.h"
-
 #include <pthread.h>
 
 #include <algorithm>
@@ -10,6 +8,8 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+
+#include "cpu/frame/memory.h"
 
 namespace horoball {
 namespace {

@@ -31,6 +31,8 @@ export function radiusFigure(row: HealthRow): Html {
 <p class="note">${healthNote(row)} ${Number.isFinite(min) ? `Radii from ${fixed(min, 3)} to ${fixed(max, 3)} times that of the ball.` : 'Radii: not measured.'}</p></figure>`;
 }
 
+const cap = 'at or above 12.206 / sqrt(c), at which the published code of HypMix caps distances';
+
 function healthNote({ atRim, saturated, scale, skippedSteps }: HealthRow): string {
   const share = (value: number): string => `${Number((100 * value).toPrecision(3))}%`;
   const limits = [];
@@ -39,16 +41,8 @@ function healthNote({ atRim, saturated, scale, skippedSteps }: HealthRow): strin
     limits.push(
       Number.isNaN(atRim) ? 'Points at the boundary: not measured.' : 'No points are at the boundary.',
     );
-  if (saturated > 0)
-    limits.push(
-      `${share(saturated)} of the distances are at or above 12.206 / sqrt(c), at which the published code of HypMix caps distances.`,
-    );
-  else
-    limits.push(
-      Number.isNaN(saturated)
-        ? 'Distances: not measured.'
-        : 'No distances are at or above 12.206 / sqrt(c), at which the published code of HypMix caps distances.',
-    );
+  if (saturated > 0) limits.push(`${share(saturated)} of the distances are ${cap}.`);
+  else limits.push(Number.isNaN(saturated) ? 'Distances: not measured.' : `No distances are ${cap}.`);
   if (scale !== null) limits.push(`Loss scale ${scale}; ${counted(skippedSteps, 'step')} skipped so far.`);
   return limits.join(' ');
 }

@@ -244,7 +244,7 @@ function publishedSection(ds: string): Part {
 
 /** Describes the runs that the command omitted; an empty string if it omitted none. */
 function omittedText({ quick, seeds, grid, asked: requested }: ReproductionRecord): string {
-  if (quick) return ' With --quick, it uses fewer settings, one seed and one epoch (four on shapes).';
+  if (quick) return ' With --quick, it uses fewer settings, one seed and far fewer epochs.';
   if (grid === 'full' && seeds.length === requested.length) return '';
   return ` To fit the budget, it uses ${grid === 'full' ? 'all settings' : 'fewer settings'} and ${seeds.length} of ${requested.length} seeds.`;
 }
