@@ -65,6 +65,8 @@ class Contrast : ContrastPass<T, BlockMap> {
                          [&](const auto&... pair) { return softmax_of(pair...); });
           if (args_.grad_params != nullptr) add_params();
         });
+    // Otherwise the exchange of the gradients, which follows, would need this memory in addition.
+    if (args_.part != nullptr) free_kept_scratch();
     if (status.code == Code::ok && !gathered_)
       return {Code::internal, "another rank failed to compute its part of the loss"};
     return status;

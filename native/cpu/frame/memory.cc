@@ -56,17 +56,22 @@ void* allocate(std::uint64_t bytes) {
 // would take longer than most kernels. A search of 60,000 rows took up to three times as long.
 class KeptBlocks {
  public:
-  // Removes and returns the smallest block of at least this size; null if no block is large enough.
+  // Removes and returns the smallest block of at least this size. If no block is large enough, unmaps the largest, because the
+  // caller's new block will serve its purpose too, and returns null.
   void* take(std::uint64_t bytes, std::uint64_t* capacity) {
     const Access access(busy_);
     if (!access.granted) return nullptr;
-    int best = -1;
+    int best = -1, largest = -1;
     for (int i = 0; i < count_; ++i) {
       if (blocks_[i].bytes >= bytes && (best < 0 || blocks_[i].bytes < blocks_[best].bytes)) best = i;
+      if (largest < 0 || blocks_[i].bytes > blocks_[largest].bytes) largest = i;
     }
-    if (best < 0) return nullptr;
-    *capacity = blocks_[best].bytes;
-    return remove(best);
+    if (best >= 0) {
+      *capacity = blocks_[best].bytes;
+      return remove(best);
+    }
+    if (largest >= 0) unmap(largest);
+    return nullptr;
   }
 
   // Keeps a block, and unmaps the oldest ones beyond the limits.
@@ -78,12 +83,12 @@ class KeptBlocks {
     }
     blocks_[count_++] = {data, bytes};
     total_ += bytes;
-    while (count_ > kMostBlocks || total_ > kMostBytes) unmap_oldest();
+    while (count_ > kMostBlocks || total_ > kMostBytes) unmap(0);
   }
 
   void unmap_all() {
     const Access access(busy_);
-    while (access.granted && count_ > 0) unmap_oldest();
+    while (access.granted && count_ > 0) unmap(0);
   }
 
  private:
@@ -116,9 +121,9 @@ class KeptBlocks {
     return data;
   }
 
-  void unmap_oldest() {
-    const std::uint64_t bytes = blocks_[0].bytes;
-    munmap(remove(0), bytes);
+  void unmap(int place) {
+    const std::uint64_t bytes = blocks_[place].bytes;
+    munmap(remove(place), bytes);
   }
 
   std::atomic_flag busy_;
