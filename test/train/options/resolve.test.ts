@@ -157,7 +157,10 @@ test('rejects incompatible options', (t) => {
   refused({ loss: 'supcon', alpha: 5 }, /alpha: expected 32 with loss supcon, got 5/);
   refused({ proxy_lr: 0.1 }, /proxy_lr: expected None with loss views, got 0\.1/);
   refused({ loss: 'ntxent', reduction: 'mean' }, /reduction: expected sum with loss ntxent, got mean/);
-  refused({ head: 'hyp-vit', learn: 'hyp_c', memory: 10 }, /memory: expected 0 with head hyp-vit and a learnable hyp_c/);
+  refused(
+    { head: 'hyp-vit', learn: 'hyp_c', memory: 10 },
+    /memory: expected 0 with head hyp-vit and a learnable hyp_c/,
+  );
   t.deepEqual(learnableNames(parseConfig({ learn: 't_h, hyp_c' })), ['t_h', 'hyp_c']);
   t.deepEqual(learnableNames(parseConfig({ learn: 'None' })), []);
 });
