@@ -42,7 +42,7 @@ export function strictMeanings(depth: number, levels: readonly string[] = []): s
     const [below, name] = [i === 0 ? 'class' : levels[i - 1], levels[i]];
     if (below !== undefined && name !== undefined)
       return `${column}: the nearest image of another ${below} is of the same ${name}`;
-    const other = i === 0 ? 'of another class' : `with another ancestor ${levelUp(i - 1)}`;
+    const other = i === 0 ? 'of another class' : `whose ancestor ${levelUp(i - 1)} differs from the query's`;
     return `${column}: the nearest image ${other} has the same ancestor ${levelUp(i)} in the class tree`;
   });
 }

@@ -54,7 +54,7 @@ export function withChunk(
   const chunk = 2 ** Math.max(0, Math.floor(Math.log2((0.5 * free) / imageBytes)));
   if (chunk >= rows) return config;
   note?.(
-    `a batch size of ${config.bs} needs about ${gigabytes(batchBytes)} of memory, more than ${100 * largestShare}% of the ${gigabytes(free)} that are free, so gradient caching processes it in chunks of ${chunk} images with the same gradient, as with --chunk ${chunk}; --chunk ${config.bs} turns it off`,
+    `a batch size of ${config.bs} needs about ${gigabytes(batchBytes)} of memory, more than ${100 * largestShare}% of the ${gigabytes(free)} that are free, so gradient caching processes it in chunks of ${chunk} images, as with --chunk ${chunk}, which does not change the gradient; --chunk ${config.bs} turns this off`,
   );
   return { ...config, chunk };
 }

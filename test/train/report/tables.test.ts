@@ -76,6 +76,6 @@ test('a table has every column of any line, with dashes for missing values', (t)
   t.deepEqual([levelUp(0), levelUp(1)], ['1 level up', '2 levels up']);
   t.deepEqual(strictMeanings(2), [
     '1 level up: the nearest image of another class has the same ancestor 1 level up in the class tree',
-    '2 levels up: the nearest image with another ancestor 1 level up has the same ancestor 2 levels up in the class tree',
+    "2 levels up: the nearest image whose ancestor 1 level up differs from the query's has the same ancestor 2 levels up in the class tree",
   ]);
 });
