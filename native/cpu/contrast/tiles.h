@@ -105,6 +105,7 @@ class ContrastTiles {
 
   Prepared<T> of_block(const ContrastSide<T>& side, std::int64_t block) const {
     Prepared<T> p = side.numbers;
+    if (!side.used) return p;
     const std::int64_t place = block * kSide;
     if (p.panels != nullptr) p.panels += place * depth;
     p.n += place;

@@ -110,8 +110,10 @@ Packed<T> allocate_rows(Call& call, const T* data, std::int64_t count, std::int6
   rows.panels = call.scratch<T>(rows.slots * rows.deep);
   rows.lines = lines ? call.scratch<T>(rows.slots * rows.pitch) : nullptr;
   rows.n = call.scratch<T>(3 * rows.slots);
-  rows.q = rows.n + rows.slots;
-  rows.size = rows.q + rows.slots;
+  if (rows.n != nullptr) {
+    rows.q = rows.n + rows.slots;
+    rows.size = rows.q + rows.slots;
+  }
   rows.scale = call.scratch<double>(rows.slots);
   rows.plain = call.plain();
   return rows;
