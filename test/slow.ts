@@ -9,11 +9,17 @@ import { createInterface } from 'node:readline';
 
 const parts: Readonly<Record<string, readonly string[]>> = {
   asan: ['dist/test/sanitize.js', 'asan'],
-  fuzz: ['dist/test/fuzz/run.js', '--seconds', '5'],
+  fuzz: ['dist/test/fuzz/run.js', '--seconds', '3'],
   tsan: ['dist/test/sanitize.js', 'tsan'],
-  faults: ['dist/test/faults/run.js', '2'],
+  faults: ['dist/test/faults/run.js', '1'],
   kills: ['dist/test/train/run/kill.js', '10'],
   soak: ['dist/test/soak/run.js', '0.1'],
+};
+
+/** Builds that use both cores by themselves, so they come before the parts. */
+const builds: Readonly<Record<string, readonly string[]>> = {
+  asan: ['dist/test/sanitize.js', 'asan', '--build'],
+  tsan: ['dist/test/sanitize.js', 'tsan', '--build'],
 };
 
 const commit = execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim();
@@ -27,7 +33,11 @@ const passed = ((): Record<string, string> => {
 })();
 
 const wanted = process.argv.slice(2);
-const queue = Object.entries(parts).filter(([name]) => wanted.length === 0 || wanted.includes(name));
+const queue = Object.entries(parts).filter(([name]) => {
+  if (wanted.length > 0 && !wanted.includes(name)) return false;
+  if (passed[name] === commit) process.stdout.write(`${name}: passed before\n`);
+  return passed[name] !== commit;
+});
 
 /** Runs a part, prints each line of its output with its name, and returns its exit status. */
 async function run(name: string, args: readonly string[]): Promise<number | null> {
@@ -41,10 +51,6 @@ async function run(name: string, args: readonly string[]): Promise<number | null
 async function work(): Promise<void> {
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const [name, args] = next;
-    if (passed[name] === commit) {
-      process.stdout.write(`${name}: passed before\n`);
-      continue;
-    }
     const began = performance.now();
     const status = await run(name, args);
     const minutes = ((performance.now() - began) / 60_000).toFixed(1);
@@ -57,5 +63,9 @@ async function work(): Promise<void> {
 }
 
 const began = performance.now();
+for (const [name] of queue)
+  if (builds[name] !== undefined && (await run(name, builds[name])) !== 0)
+    throw new Error(`the build for ${name} failed`);
+process.stdout.write(`builds: ${((performance.now() - began) / 60_000).toFixed(1)} minutes\n`);
 await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, work));
 process.stdout.write(`${((performance.now() - began) / 60_000).toFixed(1)} minutes in all\n`);

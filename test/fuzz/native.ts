@@ -1,14 +1,11 @@
 // Fuzzes C++ functions of the core with libFuzzer, through native/test/fuzz.cc.
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { coreInfo } from '../../lib/index.ts';
+import { buildWithClang, clangBuild, clangs, installedClang } from '../clang.ts';
 
-const run = promisify(execFile);
-const build = join('build', 'fuzzer');
 const corpus = join('test', 'fuzz', 'corpus');
-const compilers = ['clang++-19', 'clang++-18', 'clang++'];
 
 /** The names of the functions that fuzz.cc calls. */
 export const functions = [
@@ -32,15 +29,10 @@ export const functions = [
 
 /** Builds the fuzzer. Returns null, or the reason if no compiler is installed. */
 export async function buildFuzzer(): Promise<string | null> {
-  for (const compiler of compilers) {
-    const found = await run(compiler, ['--version']).catch(() => null);
-    if (found === null) continue;
-    const options = ['SANITIZE=fuzzer', 'CORE=OFF', 'HARNESS=ON'].map((each) => `-DHOROBALL_${each}`);
-    await run('cmake', ['-S', '.', '-B', build, `-DCMAKE_CXX_COMPILER=${compiler}`, ...options]);
-    await run('cmake', ['--build', build, '--target', 'fuzz', '--parallel', '2'], { maxBuffer: 1 << 26 });
-    return null;
-  }
-  return `none of ${compilers.join(', ')} is installed`;
+  const compiler = await installedClang();
+  if (compiler === null) return `none of ${clangs.join(', ')} is installed`;
+  await buildWithClang(compiler, 'fuzz');
+  return null;
 }
 
 export interface NativeFuzzed {
@@ -52,11 +44,11 @@ export interface NativeFuzzed {
 
 /** Fuzzes one function at one SIMD level. Inputs that reach new code are added to build/fuzzer/corpus. */
 export async function fuzzNative(name: string, level: string, seconds: number): Promise<NativeFuzzed> {
-  const grown = join(build, 'corpus', name);
+  const grown = join(clangBuild, 'corpus', name);
   await mkdir(grown, { recursive: true });
   const options = [`-max_total_time=${seconds}`, '-print_final_stats=1', '-max_len=512', '-timeout=10'];
-  const places = [`-artifact_prefix=${build}/`, grown, join(corpus, name)];
-  const child = spawn(join(build, 'fuzz'), [...options, ...places], {
+  const places = [`-artifact_prefix=${clangBuild}/`, grown, join(corpus, name)];
+  const child = spawn(join(clangBuild, 'fuzz'), [...options, ...places], {
     env: { ...process.env, HOROBALL_FUZZ_FUNCTION: name, HOROBALL_ISA: level },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
