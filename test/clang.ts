@@ -1,6 +1,6 @@
-// Builds programs of build/fuzzer: the core and the fuzzer of its C++ functions, with clang, AddressSanitizer and
-// UndefinedBehaviorSanitizer. Both consist of the same objects.
-import { execFile } from 'node:child_process';
+// Builds the core, with emulated CUDA kernels, and the fuzzer of its C++ functions with clang, AddressSanitizer and
+// UndefinedBehaviorSanitizer. They share the objects of the kernels.
+import { execFile, execFileSync } from 'node:child_process';
 import { isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -28,9 +28,11 @@ export async function addressLibrary(compiler: string): Promise<string | null> {
   return null;
 }
 
-export async function buildWithClang(compiler: string, ...targets: ('fuzz' | 'emulated')[]): Promise<void> {
+/** Configures build/fuzzer and builds these targets, with the output of CMake. */
+export function buildWithClang(compiler: string, ...targets: ('fuzz' | 'emulated')[]): void {
   const options = ['SANITIZE=fuzzer', 'HARNESS=ON', 'CUDA=OFF'].map((each) => `-DHOROBALL_${each}`);
-  await run('cmake', ['-S', '.', '-B', clangBuild, `-DCMAKE_CXX_COMPILER=${compiler}`, ...options]);
-  const args = ['--build', clangBuild, '--parallel', '2', '--target', ...targets];
-  await run('cmake', args, { maxBuffer: 1 << 26 });
+  const stdio = 'inherit';
+  const configured = [`-DCMAKE_CXX_COMPILER=${compiler}`, ...options];
+  execFileSync('cmake', ['-S', '.', '-B', clangBuild, ...configured], { stdio });
+  execFileSync('cmake', ['--build', clangBuild, '--parallel', '2', '--target', ...targets], { stdio });
 }

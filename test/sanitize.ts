@@ -4,7 +4,7 @@
 //         those of the kernels at every other level
 //   tsan: ThreadSanitizer; the tests that use several threads
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { coreInfo } from '../lib/index.ts';
 import { coreFolders } from '../lib/tasks/core-folders.ts';
@@ -62,22 +62,17 @@ function buildDefault(
   const configured = [`-DHOROBALL_SANITIZE=${sanitizer}`, '-DHOROBALL_CUDA=OFF', ...options];
   execFileSync('cmake', ['-S', '.', '-B', build, ...configured], { stdio });
   execFileSync('cmake', ['--build', build, '--target', target, '--parallel', '2'], { stdio });
-  const core = ['', 'Release']
-    .map((place) => join(build, target === 'emulated' ? target : place, 'core.node'))
-    .find(existsSync)!;
-  return {
-    core,
-    library: execFileSync('c++', [`-print-file-name=${library}`], { encoding: 'utf8' }).trim(),
-  };
+  const file = execFileSync('c++', [`-print-file-name=${library}`], { encoding: 'utf8' }).trim();
+  return { core: join(build, target === 'emulated' ? target : '', 'core.node'), library: file };
 }
 
-/** Builds the core with clang if it is installed: compiling takes less than half of GCC's time, and so do the tests. */
+/** Builds the core with clang if it is installed, because clang compiles the kernels in less than half of GCC's time. */
 async function buildAddress(): Promise<{ core: string; library: string }> {
   const compiler = await installedClang();
   const library = compiler && (await addressLibrary(compiler));
   if (!library) return buildDefault('address', 'emulated', 'libasan.so');
-  // With --build also the fuzzer, which consists of the same objects.
-  await buildWithClang(compiler, 'emulated', ...(isBuildOnly ? (['fuzz'] as const) : []));
+  // With --build also the fuzzer, which shares objects with the core.
+  buildWithClang(compiler, 'emulated', ...(isBuildOnly ? (['fuzz'] as const) : []));
   return { core: join(clangBuild, 'emulated', 'core.node'), library };
 }
 

@@ -9,7 +9,7 @@ import { Meter } from './meter.ts';
 
 const { trees, right, saidHyperbolic, rightThen, alwaysEuclidean } = trial;
 
-const trust = `In a trial on ${trees} synthetic data sets, whose classes form trees of depth 1 to 4, training with both geometries showed that the suggested geometry was the better one for ${right} of them. Hyperbolic was suggested for ${saidHyperbolic} and was better for ${rightThen} of these; always suggesting euclidean would have been right for ${alwaysEuclidean}. Train with both before you decide.`;
+const trust = `In a trial on ${trees} synthetic data sets, whose classes form trees of depth 1 to 4, training with both geometries showed that the suggested one was better for ${right} of them. Hyperbolic was suggested for ${saidHyperbolic} and was better for ${rightThen} of these; always suggesting euclidean would have been right for ${alwaysEuclidean}. Train with both before you decide.`;
 
 const notes: Notes = {
   paragraphs: [

@@ -6,7 +6,7 @@ import { jsonLine } from './json.ts';
 
 const notes: Notes = {
   paragraphs: [
-    "Exits with 0 if everything that training needs is present, otherwise with 1. If you do not train, only the line 'core' matters and, if you read image files, the line 'images'.",
+    "Exits with 0 if everything that training needs is present, otherwise with 1. If you do not train, only the line 'core' matters, and the line 'images' if you read image files.",
   ],
   examples: [['what is missing and how to install it', 'horoball doctor']],
 };

@@ -87,7 +87,7 @@ async function fromExport(
 }
 
 function notPresent(folder: string, storage: Storage, present: readonly Storage[]): Coded {
-  const message = `[loadEmbedder] storage: expected one of ${present.join(', ')}, got ${storage}. Export it with: npx horoball export RUN --onnx ${folder} --${storage}`;
+  const message = `[loadEmbedder] storage: expected one of ${present.join(', ')}, got ${storage}. Export the same network to ${folder} again with --${storage}.`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

@@ -31,7 +31,7 @@ export const functions = [
 export async function buildFuzzer(): Promise<string | null> {
   const compiler = await installedClang();
   if (compiler === null) return `none of ${clangs.join(', ')} is installed`;
-  await buildWithClang(compiler, 'fuzz');
+  buildWithClang(compiler, 'fuzz');
   return null;
 }
 
