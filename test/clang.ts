@@ -30,7 +30,9 @@ export async function addressLibrary(compiler: string): Promise<string | null> {
 
 /** Configures build/fuzzer and builds these targets, with the output of CMake. */
 export function buildWithClang(compiler: string, ...targets: ('fuzz' | 'emulated')[]): void {
-  const options = ['SANITIZE=fuzzer', 'CORE=ON', 'HARNESS=ON', 'CUDA=OFF'].map((each) => `-DHOROBALL_${each}`);
+  const options = ['SANITIZE=fuzzer', 'CORE=ON', 'HARNESS=ON', 'CUDA=OFF'].map(
+    (each) => `-DHOROBALL_${each}`,
+  );
   const stdio = 'inherit';
   const configured = [`-DCMAKE_CXX_COMPILER=${compiler}`, ...options];
   execFileSync('cmake', ['-S', '.', '-B', clangBuild, ...configured], { stdio });
