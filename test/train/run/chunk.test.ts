@@ -23,7 +23,7 @@ test('the chunk size of a batch that does not fit is a power of two and uses at 
   }
   t.regex(
     notes[3]!,
-    /batch size of 900 needs about 51 GB of memory, more than 80% of the 25 GB that are free, .*--chunk 900 turns it off/,
+    /batch size of 900 needs about 51 GB of memory, more than 80% of the 25 GB that are free, .*--chunk 900 turns this off/,
   );
   withChunk({ ...published, bs: 3600 }, { note: (text) => notes.push(text), free: 8e9 });
   t.regex(notes[4]!, /needs about 200 GB of memory, more than 80% of the 8 GB that are free/);
