@@ -36,6 +36,8 @@ const encodings: Readonly<Record<number, { readonly name: BufferEncoding; readon
   17: { name: 'utf16le', bytes: 2 },
 };
 
+const nothing = Buffer.alloc(0);
+
 /** The bytes of one element, with the type in its tag. */
 export interface Element {
   readonly type: number;
@@ -78,7 +80,7 @@ export class ElementReader {
     const end = begin + length;
     const padded = type === compressedType ? end : begin + (short > 0 ? 4 : Math.ceil(length / 8) * 8);
     this.#at = Math.min(padded, this.#bytes.length);
-    return { type, bytes: this.#bytes.subarray(begin, end) };
+    return { type, bytes: length === 0 ? nothing : this.#bytes.subarray(begin, end) };
   }
 
   /** Returns the numbers of an element, copied. */

@@ -39,7 +39,7 @@ const maxVariables = 2 ** 13;
  */
 const [arrayBytes, elementBytes, fieldBytes, rowBytes] = [256, 256, 32, 32];
 /** Memory charged for an empty array, to limit the time: 64 MiB of empty arrays deflate to a file of 65 kB. */
-const emptyBytes = 384;
+const emptyBytes = 512;
 
 /** Options of {@link readMat}. */
 export interface ReadMatOptions {
@@ -91,7 +91,7 @@ async function readVariables(bytes: Buffer, budget: MatBudget): Promise<Map<stri
   while (reader.remaining > 0) {
     let element = reader.next();
     if (element.type === compressedType) {
-      element = new ElementReader(await budget.inflate(element.bytes), little).next();
+      element = new ElementReader(await budget.inflate(element.bytes, little), little).next();
     }
     const { name, value } = readMatrix(reader, element, budget.take, 0);
     if (name !== '') variables.set(name, value); // an unnamed variable: MATLAB's internal data of objects
@@ -190,10 +190,8 @@ function readValue(reader: ElementReader, head: Head): MatValue {
   if (kind === charClass) return { kind: 'text', shape, rows: readRows(reader, head) };
   if (kind === cellClass) {
     take(8 * count);
-    const cells = Array.from(
-      { length: count },
-      () => readMatrix(reader, reader.next(), take, depth + 1).value,
-    );
+    const cells: MatValue[] = []; // not `Array.from`, which would allocate for a count that may be false
+    for (let i = 0; i < count; i++) cells.push(readMatrix(reader, reader.next(), take, depth + 1).value);
     return { kind: 'cell', shape, cells };
   }
   if (kind === structClass) return readStruct(reader, head);
@@ -298,12 +296,13 @@ function readStruct(reader: ElementReader, { shape, count, depth, take }: Head):
     return names.slice(i * width, (i + 1) * width).split('\0', 1)[0]!;
   });
   if (fields.length === 0 && count > 1) throw damaged('a struct array has no fields');
-  const elements = Array.from({ length: count }, () => {
+  const elements: Map<string, MatValue>[] = [];
+  for (let i = 0; i < count; i++) {
     take(elementBytes + fieldBytes * fields.length);
     const values = new Map<string, MatValue>();
     for (const field of fields) values.set(field, readMatrix(reader, reader.next(), take, depth + 1).value);
-    return values;
-  });
+    elements.push(values);
+  }
   return { kind: 'struct', shape, fields, elements };
 }
 
