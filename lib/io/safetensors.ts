@@ -61,9 +61,9 @@ interface Entry {
 
 /**
  * Maximum size of the header in bytes. The format allows 100 MB, but the entries that `maxValues` permits take less than
- * this, and scanning more would take a second.
+ * this, and reading more would take a second if it is text with wide characters.
  */
-const maxHeader = 2 ** 25;
+const maxHeader = 2 ** 24;
 /**
  * Maximum number of values in a header, enough for about 60,000 tensors. A value of 2 bytes in the file can take 200 bytes of
  * memory.
@@ -348,7 +348,7 @@ function tooLarge(why: string): Coded {
   return rangeError(
     'writeSafetensors',
     'tensors',
-    'a header of at most 32 MiB and about 60,000 tensors',
+    'a header of at most 16 MiB and about 60,000 tensors',
     `one that ${why}`,
   );
 }
