@@ -30,6 +30,7 @@ const kernels = [
  */
 const suppressions = [
   'v8::platform::',
+  'v8::internal::*Job::~', // its caller in V8's platform can be missing from the stack
   'v8::internal::GlobalBackingStoreRegistry::',
   'node::worker::Message::',
   'node::worker::MessagePort::PostMessage',
