@@ -71,7 +71,7 @@ function bars(rows: readonly Row[]): string {
   const count = (verdict: Row['verdict']) => barred.filter((row) => row.verdict === verdict).length;
   const head = '<tr><th></th><th class="n">measured</th><th>target</th><th>row</th></tr>';
   return `<h2>Targets</h2><p>${count('pass')} pass, ${count('within noise')} within noise, ${count('fail')} fail, ${count('open')} open (a side was not
-measured). A ratio passes if it meets its target at the worse end of its spread, and fails if it does not even at the better end.</p>
+measured). A ratio passes if it meets its target even at the worse end of its spread, and fails if it misses it even at the better end.</p>
 <div class="scroll"><table class="verdicts">${head}${lines.join('')}</table></div>`;
 }
 

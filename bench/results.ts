@@ -24,8 +24,8 @@ export interface Bar {
 }
 
 /**
- * Whether a row meets its target: `pass` if it does at the worse end of its spread, `fail` if it does not even at the
- * better end, `within noise` in between, `open` if it was not measured. Empty without a target.
+ * Whether a row meets its target: `pass` if it does even at the worse end of its spread, `fail` if it misses it even
+ * at the better end, `within noise` in between, `open` if it was not measured. Empty without a target.
  */
 export type Verdict = '' | 'pass' | 'within noise' | 'fail' | 'open';
 

@@ -18,6 +18,7 @@ const help = `Usage: node dist/bench/search-scale.js [options]
 Times searches of points of the Poincare ball (c = 1), one query at a time and in a batch, at the cheapest setting of each
 side whose recall is high enough. usearch and faiss rank by Euclidean distance and return more candidates than neighbors; the
 time to rerank those is not counted. Sides: exact, index (all lists), index with probes, usearch HNSW, faiss HNSW, faiss IVF.
+The column proven is the fraction of queries whose result is guaranteed to be exact; it is empty for usearch and faiss.
 
   --rows <number>      rows of the gallery (default 1e5)
   --sets <names>       ${searchSetNames.join(',')} (default all)

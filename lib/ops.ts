@@ -29,7 +29,7 @@ export const mobiusAdd: Operation<[x: 'rows', y: 'rows'], Curved> = operation('m
 export const mobiusSub: Operation<[x: 'rows', y: 'rows'], Curved> = operation('mobiusSub');
 
 /**
- * Möbius scalar multiplication `t (x) x`: the point `t` times as far from the origin as `x`, on the
+ * Möbius scalar multiplication `t (*) x`: the point `t` times as far from the origin as `x`, on the
  * same geodesic. `tanh(t artanh(sqrt(c) |x|)) x / (sqrt(c) |x|)`.
  *
  * @param t - the factor, any finite number
@@ -168,7 +168,7 @@ export const clip: Operation<[x: 'rows'], Partial<Curved> & { radius?: number | 
   operation('clip');
 
 /**
- * The point at `t` on the geodesic from `x` (t = 0) to `y` (t = 1), at constant speed: `x (+) (t (x)
+ * The point at `t` on the geodesic from `x` (t = 0) to `y` (t = 1), at constant speed: `x (+) (t (*)
  * ((-x) (+) y))`. Any `t` is allowed; points far beyond the ends round onto the rim.
  *
  * @param t - the position between the ends, any finite number

@@ -55,7 +55,7 @@ export async function readLines(about: Published, root: string, name: string): P
     const end = found < 0 ? text.length : found;
     const line = text.slice(at, text[end - 1] === '\r' ? end - 1 : end);
     at = end + 1;
-    if (line.length > maxLine) throw badLine(name, line, 'a line of a list');
+    if (line.length > maxLine) throw badLine(name, line, `lines of at most ${maxLine} characters`);
     if (line.trim() === '') continue;
     if (lines.length === maxLines) throw badLine(name, line, `at most ${maxLines} lines`);
     lines.push(line);

@@ -42,8 +42,11 @@ export function strictMeanings(depth: number, levels: readonly string[] = []): s
     const [below, name] = [i === 0 ? 'class' : levels[i - 1], levels[i]];
     if (below !== undefined && name !== undefined)
       return `${column}: the nearest image of another ${below} is of the same ${name}`;
-    const other = i === 0 ? 'of another class' : `whose ancestor ${levelUp(i - 1)} differs from the query's`;
-    return `${column}: the nearest image ${other} has the same ancestor ${levelUp(i)} in the class tree`;
+    const others =
+      i === 0
+        ? 'the nearest image of another class'
+        : `of the images with a different ancestor ${levelUp(i - 1)}, the nearest one`;
+    return `${column}: ${others} shares the query's ancestor ${levelUp(i)} in the class tree`;
   });
 }
 

@@ -165,7 +165,7 @@ async function checkData(
 function checkSteps(checkpoint: Checkpoint | null, steps: number | null): void {
   const taken = checkpoint?.position.step ?? 0;
   if (steps === null || taken <= steps) return;
-  const message = `[train] ep: expected at least ${taken} steps in total (already taken), got ${steps}. Pass a larger --ep.`;
+  const message = `[train] ep: expected enough epochs for the ${taken} steps that the run has already taken, got ${steps} steps in total. Pass a larger --ep.`;
   throw coded('ERR_HOROBALL_CONFIG', message, RangeError);
 }
 

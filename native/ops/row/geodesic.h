@@ -1,4 +1,4 @@
-// The geodesic, x (+) (t (x) ((-x) (+) y)) with Möbius addition (+) and scalar multiplication t (x). Between the points X
+// The geodesic, x (+) (t (*) ((-x) (+) y)) with Möbius addition (+) and scalar multiplication t (*). Between the points X
 // and Y of the hyperboloid it is [sinh((1-t)l) X + sinh(t l) Y] / sinh l with l = sqrt c d(x,y); mapped back to the ball,
 // with a, b = 1 - c|x|^2, 1 - c|y|^2:
 //   2(A b x + B a y) / (ab + A b (2-a) + B a (2-b)),   A = sinh((1-t)l)/sinh l, B = sinh(t l)/sinh l.
@@ -18,7 +18,7 @@ struct Geodesic : RowDifferenceCard {
       .name = "geodesic",
       .doc =
           "The point at `t` on the geodesic from `x` (t = 0) to `y` (t = 1), at constant speed: `x (+) (t "
-          "(x) ((-x) (+) y))`. Any `t` is allowed; points far beyond the ends round onto the rim.",
+          "(*) ((-x) (+) y))`. Any `t` is allowed; points far beyond the ends round onto the rim.",
       .inputs = {{"x", "ball points, where t = 0"}, {"y", "ball points, where t = 1"}},
       .parameter = {.name = "t",
                     .doc = "the position between the ends, any finite number",

@@ -11,7 +11,7 @@ struct MobiusScalarMul : RowCard {
   static constexpr RowInfo kInfo{
       .name = "mobiusScalarMul",
       .doc =
-          "Möbius scalar multiplication `t (x) x`: the point `t` times as far from the origin as `x`, on the "
+          "Möbius scalar multiplication `t (*) x`: the point `t` times as far from the origin as `x`, on the "
           "same geodesic. `tanh(t artanh(sqrt(c) |x|)) x / (sqrt(c) |x|)`.",
       .inputs = {{"x", "ball points"}},
       .parameter = {.name = "t", .doc = "the factor, any finite number", .start = NAN, .leading = true},

@@ -75,7 +75,7 @@ test('a table has every column of any line, with dashes for missing values', (t)
   t.true(rows[0]!.startsWith('"lead"') && rows[1]!.startsWith('"aside"'));
   t.deepEqual([levelUp(0), levelUp(1)], ['1 level up', '2 levels up']);
   t.deepEqual(strictMeanings(2), [
-    '1 level up: the nearest image of another class has the same ancestor 1 level up in the class tree',
-    "2 levels up: the nearest image whose ancestor 1 level up differs from the query's has the same ancestor 2 levels up in the class tree",
+    "1 level up: the nearest image of another class shares the query's ancestor 1 level up in the class tree",
+    "2 levels up: of the images with a different ancestor 1 level up, the nearest one shares the query's ancestor 2 levels up in the class tree",
   ]);
 });
