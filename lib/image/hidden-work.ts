@@ -13,7 +13,8 @@ import { checkDirectories } from './tiff.ts';
  */
 export function withoutHiddenWork(bytes: Buffer, format: ImageFormat): Buffer {
   if (format === 'png') return withoutLongText(bytes);
-  if (format === 'webp') checkFrames(bytes);
+  if (format === 'webp') checkCount(webpFrames(bytes));
+  if (format === 'gif') checkCount(gifFrames(bytes));
   if (format === 'tiff') checkDirectories(bytes);
   return bytes;
 }
@@ -43,18 +44,56 @@ function withoutLongText(bytes: Buffer): Buffer {
   return removed > maxCompressedText ? Buffer.concat([...kept, bytes.subarray(keptFrom)]) : bytes;
 }
 
-/** Maximum number of frames of a WebP file: libwebp searches its list of frames from the start for each of them. */
+/**
+ * Maximum number of frames of an animation, although only the first is decoded: libwebp searches its list of frames from the
+ * start for each frame, and libnsgif copies its list for each frame.
+ */
 const maxFrames = 2 ** 13;
+
+function checkCount(frames: Iterable<unknown>): void {
+  let count = 0;
+  for (const _ of frames) if (++count > maxFrames) throw unreadable(`it has more than ${maxFrames} frames`);
+}
+
 const webpHeaderBytes = 12;
 /** The type ANMF. */
 const webpFrame = 0x414e4d46;
 
-function checkFrames(bytes: Buffer): void {
-  let frames = 0;
+/** Yields the position of each frame of a WebP file. */
+function* webpFrames(bytes: Buffer): Generator<number> {
   for (let at = webpHeaderBytes; at + 8 <= bytes.length; ) {
-    if (bytes.readUInt32BE(at) === webpFrame && ++frames > maxFrames)
-      throw unreadable(`it has more than ${maxFrames} frames`);
+    if (bytes.readUInt32BE(at) === webpFrame) yield at;
     const length = bytes.readUInt32LE(at + 4);
     at += 8 + length + (length % 2);
   }
+}
+
+const gifHeaderBytes = 13;
+const [gifExtension, gifComment, gifFrame] = [0x21, 0xfe, 0x2c];
+const gifFrameBytes = 10;
+
+/** Yields the position of each frame of a GIF file. Skips extensions exactly as libnsgif does. */
+function* gifFrames(bytes: Buffer): Generator<number> {
+  let at = gifHeaderBytes + colorTableBytes(bytes[10]);
+  for (;;) {
+    while (bytes[at] === gifExtension)
+      // Except in a comment, the first block may be empty without ending the extension.
+      at = afterBlocks(bytes, at + (bytes[at + 1] === gifComment ? 2 : 3 + (bytes[at + 2] ?? 0)));
+    if (bytes[at] !== gifFrame) return;
+    yield at;
+    // The byte before the blocks is the code size.
+    at = afterBlocks(bytes, at + gifFrameBytes + colorTableBytes(bytes[at + 9]) + 1);
+  }
+}
+
+/** Returns the size of the color table that the flags of a GIF file or frame declare. */
+function colorTableBytes(flags = 0): number {
+  return (flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1);
+}
+
+/** Returns the position after a list of blocks, each of which begins with its length. An empty block is the last. */
+function afterBlocks(bytes: Buffer, begin: number): number {
+  let at = begin;
+  for (let length = bytes[at]; length !== undefined && length > 0; length = bytes[at]) at += 1 + length;
+  return at + 1;
 }
