@@ -89,6 +89,26 @@ const storageReferences = (folder: string, key: string): Uint8Array => {
   );
 };
 
+/** Writes weights in which the biases of many blocks are one tensor of 2^20 zeros. */
+const sharedBiases = (blocks: number): Uint8Array => {
+  const tensor = (key: string, length: number, shape: Uint8Array): Uint8Array => {
+    const storage = bytesOf(
+      text('storage'),
+      'ctorch\nFloatStorage\n',
+      text(key),
+      text('cpu'),
+      'J',
+      u32(length),
+    );
+    return bytesOf('ctorch._utils\n_rebuild_tensor_v2\n((', storage, 'tQJ', u32(0), shape, 0x89, 'NtR');
+  };
+  const bias = tensor('0', 2 ** 20, bytesOf('J', u32(2 ** 20), 0x85, 'K\x01', 0x85));
+  const weight = tensor('1', 6, bytesOf('K\x02K\x03', 0x86, 'K\x03K\x01', 0x86));
+  const names = Array.from({ length: blocks }, (_, i) => bytesOf(text(`blocks.${i}.attn.qkv.bias`), 'h\0s'));
+  const pickle = bytesOf(bias, 'q\x000}', text('weight'), weight, 's', ...names, '.');
+  return archive(pickle, { 'x/data/0': new Uint8Array(2 ** 22), 'x/data/1': new Uint8Array(24) });
+};
+
 const header = (json: string): Buffer => {
   const length = Buffer.byteLength(json);
   const bytes = Buffer.alloc(8 + length);
@@ -186,6 +206,12 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     },
     unsafe,
     /more than \d+ steps/,
+  ],
+  '50,000 names of one tensor of a million zeros': [
+    'weights',
+    () => sharedBiases(50_000),
+    'ERR_HOROBALL_WEIGHTS',
+    /the network does not have blocks\.0\.attn\.qkv\.bias, blocks\.1\./,
   ],
   'a cell array of 6 million empty arrays in 70 kB': [
     'mat',

@@ -98,8 +98,10 @@ export async function loadWeights(
     if (recipes.size === 0) throw nothingFits(path, [...names.keys()]);
     const used = new Set([...recipes.values()].flatMap(({ sources }) => sources));
     const rest = [...names.keys()].filter((name) => !used.has(name));
-    const biases = rest.filter((name) => isQkvBias(name) && isSmall(file.shape(names.get(name)!)));
-    const zeros = await allZero(biases, read);
+    const zeros = await allZero(
+      biasesOf(rest, parameters, (name) => file.shape(names.get(name)!)),
+      read,
+    );
     const unexpected = rest.filter((name) => !zeros.has(name));
     if (!partial) checkWhole(path, parameters, recipes, [...unexpected, ...dropped]);
     const notices = [...file.notices];
@@ -154,11 +156,30 @@ function headNotices({
   return parts.length === 0 ? [] : [`T${parts.join('; ').slice(1)}.`];
 }
 
-const isQkvBias = (name: string): boolean =>
-  /^blocks\.\d+\.attn\.(qkv\.bias|[qkv]_proj\.bias|[qkv]_bias)$/.test(name);
+const qkvBias = /^(blocks\.\d+\.)attn\.(qkv\.bias|[qkv]_proj\.bias|[qkv]_bias)$/;
+/** Maximum total number of values of the biases that are read and may be dropped; the largest networks have a million. */
+const maxBiases = 2 ** 22;
 
-const isSmall = (shape: readonly number[] | undefined): boolean =>
-  shape !== undefined && elements(shape) <= 2 ** 20;
+/**
+ * Returns the biases of queries, keys and values in the network's blocks. Limits the values to read, because in a PyTorch
+ * file, any number of names can refer to one tensor.
+ */
+function biasesOf(
+  names: readonly string[],
+  parameters: readonly { readonly name: string }[],
+  shapeOf: (name: string) => readonly number[] | undefined,
+): string[] {
+  const blocks = new Set(parameters.map(({ name }) => /^blocks\.\d+\./.exec(name)?.[0]));
+  let left = maxBiases;
+  return names.filter((name) => {
+    const block = qkvBias.exec(name)?.[1];
+    const shape = shapeOf(name);
+    if (block === undefined || !blocks.has(block) || shape === undefined || elements(shape) > left)
+      return false;
+    left -= elements(shape);
+    return true;
+  });
+}
 
 /** Returns the names whose values are all 0. DINOv3 stores such biases, which timm omits. */
 async function allZero(

@@ -238,3 +238,22 @@ test('drops zero biases that the network lacks, and rejects nonzero ones', async
     message: /the network does not have blocks\.0\.attn\.q_proj\.bias/,
   });
 });
+
+test('searches for zero biases in at most 2^22 values', async (t) => {
+  const zeros = (length: number): NamedTensor => ({ shape: [length], data: new Float32Array(length) });
+  const path = join(folder, 'biases.safetensors');
+  await writeSafetensors(path, {
+    'blocks.0.norm1.weight': zeros(1),
+    'blocks.0.attn.k_proj.bias': zeros(1),
+    'blocks.0.attn.q_proj.bias': zeros(2 ** 22),
+  });
+  const target: WeightsTarget = {
+    config: { model: { imgSize: 4, patchSize: 2 } },
+    parameters: () => [{ name: 'blocks.0.norm1.weight', shape: [1] }],
+    loadState: async () => ({ missing: [], unexpected: [] }),
+  };
+  await t.throwsAsync(loadWeights(path, target), {
+    code: 'ERR_HOROBALL_WEIGHTS',
+    message: /the network does not have blocks\.0\.attn\.q_proj\.bias\./,
+  });
+});
