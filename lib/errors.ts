@@ -104,7 +104,7 @@ export function coded<E extends Error = Error>(
 }
 
 /** Escapes control characters: text that a message quotes from a file must not change what a terminal shows. */
-function printable(message: string): string {
+export function printable(message: string): string {
   return message.replace(/(?![\n\t])\p{Cc}/gu, (each) => {
     return `\\x${each.charCodeAt(0).toString(16).padStart(2, '0')}`;
   });

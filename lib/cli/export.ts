@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { Command, Option } from 'commander';
-import { coded } from '../errors.ts';
+import { coded, printable } from '../errors.ts';
 import type { Background } from '../image/resample.ts';
 import { runPathOf } from '../io/run-path.ts';
 import { squareSide } from '../model/sides.ts';
@@ -154,7 +154,7 @@ async function backboneOf(options: Record<string, unknown>): Promise<BackboneSou
   const model = { ...resolveViT(text), imgSize: crop };
   const name = basename(String(given.model)).replace(/\.json$/, '');
   const { weights, notices } = await readBackbone(await weightsOf(text, config.weights), model, { partial });
-  for (const notice of notices) process.stderr.write(`Note: ${notice.replace(/\.$/, '')}.\n`);
+  for (const notice of notices) process.stderr.write(`Note: ${printable(notice.replace(/\.$/, ''))}.\n`);
   return { name, model, weights, resize, background: background as Background };
 }
 

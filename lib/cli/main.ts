@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 
+import { printable } from '../errors.ts';
 import { explanationOf } from '../io/file-errors.ts';
 import { packageVersion } from '../setup/paths.ts';
 import { addNotes, helpStyle, type Notes } from './help.ts';
@@ -150,7 +151,7 @@ function fail(error: unknown, json: boolean): void {
   const message = sentenceOf(error);
   const stack = error instanceof Error ? error.stack : undefined;
   const code = (error as { code?: unknown } | null)?.code;
-  process.stderr.write(`horoball: ${(process.env['HOROBALL_DEBUG'] && stack) || message}\n`);
+  process.stderr.write(`horoball: ${printable((process.env['HOROBALL_DEBUG'] && stack) || message)}\n`);
   if (json) jsonLine({ type: 'error', code: code ?? null, message });
   process.exitCode = typeof code === 'string' && usageCodes.has(code) ? 2 : 1;
 }

@@ -1,3 +1,4 @@
+import { printable } from '../errors.ts';
 import { clock, Pace } from '../train/run/progress.ts';
 
 /** The stream to which a meter writes: a terminal or any text stream. */
@@ -126,10 +127,10 @@ export class Meter implements Disposable {
     this.#drawn = true;
   }
 
-  /** Prints a permanent line. */
+  /** Prints a permanent line, with control characters escaped. */
   say(text: string): void {
     this.end();
-    this.#output.write(`${text}\n`);
+    this.#output.write(`${printable(text)}\n`);
   }
 
   /** Removes the progress line. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { coded } from '../errors.ts';
+import { coded, printable } from '../errors.ts';
 import { writeText } from '../io/text.ts';
 import type { Space } from '../train/measure/types.ts';
 import { comparisonPage, forComparison, maxDrawn, withoutDrawings } from '../train/report/run/compare.ts';
@@ -56,7 +56,7 @@ export function reportCommand(): Command {
       }
       for (const record of records) if (options.json) jsonLine(lastEvaluation(record));
       const table = comparisonText(records);
-      if (table) process.stderr.write(`${table}\n\n`);
+      if (table) process.stderr.write(`${printable(table)}\n\n`);
       const file = await drawn(paths, records, options.out);
       process.stderr.write(`Report: ${relative('.', file)}\n`);
     });

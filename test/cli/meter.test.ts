@@ -38,6 +38,12 @@ test('a terminal redraws one line, with a bar if it fits', (t) => {
   t.true(screen.text.endsWith('\r\x1b[2Ka permanent line\n'));
 });
 
+test('text from a file cannot change what a terminal shows', (t) => {
+  const screen = new Screen(true);
+  new Meter(screen).say('Note: \x1b[2J\x9b31m\r\x07\n\tnext line');
+  t.is(screen.text, 'Note: \\x1b[2J\\x9b31m\\x0d\\x07\n\tnext line\n');
+});
+
 test('a narrow terminal omits the last fields and keeps the ETA', (t) => {
   const fields = ['epoch 1/9', 'step 2/18', 'loss 2.413', 'acc 61.2%', 'lr 3.0e-05', '412 img/s', 'data 3%'];
   const screen = new Screen(true, 45);
