@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { printable } from '../errors.ts';
 import { damaged } from './json.ts';
 
 /**
@@ -21,7 +22,22 @@ export function parsedBy<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafePars
 export function checkedBy<T>(schema: z.ZodType<T>, value: unknown, file: string): T {
   const result = parsedBy(schema, value);
   if (result.success) return result.data;
-  const { path, message } = result.error.issues[0]!;
-  const place = path.length === 0 ? 'its content' : path.join('.');
-  throw damaged(file, `${place}: ${message.replace(/^Invalid input: /, '')}`);
+  throw damaged(file, problemOf(result.error));
+}
+
+/** Maximum length of the description of a problem: it can contain names in the file, which have any length. */
+const maxProblem = 200;
+
+/**
+ * Describes the first problem in a value: its path, and Zod's message in the words of other errors. Control characters are
+ * escaped, because a description is not only part of error messages.
+ */
+export function problemOf({ issues }: z.ZodError): string {
+  const { path, message } = issues[0]!;
+  const words = message
+    .replace(/^Invalid input: /, '')
+    .replace(', received undefined', ', got nothing')
+    .replace(', received ', ', got ');
+  const text = path.length === 0 ? words : `${path.join('.')}: ${words}`;
+  return printable(text.length > maxProblem ? `${text.slice(0, maxProblem)}...` : text);
 }

@@ -255,7 +255,7 @@ function json(text: string): unknown {
 
 function issueText(issue: z.core.$ZodIssue): string {
   if (issue.code === 'unrecognized_keys') {
-    return `${issue.keys[0]} is not a known argument; expected one of ${Object.keys(argumentsSchema.shape).join(', ')}`;
+    return `${issue.keys[0]!.slice(0, 80)} is not a known argument; expected one of ${Object.keys(argumentsSchema.shape).join(', ')}`;
   }
   return `${issue.path.join('.') || 'the description'}: ${issue.message}`;
 }

@@ -3,9 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ava from 'ava';
+import { z } from 'zod';
 import { Gallery } from '../../lib/index.ts';
 import { readSafetensors, writeSafetensors } from '../../lib/io/index.ts';
 import { containersIn, parsedJson } from '../../lib/io/json.ts';
+import { checkedBy } from '../../lib/io/read-back.ts';
 import { readRecordFile } from '../../lib/io/record-file.ts';
 import { resolveViT } from '../../lib/model/vit.ts';
 import { startCpuClock } from '../cpu-clock.ts';
@@ -53,6 +55,22 @@ test('rejects a file of horoball with more than a million values', (t) => {
     ...format,
     message: /more than 1048576 values/,
   });
+});
+
+test('describes a problem briefly, however long the names in the file are', (t) => {
+  const long = '\x1b[2J'.repeat(2 ** 16);
+  const byName = z.record(z.string().regex(/^\d$/), z.number());
+  for (const [schema, value, start] of [
+    [byName, { [long]: 1 }, '\\x1b[2J\\x1b'],
+    [z.partialRecord(z.enum(['a', 'b']), z.number()), { [long]: 1 }, 'Unrecognized key: "\\x1b[2J\\x1b'],
+    [z.looseObject({ list: z.array(byName) }), { list: [{ [long]: 1 }] }, 'list.0.\\x1b[2J\\x1b'],
+  ] as const) {
+    const { message } = t.throws(() => checkedBy(schema as z.ZodType, value, 'a.json'), format);
+    t.true(message.startsWith(`a.json cannot be used: ${start}`), message.slice(0, 100));
+    t.true(message.endsWith('...') && message.length < 1000, `${message.length} characters`);
+  }
+  const { message } = t.throws(() => checkedBy(byName, { 1: '' }, 'a.json'), format);
+  t.is(message, 'a.json cannot be used: 1: expected number, got string');
 });
 
 const brackets = '['.repeat(16_000_000);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { pause, type Steps } from '../../call/run.ts';
 import { containersIn, damaged, parsedJson } from '../../io/json.ts';
 import { jsonChecksumAdvice, withoutChecksum } from '../../io/json-checksum.ts';
-import { parsedBy } from '../../io/read-back.ts';
+import { checkedBy, parsedBy, problemOf } from '../../io/read-back.ts';
 import type {
   Baseline,
   DepthRow,
@@ -350,16 +350,6 @@ function parseLine<T>(
   return null;
 }
 
-/** Describes the first problem in a value: its path, and Zod's message in the words of other errors. */
-export function problemOf({ issues }: z.ZodError): string {
-  const { path, message } = issues[0]!;
-  const words = message
-    .replace(/^Invalid input: /, '')
-    .replace(', received undefined', ', got nothing')
-    .replace(', received ', ', got ');
-  return path.length === 0 ? words : `${path.join('.')}: ${words}`;
-}
-
 /** Parses metrics.jsonl. */
 export function parseRows(text: string): Steps<Lines<Row>> {
   return parseLines<Row>(text, row);
@@ -384,9 +374,7 @@ export function identityIn(log: string): string | null {
 export function parseSnapshot(text: string, file: string, identity: string | null = null): Snapshot {
   const content = withoutChecksum(parsedJson(text, file));
   if (content === null) throw damaged(file, jsonChecksumAdvice);
-  const found = parsedBy(snapshot, content.value);
-  if (!found.success) throw damaged(file, problemOf(found.error));
-  const { log = identity, ...data } = found.data;
+  const { log = identity, ...data } = checkedBy(snapshot, content.value, file);
   if (identity !== null && log !== identity)
     throw damaged(
       file,

@@ -17,12 +17,12 @@ import {
   withoutChecksum,
 } from '../../io/json-checksum.ts';
 import { Lock, lockHolder } from '../../io/lock.ts';
-import { parsedBy } from '../../io/read-back.ts';
+import { checkedBy } from '../../io/read-back.ts';
 import { writeText } from '../../io/text.ts';
 import type { OpenFile } from '../../io/thread-file.ts';
 import { type OptionName, optionNames, unrelated } from '../options/options.ts';
 import type { InvalidLines } from '../run/record.ts';
-import { maxInvalid, parseLines, problemOf } from '../run/run-schema.ts';
+import { maxInvalid, parseLines } from '../run/run-schema.ts';
 import type { StudyPlan } from './plan.ts';
 import { planSchema, type Result, resultSchema, runName, type Study } from './results.ts';
 
@@ -314,9 +314,8 @@ function parsePlan(text: string, file: string): NamedPlan {
   const content = withoutChecksum(parsedJson(text, file));
   if (content === null) throw damaged(file, jsonChecksumAdvice);
   const { value } = content;
-  const found = parsedBy(planSchema, value);
-  if (!found.success) throw damaged(file, problemOf(found.error));
+  const plan = checkedBy(planSchema, value, file);
   const { cells } = namesSchema.parse(value);
   const known = optionNames.filter((name) => cells.some(({ config }) => Object.hasOwn(config, name)));
-  return { plan: found.data, known };
+  return { plan, known };
 }

@@ -5,10 +5,9 @@ import { ensureFolder } from '../../io/folder.ts';
 import { readInside } from '../../io/inside.ts';
 import { damaged, parsedJson } from '../../io/json.ts';
 import { jsonChecksumAdvice, readableJson, withoutChecksum } from '../../io/json-checksum.ts';
-import { parsedBy } from '../../io/read-back.ts';
+import { checkedBy } from '../../io/read-back.ts';
 import { writeText } from '../../io/text.ts';
 import type { RunConfig } from '../options/options.ts';
-import { problemOf } from '../run/run-schema.ts';
 import { checkUnused, lockStudy, readStudy, StudyFolder } from './folder.ts';
 import { maxRuns } from './plan.ts';
 import { type Grid, grids, planReproduction, type StudyName, studyNames } from './reproduction.ts';
@@ -57,9 +56,7 @@ export async function readRecord(path: string): Promise<ReproductionRecord | nul
   if (text === null) return null;
   const content = withoutChecksum(parsedJson(text, fileOf(path)));
   if (content === null) throw damaged(fileOf(path), jsonChecksumAdvice);
-  const found = parsedBy(recordSchema, content.value);
-  if (!found.success) throw damaged(fileOf(path), problemOf(found.error));
-  return found.data;
+  return checkedBy(recordSchema, content.value, fileOf(path));
 }
 
 /**

@@ -3,8 +3,8 @@ import path from 'node:path';
 import { z } from 'zod';
 import { coded } from '../../../errors.ts';
 import { reasonOf } from '../../../io/file-errors.ts';
-import { damaged, parsedJson } from '../../../io/json.ts';
-import { parsedBy } from '../../../io/read-back.ts';
+import { parsedJson } from '../../../io/json.ts';
+import { checkedBy } from '../../../io/read-back.ts';
 import { readText } from '../../../io/text.ts';
 import type { Drawing } from './svg.ts';
 
@@ -138,11 +138,7 @@ function defined(from: object): Drawing {
 }
 
 async function readChecked<T>(file: string, schema: z.ZodType<T>): Promise<T> {
-  const text = await readPackageFile(file);
-  const result = parsedBy(schema, parsedJson(text, file));
-  if (result.success) return result.data;
-  const { path: at, message } = result.error.issues[0]!;
-  throw damaged(file, `${at.join('.')}: ${message}`);
+  return checkedBy(schema, parsedJson(await readPackageFile(file), file), file);
 }
 
 async function readPackageFile(file: string): Promise<string> {
