@@ -70,13 +70,15 @@ export interface Checked {
  */
 export function checkHeader(
   bytes: Buffer,
-  { [tensorsKey]: tensors, [headerKey]: header, ...metadata }: Readonly<Record<string, string>>,
+  all: Readonly<Record<string, string>>,
   count: number,
 ): Checked | null {
-  if (tensors === undefined && header === undefined) return { metadata, sums: null };
-  if (tensors === undefined || header === undefined) return null;
+  const { [tensorsKey]: tensors, [headerKey]: header } = all;
+  if (tensors === undefined && header === undefined) return { metadata: all, sums: null };
+  if (tensors?.length !== 8 * count || header === undefined) return null;
   const sums = tensors.match(/[\da-f]{8}/g) ?? [];
-  if (tensors.length !== 8 * count || sums.length !== count || !/^[\da-f]{8}$/.test(header)) return null;
+  if (sums.length !== count || !/^[\da-f]{8}$/.test(header)) return null;
+  const { [tensorsKey]: _, [headerKey]: __, ...metadata } = all;
   const entry = headerEntry(header);
   const at = bytes.indexOf(entry);
   if (at < 0) return null; // another program formatted the header

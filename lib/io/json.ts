@@ -42,11 +42,15 @@ export function boundedJson(
   return value;
 }
 
-/** Returns the number of keys of all objects in a value of at most {@link maxDepth} levels. */
+/**
+ * Returns the number of keys of all objects in a value of at most {@link maxDepth} levels. For an object with many keys,
+ * `Object.values` and `Object.entries` take several times as long as a loop over the keys.
+ */
 function keysIn(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
-  let count = Array.isArray(value) ? 0 : Object.keys(value).length;
-  for (const each of Object.values(value)) count += keysIn(each);
+  let count = 0;
+  if (Array.isArray(value)) for (const each of value) count += keysIn(each);
+  else for (const key in value) count += 1 + keysIn((value as Record<string, unknown>)[key]);
   return count;
 }
 

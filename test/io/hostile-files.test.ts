@@ -358,6 +358,15 @@ const cases: Record<string, [reader: string, bytes: () => Uint8Array, code: stri
     format,
     /the checksum of its header is wrong/,
   ],
+  'checksums of 1.9 million tensors in a file without any': [
+    'safetensors',
+    () => {
+      const sums = { 'horoball.crc32': '0'.repeat(8 * 1.9e6), 'horoball.header_crc32': '00000000' };
+      return header(JSON.stringify({ __metadata__: sums }));
+    },
+    format,
+    /the checksum of its header is wrong/,
+  ],
   'a header of 90 MB of brackets': [
     'safetensors',
     () => header('['.repeat(9e7)),
