@@ -1,42 +1,21 @@
-import { closeSync, openSync, readFileSync, readlinkSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { link, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import { nativeCore } from '../native.ts';
 import { naming } from './file-errors.ts';
 import { openInside } from './inside.ts';
-
-/**
- * The holder of a lock. The token distinguishes callers and workers of one process, which can compete for the same
- * lock. A killed process or worker leaves its file behind, so a lock is valid only while its thread exists.
- */
-const holderSchema = z.object({
-  pid: z.number().int().positive(),
-  /** Other machines may share the file; the state of their processes cannot be checked. */
-  host: z
-    .string()
-    .max(255)
-    .regex(/^\P{Cc}*$/u), // no control characters, because error messages show the name
-  /** The machine's ID, if it has one: several machines may have the same host name. */
-  machine: z.string().optional(),
-  /** The boot ID: pids and start times recur after a reboot, which no process survives. */
-  boot: z.string().optional(),
-  /** Start time of the process, if available: a later process may have the same pid. */
-  began: z.string().optional(),
-  /** The pid namespace: in another container, the same pid is a different process. */
-  space: z.string().optional(),
-  /** The thread and its start time: a worker can end long before its process. */
-  thread: z.object({ id: z.number().int().positive(), began: z.string() }).optional(),
-  /**
-   * The holder keeps the file locked (flock), so on the same machine the kernel reports whether the holder still
-   * exists.
-   */
-  locked: z.literal(true).optional(),
-  token: z.string().optional(),
-});
-type Holder = z.infer<typeof holderSchema>;
+import {
+  differ,
+  type Holder,
+  isInOtherSpace,
+  isOnThisKernel,
+  isRunning,
+  parseHolder,
+  thisPlace,
+  thisThread,
+} from './lock-holder.ts';
 
 /** The contents and state of a lock file. */
 interface Found {
@@ -45,6 +24,8 @@ interface Found {
   holder: Holder | null;
   /** Whether an open descriptor locks the file; null if unknown. */
   isLocked: boolean | null;
+  /** Modification time. */
+  writtenMs: number;
 }
 
 /** Maximum number of polls of a stale lock while another process takes it over. */
@@ -207,85 +188,26 @@ export async function lockHolder(path: string): Promise<{ holder: string; advice
 }
 
 /** A holder that must be respected. */
-type Active = Holder & Pick<Found, 'isLocked'>;
+type Active = Holder & Pick<Found, 'isLocked' | 'writtenMs'>;
 
 /**
  * Returns the holder that must be respected, if any. For a damaged file, the kernel reports whether it is locked, but
  * not by which process.
  */
 function activeHolder(found: Found): Active | null {
-  const { holder, isLocked } = found;
-  if (holder === null) return isLocked === true ? { pid: unknownPid, host: hostname(), isLocked } : null;
-  return isActive(holder, found) ? { ...holder, isLocked } : null;
+  const { holder, isLocked, writtenMs } = found;
+  if (holder === null)
+    return isLocked === true ? { pid: unknownPid, host: hostname(), isLocked, writtenMs } : null;
+  return isActive(holder, found) ? { ...holder, isLocked, writtenMs } : null;
 }
 
 const unknownPid = 0;
 
-function thisThread(): Holder {
-  const { pid } = process;
-  const id = threadNumber();
-  const began = id === null ? undefined : statOf(`${pid}/task/${id}`)?.began;
-  return {
-    pid,
-    ...thisPlace(),
-    began: statOf(String(pid))?.began,
-    ...(id !== null && began !== undefined && { thread: { id, began } }),
-    token: crypto.randomUUID(),
-  };
-}
-
-/** Returns the operating system's ID of this thread. Synchronous, because asynchronous calls run on pool threads. */
-function threadNumber(): number | null {
-  try {
-    return Number(/\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self'))?.[1] ?? Number.NaN) || null;
-  } catch {
-    return null; // available on Linux only
-  }
-}
-
-/** Identifies the machine and container of this process, as far as the system reports them. */
-function thisPlace(): Pick<Holder, 'host' | 'machine' | 'boot' | 'space'> {
-  const textIn = (path: string) => readFileSync(path, 'utf8').trim();
-  return {
-    host: hostname(),
-    machine: orUndefined(() => textIn('/etc/machine-id')),
-    boot: orUndefined(() => textIn('/proc/sys/kernel/random/boot_id')),
-    space: orUndefined(() => readlinkSync('/proc/self/ns/pid')),
-  };
-}
-
-function orUndefined(read: () => string): string | undefined {
-  try {
-    return read() || undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Whether both values are known and differ. */
-function differ(one: string | undefined, other: string | undefined): boolean {
-  return one !== undefined && other !== undefined && one !== other;
-}
-
-/**
- * Whether a holder runs on this kernel. An equal boot ID, which is random, is enough: containers on one kernel have different
- * host names.
- */
-function isOnThisKernel({ boot, host, machine }: Holder, here: ReturnType<typeof thisPlace>): boolean {
-  if (boot !== undefined && boot === here.boot) return true;
-  return host === here.host && !differ(machine, here.machine);
-}
-
-/** Whether a holder runs, or may run, in another container, where the process IDs are different. */
-function isInOtherSpace({ host, space }: Holder, here: ReturnType<typeof thisPlace>): boolean {
-  return host === here.host ? differ(space, here.space) : space === undefined || space !== here.space;
-}
-
 function describeHolder(holder: Active, path: string): [holder: string, advice: string] {
-  const { pid, host, isLocked } = holder;
+  const { pid, host, isLocked, writtenMs } = holder;
   const [here, file] = [thisPlace(), resolve(path)];
   if (pid === unknownPid) return ['a process', `The file ${file} is damaged. Wait until the process ends.`];
-  const isHere = isOnThisKernel(holder, here);
+  const isHere = isOnThisKernel(holder, here, writtenMs);
   if (isHere && !isInOtherSpace(holder, here)) {
     if (pid !== process.pid) {
       const reuse = `If process ${pid} is now another program (its ID was reused), delete ${file}.`;
@@ -369,7 +291,9 @@ async function readLockFile(path: string): Promise<Found | null> {
     const text = bytes.toString('utf8', 0, bytesRead);
     // A shared lock, so that two simultaneous checks do not mistake each other for the holder.
     const isFree = lockFile(file.fd, false);
-    return { text, holder: parsed(text), isLocked: isFree === null ? null : !isFree };
+    const holder = bytesRead > mostText ? null : parseHolder(text);
+    const { mtimeMs: writtenMs } = await file.stat();
+    return { text, holder, isLocked: isFree === null ? null : !isFree, writtenMs };
   } finally {
     await file.close();
   }
@@ -395,54 +319,15 @@ function unlockFile(descriptor: number): void {
   }
 }
 
-/** Parses the text of a lock file; null if it is invalid or truncated. Earlier versions wrote only the process ID. */
-function parsed(text: string): Holder | null {
-  if (text.length > mostText) return null;
-  try {
-    const value: unknown = JSON.parse(text);
-    const holder = holderSchema.safeParse(
-      typeof value === 'number' ? { pid: value, host: hostname() } : value,
-    );
-    return holder.success ? holder.data : null;
-  } catch {
-    return null;
-  }
-}
-
 /** Whether a holder must be respected: it is running, or its state is unknown. */
-function isActive(holder: Holder, { isLocked }: Found): boolean {
+function isActive(holder: Holder, { isLocked, writtenMs }: Found): boolean {
   if (isLocked === true) return true;
   const here = thisPlace();
-  if (!isOnThisKernel(holder, here)) return true;
+  if (!isOnThisKernel(holder, here, writtenMs)) return true;
   const isElsewhere = isInOtherSpace(holder, here);
   if (differ(holder.boot, here.boot)) return isElsewhere;
   // A restarted container has another pid namespace, in which the pid of the previous holder means nothing, and often
   // another host name. That the kernel no longer locks the file shows that this holder has ended.
   if (holder.locked === true && isLocked === false) return false;
   return isElsewhere || isRunning(holder);
-}
-
-function isRunning({ pid, began, thread }: Holder): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
-  }
-  const found = statOf(String(pid));
-  if (found === null) return true;
-  if (found.ended || (began !== undefined && began !== found.began)) return false;
-  if (thread === undefined) return true;
-  const its = statOf(`${pid}/task/${thread.id}`);
-  return its !== null && !its.ended && its.began === thread.began;
-}
-
-/**
- * Returns the state of a process or thread on Linux, see proc_pid_stat(5). A killed process remains as a zombie until
- * its parent waits for it.
- */
-function statOf(of: string): { ended: boolean; began: string } | null {
-  const text = orUndefined(() => readFileSync(`/proc/${of}/stat`, 'utf8')) ?? '';
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' '); // from the third field on
-  const [state, began] = [fields[0], fields[19]];
-  return began === undefined ? null : { ended: state === 'Z' || state === 'X', began };
 }

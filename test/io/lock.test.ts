@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, readlink, rename, rm, utimes, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { hostname, uptime } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -254,12 +254,17 @@ onLinux(
 );
 
 onLinux(
-  'a lock from an earlier boot of this machine is free; one of another machine with the same name is held',
+  'a lock from before a reboot is free; one of another machine with the same name, or of a clone of this one, is held',
   async (t) => {
     const lock = join(await temporary(t), 'lock');
     const began = /\) (.*)$/s.exec(await readFile('/proc/self/stat', 'utf8'))![1]!.split(' ')[19]!;
     const space = await readlink('/proc/self/ns/pid');
     await writeFile(lock, JSON.stringify({ ...own, began, space, boot: 'another' }));
+    const holder = `process ${process.pid} on another machine named ${hostname()}`;
+    t.is(await takeLock(lock), holder, 'written since this machine was started');
+    t.is((await lockHolder(lock))?.holder, holder);
+    const before = Date.now() / 1000 - uptime() - 60;
+    await utimes(lock, before, before);
     t.is(await lockHolder(lock), null);
     await writeFile(lock, JSON.stringify({ ...own, began, machine: 'another', boot: 'another' }));
     t.true(

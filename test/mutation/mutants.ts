@@ -43,13 +43,19 @@ export const mutants: readonly Mutant[] = [
     'io/lock train/run/lock',
     ["openSync(file, 'wx')", "openSync(file, 'w')"],
     ['return isActive(holder, found) ? {', 'return !isActive(holder, found) ? {'],
-    ['if (!isOnThisKernel(holder, here)) return true;', 'if (!isOnThisKernel(holder, here)) return false;'],
-    ['(began !== undefined && began !== found.began)', '(began !== undefined && began === found.began)'],
-    ['return its !== null && !its.ended && its.began === thread.began;', 'return true;'],
+    ['if (!isOnThisKernel(holder, here, writtenMs)) return true;', ''],
     [
       '      if (await this.isHeld()) await rm(this.path, { force: true });',
       '      await rm(this.path, { force: true });',
     ],
+  ),
+  ...at(
+    'lib/io/lock-holder.ts',
+    'io/lock train/run/lock',
+    ['(began !== undefined && began !== found.began)', '(began !== undefined && began === found.began)'],
+    ['return its !== null && !its.ended && its.began === thread.began;', 'return true;'],
+    [' || writtenMs < startMs()', ''],
+    ['writtenMs < startMs()', 'true'],
   ),
   ...at('lib/io/inside.ts', 'io/lock train/run/damage', [
     'if (found !== null && !found.isFile()) throw notRegular(path);',
