@@ -113,7 +113,7 @@ const through: Readonly<Record<string, readonly string[]>> = {
   'io/events.test': ['io/crc32c', 'io/protobuf', 'io/summary'],
   'io/image-size.test': ['io/jpeg-header'],
   'io/json.test': ['io/record-file'],
-  'io/lock.test': ['io/inside', 'io/lock-holder', 'io/regular'],
+  'io/lock.test': ['io/lock-holder', 'io/regular'],
   'train/run/checkpoint-schema.test': ['io/read-back'],
   'io/mat.test': ['io/elements', 'io/mat-budget', 'io/mat-elements', 'io/mat-values'],
   'io/npy.test': ['io/npy-file', 'io/python-literal', 'io/strided'],

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { naming } from './file-errors.ts';
 import { damaged } from './json.ts';
@@ -43,11 +43,20 @@ export async function checkInside(path: string): Promise<void> {
 
 /** Whether a path still refers to an open file, which may have been moved, deleted or replaced. */
 export async function refersTo(path: string, file: OpenFile): Promise<boolean> {
-  const { ino } = await file.stat();
-  return await lstat(path).then(
-    (found) => found.ino === ino,
+  const own = fileKey(await file.stat({ bigint: true }));
+  return await lstat(path, { bigint: true }).then(
+    (found) => fileKey(found) === own,
     () => false,
   );
+}
+
+/**
+ * Identifies a file as long as it exists or is open. An inode number is unique within a file system only, and may exceed 2^53,
+ * as on Lustre.
+ */
+export function fileKey({ dev, ino }: BigIntStats): string {
+  // On Windows, versions of Node.js disagree on whether paths and open files have the same `dev`.
+  return process.platform === 'win32' ? String(ino) : `${dev}:${ino}`;
 }
 
 /** Reads the text of a file of a run folder or study; null if it does not exist. */

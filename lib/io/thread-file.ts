@@ -1,4 +1,5 @@
 import {
+  type BigIntStats,
   closeSync,
   fdatasync,
   fstat,
@@ -41,6 +42,7 @@ export async function withDescriptor<T>(
 export interface OpenFile {
   readonly fd: number;
   stat(): Promise<Stats>;
+  stat(options: { bigint: true }): Promise<BigIntStats>;
   read(to: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>;
   write(from: Uint8Array, offset: number, length: number): Promise<{ bytesWritten: number }>;
   readFile(encoding: 'utf8'): Promise<string>;
@@ -63,7 +65,7 @@ function descriptorFile(fd: number): OpenFile {
   let isOpen = true;
   return {
     fd,
-    stat: () => promisify(fstat)(fd),
+    stat: ((options?: { bigint: true }) => promisify(fstat)(fd, options)) as OpenFile['stat'],
     read: (to, offset, length, position) => readAsync(fd, to, offset, length, position),
     write: (from, offset, length) => promisify(write)(fd, from, offset, length),
     readFile: ((encoding?: 'utf8') => promisify(readFile)(fd, encoding ?? null)) as OpenFile['readFile'],

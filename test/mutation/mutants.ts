@@ -57,10 +57,12 @@ export const mutants: readonly Mutant[] = [
     [' || writtenMs < startMs()', ''],
     ['writtenMs < startMs()', 'true'],
   ),
-  ...at('lib/io/inside.ts', 'io/lock train/run/damage', [
-    'if (found !== null && !found.isFile()) throw notRegular(path);',
-    '',
-  ]),
+  ...at(
+    'lib/io/inside.ts',
+    'io/inside io/lock train/run/damage',
+    ['if (found !== null && !found.isFile()) throw notRegular(path);', ''],
+    ["process.platform === 'win32' ? String(ino)", "process.platform !== '' ? String(ino)"],
+  ),
   ...at(
     'lib/io/regular.ts',
     'io/hostile-files',

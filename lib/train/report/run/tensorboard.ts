@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EventWriter, type HyperParameter } from '../../../io/events.ts';
 import { reasonOf } from '../../../io/file-errors.ts';
+import { fileKey } from '../../../io/inside.ts';
 import type { Snapshot } from '../../measure/types.ts';
 import type { RunEnd, RunListener } from '../../run/hooks.ts';
 import { readConfig } from '../../run/read.ts';
@@ -22,8 +23,8 @@ export class TensorBoard implements RunListener {
   readonly #warn: (text: string) => void;
   /** The run folder; null if nothing is stored, and after a failure. */
   #folder: string | null = null;
-  /** The inode of the run's log; no other file can get it, because the log stays open. */
-  #log: number | null = null;
+  /** The key of the run's log; no other file can get it, because the log stays open. */
+  #log: string | null = null;
   /** Opened when the first row or image is written. */
   #writer: EventWriter | null = null;
   /** First step of this session; earlier steps are in the files of earlier sessions. */
@@ -159,9 +160,10 @@ export class TensorBoard implements RunListener {
   }
 }
 
-/** Returns the inode of a run's log; null if the log does not exist. */
-function logOf(folder: string): number | null {
-  return lstatSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false })?.ino ?? null;
+/** Returns the key of a run's log, see `fileKey`; null if the log does not exist. */
+function logOf(folder: string): string | null {
+  const found = lstatSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false, bigint: true });
+  return found === undefined ? null : fileKey(found);
 }
 
 /**
