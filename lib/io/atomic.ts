@@ -79,8 +79,13 @@ async function atPath<T>(path: string, work: Promise<T>): Promise<T> {
   }
 }
 
-/** The suffix of the temporary files of {@link writeAtomically}, whose names start with a dot. */
-const suffix = /\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/;
+/** Matches the name of a temporary file of {@link writeAtomically}. The group captures the name of the file to write. */
+const temporaryName = /^\.(.+)\.[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/s;
+
+/** Returns the name of the file that a temporary file replaces once it is written; null for names of other files. */
+export function replacedBy(name: string): string | null {
+  return temporaryName.exec(name)?.[1] ?? null;
+}
 
 /**
  * Removes the temporary files that killed processes left in a folder.
@@ -90,10 +95,10 @@ const suffix = /\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/;
  */
 export async function removeTemporaries(folder: string, own: readonly string[]): Promise<void> {
   for (const name of await readdir(folder)) {
-    if (!name.startsWith('.') || !suffix.test(name)) continue;
+    const replaced = replacedBy(name);
+    if (replaced === null) continue;
     const file = join(folder, name);
-    const isOwn = own.includes(name.replace(suffix, '').slice(1));
-    if (isOwn || (await isAbandoned(file))) await rm(file, { force: true });
+    if (own.includes(replaced) || (await isAbandoned(file))) await rm(file, { force: true });
   }
 }
 
@@ -107,8 +112,7 @@ const abandonedAfterMs = 3_600_000;
 export async function removeAbandoned(path: string): Promise<void> {
   const folder = dirname(path);
   for (const name of await readdir(folder).catch(() => [])) {
-    if (!suffix.test(name) || name.replace(suffix, '') !== `.${basename(path)}`) continue;
-    await removeIfAbandoned(join(folder, name));
+    if (replacedBy(name) === basename(path)) await removeIfAbandoned(join(folder, name));
   }
 }
 

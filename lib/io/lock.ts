@@ -264,12 +264,17 @@ export async function isAbandoned(file: string): Promise<boolean> {
   return found.isLocked !== true && (await isOld(file));
 }
 
-function isTemporary(name: string, lock: string): boolean {
-  return (
-    name.startsWith(`${lock}.`) &&
-    /^(\.next)*\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(name.slice(lock.length))
-  );
+/** Whether a name is that of a lock file, or of a file that is created next to it while the lock is acquired. */
+export function isLockName(name: string, lock: string): boolean {
+  const rest = name.slice(lock.length);
+  return name.startsWith(lock) && (/^(\.next)*$/.test(rest) || temporarySuffix.test(rest));
 }
+
+function isTemporary(name: string, lock: string): boolean {
+  return name.startsWith(`${lock}.`) && temporarySuffix.test(name.slice(lock.length));
+}
+
+const temporarySuffix = /^(\.next)*\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 async function isOld(file: string): Promise<boolean> {
   return Date.now() - ((await stat(file).catch(() => null))?.mtimeMs ?? Infinity) > abandonedAfterMs;

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { coded } from '../../errors.ts';
-import { Lock, lockHolder } from '../../io/lock.ts';
+import { isLockName, Lock, lockHolder } from '../../io/lock.ts';
 
 /**
  * Locks a run folder, so that only one run or command writes to it, across processes and threads.
@@ -60,6 +60,13 @@ export async function runHolder(folder: string): Promise<{ holder: string; advic
   return await lockHolder(lockFile(folder));
 }
 
+/** Whether a name is that of the lock of a run folder, or of a file that is created while the lock is acquired. */
+export function isRunLock(name: string): boolean {
+  return isLockName(name, lockName);
+}
+
+const lockName = '.training';
+
 function lockFile(folder: string): string {
-  return resolve(folder, '.training');
+  return resolve(folder, lockName);
 }

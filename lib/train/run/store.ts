@@ -3,7 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
 import { largest } from '../../integers.ts';
-import { removeTemporaries } from '../../io/atomic.ts';
+import { removeTemporaries, replacedBy } from '../../io/atomic.ts';
 import { naming } from '../../io/file-errors.ts';
 import { ensureFolder } from '../../io/folder.ts';
 import { refersTo } from '../../io/inside.ts';
@@ -15,7 +15,7 @@ import type { Snapshot } from '../measure/types.ts';
 import type { RunConfig } from '../options/options.ts';
 import { bestName, type Checkpoint, lastName, type Position } from './checkpoint.ts';
 import type { Learner } from './learner.ts';
-import { checkHeld, lockRun, lostLock, runHolder } from './lock.ts';
+import { checkHeld, isRunLock, lockRun, lostLock, runHolder } from './lock.ts';
 import { identityOf, type LogState, openLog, rewindLog } from './metrics-log.ts';
 import type { Row } from './record.ts';
 import { saveTrained } from './trained-weights.ts';
@@ -56,7 +56,10 @@ export interface RunStore extends AsyncDisposable {
   checkpoint(capture: (log: LogState) => Promise<Checkpoint>): Promise<void>;
   /** Writes the network after a step, with its learnable temperatures, as model.safetensors. */
   weights(learner: Learner, config: RunConfig, step: number): Promise<void>;
-  /** Removes the run folder, unless another run took it over. */
+  /**
+   * Closes the store and removes the run folder, unless another run took it over. Never throws, because the error would hide
+   * that of the run: a mount point, for example, cannot be removed.
+   */
   remove(): Promise<void>;
 }
 
@@ -125,11 +128,15 @@ export class DiskStore implements RunStore {
       await lock.release();
       throw existing(folder);
     }
+    const store = await DiskStore.#open(folder, name, lock).catch(async (error) => {
+      await rmdir(folder).catch(() => {}); // fails if the folder is not empty
+      throw error;
+    });
     try {
-      const store = await DiskStore.#open(folder, name, lock);
-      return await store.#begin(async () => await store.#writeConfig(config));
+      await store.#writeConfig(config);
+      return store;
     } catch (error) {
-      await rm(folder, { recursive: true, force: true }).catch(() => {}); // the first failure is reported
+      await store.remove();
       throw error;
     }
   }
@@ -239,15 +246,20 @@ export class DiskStore implements RunStore {
 
   async remove(): Promise<void> {
     await this.flush().catch(() => {});
-    if (
-      !(await this.check().then(
-        () => true,
-        () => false,
-      ))
-    )
-      return;
-    await this.#log.close();
-    await rm(this.folder, { recursive: true, force: true });
+    const isOwn = await this.check().then(
+      () => true,
+      () => false,
+    );
+    await this.#log.close().catch(() => {});
+    if (isOwn) await this.#removeFiles().catch(() => {});
+    await this.#lock.release();
+    if (isOwn) await rmdir(this.folder).catch(() => {}); // fails if the folder is not empty or cannot be removed
+  }
+
+  /** Removes all files except the lock, which is held until then, so that the files of the next run of this name are kept. */
+  async #removeFiles(): Promise<void> {
+    for (const name of await readdir(this.folder))
+      if (!isRunLock(name)) await rm(this.file(name), { recursive: true, force: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -334,7 +346,7 @@ async function isUnused(folder: string): Promise<boolean> {
   const entries = await readdir(folder).catch(() => null);
   if (entries === null) return false; // not a folder
   const isInitial = (entry: string): boolean =>
-    entry === logName || entry.startsWith('.training') || entry.startsWith('.config.json.');
+    entry === logName || isRunLock(entry) || replacedBy(entry) === 'config.json';
   return (
     entries.every(isInitial) && (!entries.includes(logName) || (await stat(join(folder, logName))).size === 0)
   );

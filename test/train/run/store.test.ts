@@ -67,18 +67,23 @@ test.serial('a run that was killed before it wrote config.json does not block it
   const { pid } = spawnSync('true'); // a process that has ended
   await writeFile(join(folder, '.training'), JSON.stringify({ pid, host: hostname() }));
   await writeFile(join(folder, 'metrics.jsonl'), '');
-  await writeFile(join(folder, '.config.json.1.tmp'), '{');
+  const id = crypto.randomUUID();
+  for (const name of [`.config.json.${id}.tmp`, `.training.${id}`, `.training.next.${id}`, '.training.next'])
+    await writeFile(join(folder, name), '{');
   const store = await create(config({ name: 'killed' }));
   t.is(store.folder, folder);
   await store[Symbol.asyncDispose]();
-  for (const [name, text] of [
+  for (const [i, [file, text]] of [
     ['notes.txt', ''],
+    ['.training-images', ''],
+    ['.config.json.swp', ''],
     ['metrics.jsonl', '{}\n'],
-  ] as const) {
+  ].entries()) {
+    const name = `user-${i}`;
     await mkdir(join(runs, name));
-    await writeFile(join(runs, name, name), text);
-    await t.throwsAsync(create(config({ name })), { code: 'ERR_HOROBALL_RUN_EXISTS' }, name);
-    t.deepEqual(await readdir(join(runs, name)), [name], 'its files are kept');
+    await writeFile(join(runs, name, file!), text!);
+    await t.throwsAsync(create(config({ name })), { code: 'ERR_HOROBALL_RUN_EXISTS' }, file);
+    t.deepEqual(await readdir(join(runs, name)), [file!], 'its files are kept');
   }
 });
 
@@ -261,6 +266,41 @@ test.serial('a new run whose first files cannot be written leaves no folder and 
   const { stdout } = spawnSync('sh', args, { encoding: 'utf8' });
   t.is(stdout.trim(), `EFBIG ${join(runs, 'mine', 'config.json')}`);
   t.deepEqual(await readdir(runs), []);
+});
+
+test.serial('a folder that cannot be removed is emptied, so that its name can be used again', async (t) => {
+  const target = join(runs, 'disk');
+  await mkdir(target);
+  await symlink(target, join(runs, 'mine'), 'dir'); // like a mount point, a link is not removed by rmdir
+  for (let i = 0; i < 2; i++) {
+    const store = await create(config({ name: 'mine' }));
+    store.append(stepRow(1));
+    await writeFile(store.file('events'), '');
+    await store.remove();
+    t.deepEqual(await readdir(target), []);
+    t.deepEqual((await readdir(runs)).sort(), ['disk', 'mine']);
+  }
+});
+
+test.serial('a mount point, which cannot be removed, does not hide the error of a run', async (t) => {
+  const folder = join(runs, 'mine');
+  await mkdir(folder);
+  const modules = ['run/store', 'options/resolve'].map(
+    (name) => new URL(`../../../lib/train/${name}.js`, import.meta.url).href,
+  );
+  const code = `const { readdir } = await import('node:fs/promises');
+    const [{ DiskStore }, { parseConfig }] = await Promise.all(${JSON.stringify(modules)}.map((each) => import(each)));
+    const store = await DiskStore.create({ ...parseConfig({ name: 'mine' }), runs: ${JSON.stringify(runs)} });
+    await store.remove();
+    console.log(await readdir(store.folder));`;
+  const mounted = 'mount -t tmpfs none "$0" && exec "$@"';
+  const node = [process.execPath, '--input-type=module', '-e', code];
+  const { stdout, stderr } = spawnSync('unshare', ['--mount', 'sh', '-c', mounted, folder, ...node], {
+    encoding: 'utf8',
+  });
+  if (!stderr && !stdout) return t.pass('this system has no unshare');
+  if (/^(unshare|mount):/.test(stderr)) return t.pass('this user may not mount a file system');
+  t.is(stdout.trim(), '[]', stderr);
 });
 
 test.serial('a name with a huge number does not break the numbering', async (t) => {
