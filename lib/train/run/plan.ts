@@ -116,8 +116,11 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
       note?.(`${other.holder} is already using ${folder}, a run with these options, so a new run starts`);
       continue;
     }
-    if (!(await isOver(folder)) && (await hasSameData(folder, original, config)))
-      return { config: like, folder };
+    if (await isOver(folder)) continue;
+    const isSamePath = resolve(original.path) === resolve(config.path);
+    if (await hasSameData(folder, isSamePath, config)) return { config: like, folder };
+    if (isSamePath)
+      note?.(`${config.path} is not the data of ${folder}, a run with these options, so a new run starts`);
   }
   return null;
 }
@@ -125,11 +128,12 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
 /**
  * Whether a run was trained on the data set at `path`, which may have moved. A run on other data must not be chosen:
  * resuming it would be refused or, if it has no checkpoint, would start it again with this data.
+ * @param isSamePath - whether the run has the same path, which a run without a checkpoint must have. The data may still differ:
+ * a relative path may have been that of another working folder.
  */
-async function hasSameData(folder: string, original: RunConfig, { ds, path }: RunConfig): Promise<boolean> {
-  if (resolve(original.path) === resolve(path)) return true;
+async function hasSameData(folder: string, isSamePath: boolean, { ds, path }: RunConfig): Promise<boolean> {
   const saved = (await outlineOf(join(folder, lastName)))?.position.data;
-  if (!saved) return false;
+  if (!saved) return isSamePath;
   const found = await openDataset(ds, path).then(fingerprintOf, () => null); // training reports the error
   return found === saved.fingerprint;
 }

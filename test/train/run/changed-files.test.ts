@@ -1,6 +1,8 @@
 // Resumes runs whose data set, files or machine changed between two sessions.
+import { execFile } from 'node:child_process';
 import { copyFile, cp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import ava, { type TestFn } from 'ava';
 import { olderText, runPathOf } from '../../../lib/io/run-path.ts';
@@ -215,6 +217,33 @@ test.serial('auto resumes a run at another path only if it has the same data', a
   t.is((await run(`${images}/../${basename(images)}`, null, 1)).folder, other.folder, 'the same path');
   for (const file of ['last.safetensors', 'model.safetensors']) await rm(join(other.folder!, file));
   t.is((await run(moved, null, 3)).folder, first.folder, 'a run without a checkpoint has unknown data');
+});
+
+test.serial('auto does not resume the run of another working folder at the same relative path', async (t) => {
+  const runs = `${await t.context.copy()}-relative`;
+  const [one, other] = [dirname(t.context.images), `${t.context.images}-other`];
+  await cp(t.context.images, join(other, 'images'), { recursive: true });
+  await rm(join(other, 'images', 'class-00', '0.jpg'));
+  const options = { ...tinyRun, ep: 6, eval_ep: '[6]', path: 'images', runs };
+  /** Trains in a process with this working folder until a step, and returns its note, if any, and the run folder. */
+  const run = async (cwd: string, until: number): Promise<string[]> => {
+    const code = `const { train } = await import('${new URL('../../../lib/train/index.js', import.meta.url).href}');
+      const stop = new AbortController();
+      const onStep = ({ step }) => step === ${until} && stop.abort();
+      const onWarning = (text) => text.includes('a new run starts') && console.log(text);
+      const hooks = { resume: 'auto', signal: stop.signal, onStep, onWarning };
+      console.log((await train(${JSON.stringify(options)}, hooks)).folder);`;
+    const child = promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], { cwd });
+    return (await child).stdout.trim().split('\n');
+  };
+  const note = (folder: string): string =>
+    `images is not the data of ${folder}, a run with these options, so a new run starts`;
+  const first = (await run(one, 1)).at(-1)!;
+  const [said, second] = await run(other, 1);
+  t.is(said, note(first));
+  t.not(second, first);
+  t.is((await run(one, 2)).at(-1), first);
+  t.is((await run(other, 2)).at(-1), second);
 });
 
 test.serial('a run does not resume from before a session without checkpoints', async (t) => {
