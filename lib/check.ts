@@ -141,19 +141,51 @@ export function isTyped<T>(value: unknown, ...classes: readonly (new () => T)[])
 }
 
 /**
- * Whether a value is an object that can be iterated. A detached typed array cannot, nor can a proxy of a typed array, a
- * Map or a Set: the iterator of the class rejects it.
+ * Yields the items of an iterable of the caller, and closes its iterator at an early exit. Every property is read once.
+ *
+ * @param expected - what the iterable should be, for the error
+ * @throws TypeError `ERR_HOROBALL_TYPE` if the value is not iterable, or if its iterator is invalid
  */
-export function isIterable(value: unknown): value is Iterable<unknown> {
-  if (value === null || typeof value !== 'object') return false;
-  if (typeof (value as Iterable<unknown>)[Symbol.iterator] !== 'function') return false;
-  if (!ArrayBuffer.isView(value) && ![TypedArray, Map, Set].some((Class) => value instanceof Class))
-    return true;
+export function* itemsOf<T>(
+  operation: string,
+  argument: string,
+  expected: string,
+  iterable: Iterable<T>,
+): Generator<T, void, void> {
+  const iterator = iteratorOf(iterable);
+  const next: unknown = iterator?.next;
+  if (typeof next !== 'function') throw typeError(operation, argument, expected, quoted(iterable));
+  let isOpen = false;
   try {
-    (value as Iterable<unknown>)[Symbol.iterator]();
-    return true;
-  } catch {
-    return false;
+    for (;;) {
+      isOpen = false; // an iterator that fails is not closed, as in a loop
+      const result: unknown = Reflect.apply(next, iterator, []);
+      if (typeof result !== 'object' || result === null)
+        throw typeError(operation, argument, 'an iterator whose results are objects', quoted(result));
+      const { done, value } = result as IteratorResult<T, void>;
+      if (done) return;
+      isOpen = true;
+      yield value;
+    }
+  } finally {
+    if (isOpen) iterator?.return?.();
+  }
+}
+
+/**
+ * Returns the iterator of a value; undefined if it is not iterable. A detached typed array is not, nor is a proxy of a
+ * typed array, a Map or a Set: the method of the class rejects it.
+ */
+function iteratorOf<T>(value: Iterable<T>): Partial<Iterator<T>> | null | undefined {
+  if (value === null || typeof value !== 'object') return undefined;
+  const method: unknown = value[Symbol.iterator];
+  if (typeof method !== 'function') return undefined;
+  try {
+    return Reflect.apply(method, value, []) as Partial<Iterator<T>> | null | undefined;
+  } catch (error) {
+    if (ArrayBuffer.isView(value) || [TypedArray, Map, Set].some((Class) => value instanceof Class))
+      return undefined;
+    throw error; // thrown by the caller's method
   }
 }
 

@@ -1,11 +1,12 @@
 // Invalid arguments cause an error that has a code and names the argument, in sync and async variants, and never a crash.
 import { createContext, runInContext } from 'node:vm';
 import test from 'ava';
-import { isIterable, isTyped } from '../lib/check.ts';
+import { isTyped, itemsOf } from '../lib/check.ts';
 import {
   autoCurvature,
   clusteringMetrics,
   contrastiveLoss,
+  embedTree,
   Gallery,
   gromovDelta,
   hybridContrastiveLoss,
@@ -22,6 +23,7 @@ import {
   toInnerProductIndex,
   topK,
 } from '../lib/index.ts';
+import { readSafetensors } from '../lib/io/index.ts';
 import { cloud, failure, half } from './support.ts';
 
 const x = cloud(Float32Array, 6, 3, 0.5);
@@ -440,7 +442,73 @@ test('typed arrays of another realm are typed arrays, and proxies of typed array
   ])
     t.false(isTyped(value, Uint8Array));
   const array = made('new Float32Array(3)') as Float32Array;
-  t.true(isIterable(array));
+  const read = () => [...itemsOf('read', 'list', 'a list', array)];
+  t.deepEqual(read(), [0, 0, 0]);
   structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
-  t.false(isIterable(array));
+  t.throws(read, { code: 'ERR_HOROBALL_TYPE', message: /^\[read\] list: expected a list, got/ });
+});
+
+/** Values whose iterators break the protocol. */
+const brokenIterables: readonly (() => unknown)[] = [
+  () => ({ [Symbol.iterator]: 1 }),
+  () => ({ [Symbol.iterator]: () => 1 }),
+  () => ({ [Symbol.iterator]: () => null }),
+  () => ({ [Symbol.iterator]: () => ({}) }),
+  () => ({ [Symbol.iterator]: () => ({ next: () => 1 }) }),
+  () => Object.assign([0, 1], { [Symbol.iterator]: () => 5 }),
+  () => Object.assign([0, 1], { [Symbol.iterator]: undefined }),
+  () => new Proxy(new Set([1]), {}),
+];
+
+test('an iterator that breaks the protocol causes a coded error', async (t) => {
+  using gallery = new Gallery({ c: 1 });
+  await gallery.add(x);
+  for (const make of brokenIterables) {
+    const calls = [
+      () => [...itemsOf('read', 'list', 'a list', any(make()))],
+      () => gallery.topK(x, { k: 1, labels: any(make()) }),
+      () => gallery.topK.sync(x, { k: 1, labels: any(make()) }),
+      () => embedTree(any(make()), { dim: 2 }),
+      () => readSafetensors('absent', { names: any(make()) }),
+    ];
+    for (const call of calls) t.is((await failure(call)).code, 'ERR_HOROBALL_TYPE', String(make));
+  }
+});
+
+test('an iterator is read once, closed after an early exit, and not closed if it fails', (t) => {
+  let reads = 0;
+  const once = {
+    get [Symbol.iterator]() {
+      return reads++ === 0 ? [][Symbol.iterator] : undefined;
+    },
+  };
+  t.deepEqual([...itemsOf('read', 'list', 'a list', any(once))], []);
+  let closed = 0;
+  const list = (next: () => unknown) => any({ [Symbol.iterator]: () => ({ next, return: () => closed++ }) });
+  for (const item of itemsOf<number>(
+    'read',
+    'list',
+    'a list',
+    list(() => ({ value: 7 })),
+  )) {
+    t.is(item, 7);
+    break;
+  }
+  t.is(closed, 1);
+  const failing = () => {
+    throw new Error('mine');
+  };
+  t.throws(() => [...itemsOf('read', 'list', 'a list', list(failing))], { message: 'mine' });
+  t.deepEqual(
+    [
+      ...itemsOf(
+        'read',
+        'list',
+        'a list',
+        list(() => ({ done: true })),
+      ),
+    ],
+    [],
+  );
+  t.is(closed, 1);
 });

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { throwIfAborted } from '../call/run.ts';
-import { boolean, checkCallback, choice, integer, isIterable, mostThreads, readOptions } from '../check.ts';
+import { boolean, checkCallback, choice, integer, itemsOf, mostThreads, readOptions } from '../check.ts';
 import { coded, rangeError, typeError } from '../errors.ts';
 import { abortable, readAhead } from '../image/read-ahead.ts';
 import { backgrounds } from '../image/resample.ts';
@@ -298,11 +298,10 @@ const maxImages = 2 ** 22;
 
 /** Returns the images as an array. Throws for a single string or buffer, although both are iterable. */
 function listOf(images: Iterable<ImageInput>): ImageInput[] {
-  if (!isIterable(images) || ArrayBuffer.isView(images)) {
-    throw typeError('embed', 'images', 'an array of images', images);
-  }
+  const expected = 'an array of images';
+  if (ArrayBuffer.isView(images)) throw typeError('embed', 'images', expected, images);
   const list: ImageInput[] = [];
-  for (const image of images) {
+  for (const image of itemsOf('embed', 'images', expected, images)) {
     if (list.length === maxImages)
       throw rangeError('embed', 'images', `at most ${maxImages} images`, 'more (is the iterable endless?)');
     list.push(image);

@@ -1,7 +1,7 @@
 import { pause, type Steps } from '../call/run.ts';
 import { inSlices, rowsPerSlice } from '../call/slices.ts';
-import { isIterable } from '../check.ts';
-import { rangeError, typeError } from '../errors.ts';
+import { itemsOf } from '../check.ts';
+import { rangeError } from '../errors.ts';
 import { int32, integerList } from '../integers.ts';
 import { allocate, checkKept, type Matrix, type Reals } from '../matrix.ts';
 import type { AnyMetricOptions } from '../pairwise.ts';
@@ -161,11 +161,8 @@ const maxLabels = 2 ** 23;
 
 /** Returns a copy of the labels as a set. */
 export function* labelSet(operation: string, labels: Iterable<number>): Steps<ReadonlySet<number>> {
-  if (!isIterable(labels)) {
-    throw typeError(operation, 'labels', 'an iterable of integers', labels);
-  }
   const list: number[] = [];
-  for (const label of labels) {
+  for (const label of itemsOf(operation, 'labels', 'an iterable of integers', labels)) {
     if (list.length === maxLabels)
       throw rangeError(operation, 'labels', `at most ${maxLabels} labels`, 'more (is the iterable endless?)');
     if (list.push(label) % 4096 === 0) yield pause;

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { checkObject, choice, filePath, finite, isIterable, isTyped, readOptions } from '../check.ts';
+import { checkObject, choice, filePath, finite, isTyped, readOptions } from '../check.ts';
 import { coded, quoted, rangeError, typeError } from '../errors.ts';
 import { listLength } from '../integers.ts';
 import { crc32c } from './crc32c.ts';
@@ -193,7 +193,7 @@ export class EventWriter {
       'wallTime',
     ]);
     checkObject('EventWriter.hparams', values, 'values');
-    if (isIterable(values))
+    if (typeof (values as Partial<Iterable<unknown>>)[Symbol.iterator] === 'function')
       throw typeError('EventWriter.hparams', 'values', 'an object with a property per option', values);
     if (typeof group !== 'string') throw typeError('EventWriter.hparams', 'group', 'a string', group);
     finite('EventWriter.hparams', 'wallTime', wallTime);

@@ -1,4 +1,4 @@
-import { boolean, checkOptions, isIterable, isMap, readOptions } from '../check.ts';
+import { boolean, checkOptions, isMap, itemsOf, readOptions } from '../check.ts';
 import { type Coded, coded, quoted, rangeError, shapeError, typeError } from '../errors.ts';
 import { checkKept } from '../matrix.ts';
 import { readAll, writeAll, writeAtomically } from './atomic.ts';
@@ -90,8 +90,6 @@ export async function readSafetensors(
   options: { names?: Iterable<string> | undefined } = {},
 ): Promise<Safetensors> {
   const { names } = readOptions('readSafetensors', options, ['names']);
-  if (names !== undefined && !isIterable(names))
-    throw typeError('readSafetensors', 'names', 'a list of names', quoted(names));
   const wanted = names === undefined ? undefined : setOf(names);
   await using file = await SafetensorsFile.open(path);
   const tensors = new Map<string, SafeTensor>();
@@ -104,7 +102,7 @@ export async function readSafetensors(
 function setOf(names: Iterable<string>): ReadonlySet<string> {
   const found = new Set<string>();
   let count = 0;
-  for (const name of names) {
+  for (const name of itemsOf(operation, 'names', 'a list of names', names)) {
     if (++count > maxValues)
       throw rangeError(operation, 'names', `at most ${maxValues} names`, 'more (is the iterable endless?)');
     if (typeof name !== 'string') throw typeError(operation, 'names', 'a list of names', quoted(name));

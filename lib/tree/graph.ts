@@ -1,7 +1,7 @@
 // The relation that embedTree embeds: nodes, pairs, and the related nodes of each node.
 import { pause, type Steps } from '../call/run.ts';
 import { forEach, inSlices, sorted } from '../call/slices.ts';
-import { isIterable, listOf } from '../check.ts';
+import { itemsOf, listOf } from '../check.ts';
 import { quoted, rangeError, typeError } from '../errors.ts';
 
 /** A node: a name or an integer. */
@@ -56,7 +56,6 @@ interface Graph {
 }
 
 function* read(edges: Iterable<readonly Node[]>): Steps<Graph> {
-  if (!isIterable(edges)) throw typeError(name, 'edges', 'pairs of nodes', quoted(edges));
   const places = new Map<Node, number>();
   const adjacent: Set<number>[] = [];
   const placeOf = (node: Node): number => {
@@ -68,7 +67,7 @@ function* read(edges: Iterable<readonly Node[]>): Steps<Graph> {
     return place;
   };
   let count = 0;
-  yield* forEach(edges, (edge, at) => {
+  yield* forEach(itemsOf(name, 'edges', 'pairs of nodes', edges), (edge, at) => {
     const argument = `edges[${at}]`;
     const ends = listOf(edge, 2);
     if (ends === null) throw typeError(name, argument, 'a pair of nodes', quoted(edge));

@@ -241,7 +241,7 @@ test.serial('calls reject after the thread of the network has crashed', async (t
 test('wrong arguments cause errors that name the argument', async (t) => {
   const embedder = await loadEmbedder(t.context.run, { warmUp: false });
   const wrong: [unknown, RegExp][] = [
-    ['a.jpg', /^\[embed\] images: expected an array of images, got a\.jpg/],
+    ['a.jpg', /^\[embed\] images: expected an array of images, got 'a\.jpg'/],
     [Buffer.alloc(3), /images: expected an array of images/],
     [Object.assign([], { length: 2 ** 32 - 1 }), /images: expected at most 4194304 images/],
     [[7], /images\[0\]: expected a path/],

@@ -6,7 +6,7 @@ import {
   filePath,
   instance,
   integer,
-  isIterable,
+  itemsOf,
   listOf,
   positive,
   readOptions,
@@ -185,7 +185,7 @@ export class ImageLoader {
       stride,
     } = readOptions(operation, options, ['signal', 'epoch', 'first', 'stride']);
     checkSignal(operation, signal);
-    if (!isIterable(indices)) throw typeError(operation, 'indices', 'lists of indices', quoted(indices));
+    const lists = itemsOf(operation, 'indices', 'lists of indices', indices);
     for (const [name, value] of Object.entries({ epoch, first: begin, stride: stride ?? 0 }))
       integer(operation, name, value, 0, Number.MAX_SAFE_INTEGER);
     let [slot, requested, rows] = [begin, 0, 0];
@@ -198,7 +198,7 @@ export class ImageLoader {
       requested += list.length;
       return this.#readBatch(list, epoch, first, stop);
     };
-    const batches = readAhead(indices, read, batchesAhead, signal);
+    const batches = readAhead(lists, read, batchesAhead, signal);
     try {
       for (;;) {
         const start = performance.now();

@@ -1,7 +1,7 @@
 /** Functions on splits, shared by several data sets. */
 import type { Steps } from '../../call/run.ts';
 import { forEach, range, sorted } from '../../call/slices.ts';
-import { checkObject, checkText, integer } from '../../check.ts';
+import { checkObject, checkText, integer, itemsOf } from '../../check.ts';
 import { quoted, shapeError, typeError } from '../../errors.ts';
 import type { Dataset, Sample, Split } from './types.ts';
 
@@ -21,15 +21,16 @@ export function checkSplit(operation: string, split: Split): Split {
     if (!Array.isArray(list)) throw typeError(operation, name, 'a list', quoted(list));
   const texts = (name: string, list: readonly string[]): string[] => {
     if (!Array.isArray(list)) throw typeError(operation, name, 'a list', quoted(list));
-    return Array.from(list, (text) => checkText(operation, name, text));
+    return Array.from(itemsOf(operation, name, 'a list', list), (text) => checkText(operation, name, text));
   };
   const names = texts('classes', classes);
-  const copies = Array.from(samples, (sample) => {
+  const copies = Array.from(itemsOf(operation, 'samples', 'a list', samples), (sample) => {
     const { path, label } = checkObject(operation, sample, 'samples');
     checkText(operation, 'path', path);
     return { path, label: integer(operation, 'label', label, 0, names.length - 1) };
   });
-  const ancestors = Array.from(parents ?? [], (list) => texts('parents', list));
+  const lists = itemsOf(operation, 'parents', 'a list', parents ?? []);
+  const ancestors = Array.from(lists, (list) => texts('parents', list));
   if (ancestors.length > 0 && ancestors.length !== names.length)
     throw shapeError(operation, 'parents', `${names.length} lists, one per class`, String(ancestors.length));
   return {

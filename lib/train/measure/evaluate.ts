@@ -9,6 +9,7 @@ import {
   deviceIndex,
   instance,
   integer,
+  itemsOf,
   positive,
   readOptions,
 } from '../../check.ts';
@@ -324,7 +325,9 @@ function checkEvaluation(operation: string, given: EvaluateOptions): EvaluateOpt
   const options = readOptions(operation, given, evaluateNames);
   const { ks = [], queries, compat, fusion, batchSize = 1, device, group, signal } = options;
   if (!Array.isArray(ks)) throw typeError(operation, 'ks', 'a list of integers', quoted(ks));
-  const ranks = Array.from(ks, (k) => integer(operation, 'ks', k, 1, Number.MAX_SAFE_INTEGER));
+  const ranks = Array.from(itemsOf(operation, 'ks', 'a list of integers', ks), (k) =>
+    integer(operation, 'ks', k, 1, Number.MAX_SAFE_INTEGER),
+  );
   if (queries !== undefined) integer(operation, 'queries', queries, 0, Number.MAX_SAFE_INTEGER);
   if (compat !== undefined) choice(operation, 'compat', compat, compatModes);
   const checkedFusion = fusion === undefined ? undefined : checkFusion(operation, fusion);

@@ -5,6 +5,7 @@ import {
   choice,
   finite,
   integer,
+  itemsOf,
   positive,
   readOptions,
 } from '../../check.ts';
@@ -52,7 +53,7 @@ export class LearnableScalars {
     const { names, initial, range } = readOptions('learnableScalars', options, ['names', 'initial', 'range']);
     if (!Array.isArray(names)) throw typeError('learnableScalars', 'names', 'a list of names', quoted(names));
     this.#scalars = new Map();
-    for (const name of names) {
+    for (const name of itemsOf('learnableScalars', 'names', 'a list of names', names)) {
       choice('learnableScalars', 'names', name, learnable);
       this.#scalars.set(name, { offset: 0, first: 0, second: 0 });
     }
