@@ -21,12 +21,25 @@ const name = 'embedTree';
 /** Maximum number of pairs that fit in typed arrays in browsers, and in Node with its default memory. */
 const maxPairs = 1 << 27;
 
+/** Maximum numbers of edges and nodes, because an iterable may be endless. */
+interface GraphLimits {
+  readonly edges: number;
+  readonly nodes: number;
+}
+
+/** Reading this many edges takes about 10 seconds, and this many nodes take about 3 GB. */
+const graphLimits: GraphLimits = { edges: 1 << 24, nodes: 1 << 22 };
+
 /**
  * Returns the relation that edges define. With `ancestors`, they lead from a node to its parents, and each node is related
  * to all its ancestors; otherwise an edge relates its two nodes to each other.
  */
-export function* relationOf(edges: Iterable<readonly Node[]>, ancestors: boolean): Steps<Relation> {
-  const { nodes, adjacent } = yield* read(edges);
+export function* relationOf(
+  edges: Iterable<readonly Node[]>,
+  ancestors: boolean,
+  limits: GraphLimits = graphLimits,
+): Steps<Relation> {
+  const { nodes, adjacent } = yield* read(edges, limits);
   const lists = ancestors ? yield* closure(adjacent, nodes) : yield* symmetric(adjacent);
   const starts = new Int32Array(nodes.length + 1);
   yield* forEach(lists, (list, u) => {
@@ -55,12 +68,13 @@ interface Graph {
   readonly adjacent: Set<number>[];
 }
 
-function* read(edges: Iterable<readonly Node[]>): Steps<Graph> {
+function* read(edges: Iterable<readonly Node[]>, most: GraphLimits): Steps<Graph> {
   const places = new Map<Node, number>();
   const adjacent: Set<number>[] = [];
   const placeOf = (node: Node): number => {
     let place = places.get(node);
     if (place === undefined) {
+      if (adjacent.length === most.nodes) throw tooMany(`${most.nodes} nodes`);
       place = adjacent.push(new Set()) - 1;
       places.set(node, place);
     }
@@ -68,6 +82,7 @@ function* read(edges: Iterable<readonly Node[]>): Steps<Graph> {
   };
   let count = 0;
   yield* forEach(itemsOf(name, 'edges', 'pairs of nodes', edges), (edge, at) => {
+    if (at === most.edges) throw tooMany(`${most.edges} pairs of nodes`);
     const argument = `edges[${at}]`;
     const ends = listOf(edge, 2);
     if (ends === null) throw typeError(name, argument, 'a pair of nodes', quoted(edge));
@@ -83,6 +98,10 @@ function* read(edges: Iterable<readonly Node[]>): Steps<Graph> {
   const nodes: Node[] = [];
   yield* forEach(places.keys(), (node) => nodes.push(node));
   return yield* numbered({ nodes, adjacent });
+}
+
+function tooMany(limit: string): Error {
+  return rangeError(name, 'edges', `at most ${limit}`, 'more (is the iterable endless?)');
 }
 
 /** Reorders the nodes so that row i is node i, if they are exactly the numbers 0 to n - 1. */

@@ -270,3 +270,21 @@ test('rejects wrong arguments, and ends an aborted call', async (t) => {
   });
   t.is((await t.throwsAsync(failing))!.message, 'mine');
 });
+
+test('an iterable without an end is rejected', (t) => {
+  function* same(): Generator<[string, string]> {
+    for (;;) yield ['a', 'b'];
+  }
+  function* chain(): Generator<[number, number]> {
+    for (let i = 0; ; ++i) yield [i, i + 1];
+  }
+  const limits = { edges: 1000, nodes: 100 };
+  for (const [edges, limit] of [
+    [same(), '1000 pairs of nodes'],
+    [chain(), '100 nodes'],
+  ] as const)
+    t.throws(() => runStepsSync('embedTree', relationOf(edges, false, limits)), {
+      code: 'ERR_HOROBALL_RANGE',
+      message: `[embedTree] edges: expected at most ${limit}, got more (is the iterable endless?)`,
+    });
+});
