@@ -104,11 +104,14 @@ function tagOf(view: ArrayBufferView): string {
 
 /** Copies nested rows to a matrix. Checks each number, because a typed array would turn holes and most strings into NaN. */
 function nested(list: NestedRows): DenseMatrix<Float64Array> {
-  const rows = Array.from({ length: list.length }, (_, i) => {
+  const rows: ArrayLike<unknown>[] = [];
+  const { length: count } = list;
+  for (let i = 0; i < count; ++i) {
     const row: unknown = list[i];
-    if (row !== null && typeof row === 'object') return row as ArrayLike<unknown>;
-    throw typeError('matrix', `data[${i}]`, 'an array', quoted(row));
-  });
+    if (row === null || typeof row !== 'object')
+      throw typeError('matrix', `data[${i}]`, 'an array', quoted(row));
+    rows.push(row as ArrayLike<unknown>);
+  }
   const cols = rows.length === 0 ? 0 : (readLength(rows[0]!) ?? 0);
   if (typeof cols !== 'number' || (cols > 0 && !Number.isInteger(cols)))
     throw typeError('matrix', 'data[0]', 'an array', quoted(rows[0]));
@@ -116,7 +119,7 @@ function nested(list: NestedRows): DenseMatrix<Float64Array> {
   const data = allocateArray('matrix', Float64Array, rows.length * cols);
   for (const [i, row] of rows.entries()) {
     const length = readLength(row);
-    if (length !== cols) throw shapeError('matrix', `data[${i}]`, `${cols} numbers`, String(length));
+    if (length !== cols) throw shapeError('matrix', `data[${i}]`, `${cols} numbers`, quoted(length));
     for (let j = 0; j < cols; ++j) {
       const value: unknown = row[j];
       if (typeof value !== 'number') throw typeError('matrix', `data[${i}][${j}]`, 'a number', quoted(value));

@@ -94,8 +94,8 @@ function* listsOf(candidates: Candidates, queries: number, rows: number): Steps<
   if (candidates === null || typeof candidates !== 'object')
     throw typeError(name, 'candidates', 'an array', quoted(candidates));
   if (typeof candidates[0] === 'object') {
-    if (candidates.length !== queries)
-      throw shapeError(name, 'candidates', `${queries} lists`, String(candidates.length));
+    const { length } = candidates;
+    if (length !== queries) throw shapeError(name, 'candidates', `${queries} lists`, quoted(length));
     const lists: Int32Array[] = [];
     let most = 0;
     for (let i = 0; i < queries; ++i) {

@@ -262,8 +262,11 @@ function* rowList(argument: string, list: ArrayLike<number> | undefined, rows: n
 
 function checkKs(ks: readonly number[], max: number): readonly number[] {
   if (!Array.isArray(ks)) throw typeError(name, 'ks', 'an array of numbers', quoted(ks));
-  if (ks.length === 0) throw typeError(name, 'ks', 'at least one number', 'an empty array');
-  return Array.from({ length: ks.length }, (_, i) => integer(name, 'ks', ks[i], 1, max));
+  const { length } = ks;
+  if (length === 0) throw typeError(name, 'ks', 'at least one number', 'an empty array');
+  const copy: number[] = [];
+  for (let i = 0; i < length; ++i) copy.push(integer(name, 'ks', ks[i], 1, max));
+  return copy;
 }
 
 /** Returns the gallery position of each row, or -1. */

@@ -512,3 +512,18 @@ test('an iterator is read once, closed after an early exit, and not closed if it
   );
   t.is(closed, 1);
 });
+
+test('lengths that are not numbers cause a coded error', async (t) => {
+  const length = Object.create(null) as number;
+  for (const call of [
+    () => matrix(any([[1, 2], { length }])),
+    () => matrix(any(new Proxy([], { get: (_, key) => (key === 'length' ? 2 ** 40 : undefined) }))),
+    () => rerank(x, x, any({ 0: {}, length }), { k: 1, c }),
+    () =>
+      retrievalMetrics(x, [0, 0, 1, 1, 2, 2], {
+        c,
+        ks: any(new Proxy([1], { get: (_, key) => (key === 'length' ? 2 ** 40 : 9) })),
+      }),
+  ])
+    t.regex((await failure(call)).code, /^ERR_HOROBALL_/, String(call));
+});
