@@ -159,12 +159,18 @@ const maxQuoted = 200;
 export function quoted(value: unknown): unknown {
   if (typeof value === 'string')
     return value.length > maxQuoted ? `'${value.slice(0, maxQuoted)}...'` : `'${value}'`;
-  return typeof value === 'bigint' ? `${value}n` : value;
+  return typeof value === 'bigint' ? bigintText(value) : value;
+}
+
+/** Formats a bigint; describes one with many digits, because computing them would take quadratic time. */
+function bigintText(value: bigint): string {
+  return BigInt.asIntN(256, value) === value ? `${value}n` : 'a bigint of more than 256 bits';
 }
 
 /** Describes a value for the end of a message. Strings are used as they are. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return value;
+  if (typeof value === 'bigint') return bigintText(value);
   if (value === null || typeof value !== 'object')
     return typeof value === 'function' ? 'a function' : String(value);
   const name = className(value);

@@ -70,7 +70,7 @@ const [secret, odd] = [Math.floor(Math.random() * 2 ** 32), 2 * Math.floor(Math.
  * all have the same hash, and every lookup would scan them.
  */
 function keyOf(label: number | bigint): number | bigint | string {
-  if (typeof label === 'bigint') return `${label}n`;
+  if (typeof label === 'bigint') return `${label.toString(16)}n`; // decimal digits would take quadratic time
   if (typeof label !== 'number') return label; // a boolean, which is accepted although `Labels` does not declare it
   return (label | 0) === label ? Math.imul(label ^ secret, odd) : `${label}`;
 }

@@ -24,6 +24,7 @@ import {
   topK,
 } from '../lib/index.ts';
 import { readSafetensors } from '../lib/io/index.ts';
+import { startCpuClock } from './cpu-clock.ts';
 import { cloud, failure, half } from './support.ts';
 
 const x = cloud(Float32Array, 6, 3, 0.5);
@@ -526,4 +527,14 @@ test('lengths that are not numbers cause a coded error', async (t) => {
       }),
   ])
     t.regex((await failure(call)).code, /^ERR_HOROBALL_/, String(call));
+});
+
+test('a bigint with many digits takes no long time', async (t) => {
+  const many = 1n << 20_000_000n;
+  const spent = startCpuClock();
+  const { message } = await failure(() => topK.sync(x, x, { k: any(many), c }));
+  t.regex(message, /got a bigint of more than 256 bits$/);
+  const { recall } = retrievalMetrics.sync(x, [many, many, 1n, 1n, -many, -many], { c, ks: [1] });
+  t.true(recall[1]! >= 0);
+  t.true(spent() < 2000);
 });
