@@ -1,8 +1,9 @@
-import { checkOptions, integer, isMap, positive, share } from './check.ts';
+import { checkOptions, integer, isMap, listOf, positive, share } from './check.ts';
 import { quoted, rangeError, shapeError, typeError } from './errors.ts';
 import {
   asMatrix,
   checkAttached,
+  checkKept,
   checkSameType,
   checkShape,
   isReals,
@@ -121,9 +122,11 @@ abstract class RiemannianOptimizer<T extends Reals> {
       if (data.length !== to.length)
         throw shapeError(operation, key, `${to.length} values`, String(data.length));
       if (key === 'steps') integer(operation, key, data[0], 0, Number.MAX_SAFE_INTEGER);
-      return [to, data] as const;
+      return [key, to, data] as const;
     });
-    for (const [to, data] of found) to.set(data);
+    // A property that was read later may have transferred an array.
+    for (const [key, to, data] of found) checkKept(operation, key, data, to.length);
+    for (const [, to, data] of found) to.set(data);
   }
 }
 
@@ -186,9 +189,9 @@ export class RiemannianAdam<T extends Reals> extends RiemannianOptimizer<T> {
   constructor(points: Rows<T>, options: RiemannianAdamOptions) {
     super('riemannianAdam', points, options, adamNames);
     const { betas = [0.9, 0.999], eps = 1e-8 } = options;
-    if (!Array.isArray(betas) || betas.length !== 2)
-      throw typeError(this.name, 'betas', 'two numbers', quoted(betas));
-    const [beta1, beta2] = betas as readonly [number, number];
+    const decays = listOf(betas, 2);
+    if (decays === null) throw typeError(this.name, 'betas', 'two numbers', quoted(betas));
+    const [beta1, beta2] = decays;
     this.#betas = [share(this.name, 'betas', beta1), share(this.name, 'betas', beta2)];
     this.#eps = positive(this.name, 'eps', eps);
     this.#second = new Float64Array(this.points.rows);

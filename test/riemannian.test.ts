@@ -178,3 +178,19 @@ test('a rejected step or state changes nothing', (t) => {
     t.deepEqual(optimizer.state(), before);
   }
 });
+
+test('a state whose arrays are transferred while it is read changes nothing', (t) => {
+  const optimizer = new RiemannianAdam(points(2, 3, 0.9, 1), { c, lr: 0.1 });
+  const before = optimizer.state();
+  const first = new Float64Array(6).fill(1);
+  const second = {
+    shape: [2],
+    get data() {
+      structuredClone(first.buffer, { transfer: [first.buffer] });
+      return new Float64Array(2).fill(1);
+    },
+  };
+  const state = new Map(before).set('first', { shape: [2, 3], data: first }).set('second', second);
+  t.throws(() => optimizer.loadState(state), { code: 'ERR_HOROBALL_DETACHED', message: /first/ });
+  t.deepEqual(optimizer.state(), before);
+});

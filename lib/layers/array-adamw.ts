@@ -1,4 +1,14 @@
-import { atLeastZero, checkMap, checkOptions, integer, positive, share } from '../check.ts';
+import {
+  atLeastZero,
+  checkMap,
+  checkOptions,
+  checkText,
+  integer,
+  itemsOf,
+  listOf,
+  positive,
+  share,
+} from '../check.ts';
 import { quoted, shapeError, typeError } from '../errors.ts';
 import {
   asMatrix,
@@ -26,7 +36,9 @@ export interface ArrayAdamWOptions {
 }
 
 interface Slot {
+  readonly name: string;
   readonly parameter: LayerParameter;
+  readonly shape: readonly [rows: number, cols: number];
   readonly first: Float64Array;
   readonly second: Float64Array;
 }
@@ -56,29 +68,28 @@ export class ArrayAdamW {
     const name = 'arrayAdamW';
     const given = checkOptions(name, options, 'options', known);
     const { lr, weightDecay = 0.01, betas = [0.9, 0.999], eps = 1e-8 } = given;
-    if (!Array.isArray(betas) || betas.length !== 2)
-      throw typeError(name, 'betas', 'two numbers', quoted(betas));
+    const decays = listOf(betas, 2);
+    if (decays === null) throw typeError(name, 'betas', 'two numbers', quoted(betas));
     this.#options = {
       lr: atLeastZero(name, 'lr', lr),
       weightDecay: atLeastZero(name, 'weightDecay', weightDecay),
-      betas: [share(name, 'betas', betas[0]), share(name, 'betas', betas[1])],
+      betas: [share(name, 'betas', decays[0]), share(name, 'betas', decays[1])],
       eps: positive(name, 'eps', eps),
     };
-    if (!Array.isArray(parameters))
-      throw typeError(
-        name,
-        'parameters',
-        'an array of parameters, such as the parameters() of a layer',
-        quoted(parameters),
-      );
-    this.#slots = (parameters as readonly LayerParameter[]).map((each) => {
+    const expected = 'an array of parameters, such as the parameters() of a layer';
+    if (!Array.isArray(parameters)) throw typeError(name, 'parameters', expected, quoted(parameters));
+    const list = itemsOf<LayerParameter>(name, 'parameters', expected, parameters);
+    this.#slots = Array.from(list, (each) => {
       const parameter = checkOptions(name, each, 'parameters');
-      const { length } = asMatrix(name, 'parameters', parameter.value).data;
-      if (parameter.space !== 'vector')
-        throw typeError(name, 'parameters', "parameters whose space is 'vector'", quoted(parameter.space));
-      return { parameter, first: new Float64Array(length), second: new Float64Array(length) };
+      const { name: given, value, space } = parameter;
+      checkText(name, 'parameters', given);
+      const { data, rows, cols } = asMatrix(name, 'parameters', value);
+      if (space !== 'vector')
+        throw typeError(name, 'parameters', "parameters whose space is 'vector'", quoted(space));
+      const moments = { first: new Float64Array(data.length), second: new Float64Array(data.length) };
+      return { name: given, parameter, shape: [rows, cols] as const, ...moments };
     });
-    if (new Set(this.#slots.map(({ parameter }) => parameter.name)).size < this.#slots.length)
+    if (new Set(this.#slots.map(({ name }) => name)).size < this.#slots.length)
       throw typeError(name, 'parameters', 'unique names', 'a repeated name');
   }
 
@@ -93,25 +104,27 @@ export class ArrayAdamW {
     const { lr: given = this.#options.lr } = checkOptions(name, options, 'options', new Set(['lr']));
     const lr = atLeastZero(name, 'lr', given);
     checkMap(name, 'gradients', gradients);
-    const found = this.#slots.map(({ parameter }) => {
-      const gradient = gradients.get(parameter.name);
-      if (gradient === undefined) throw shapeError(name, parameter.name, 'a gradient', 'none');
-      const given = asMatrix(name, parameter.name, gradient);
-      checkSameType(name, parameter.name, parameter.value, given);
-      checkShape(name, parameter.name, given, parameter.value.rows, parameter.value.cols);
-      return given;
+    const found = this.#slots.map((slot) => {
+      const { name: key, parameter, shape } = slot;
+      const gradient = gradients.get(key);
+      if (gradient === undefined) throw shapeError(name, key, 'a gradient', 'none');
+      const value = asMatrix(name, key, parameter.value);
+      checkShape(name, key, value, ...shape);
+      const given = asMatrix(name, key, gradient);
+      checkSameType(name, key, value, given);
+      checkShape(name, key, given, ...shape);
+      return { slot, value, gradient: given };
     });
-    for (const [index, { parameter, first }] of this.#slots.entries()) {
-      checkKept(name, parameter.name, parameter.value.data, first.length);
-      checkAttached(name, parameter.name, found[index]!);
-    }
+    for (const { slot, value, gradient } of found)
+      for (const each of [value, gradient]) checkAttached(name, slot.name, each);
     const { weightDecay, eps } = this.#options;
     const [beta1, beta2] = this.#options.betas;
     const steps = ++this.#steps;
     const [unbias1, unbias2] = [1 - beta1 ** steps, 1 - beta2 ** steps];
-    for (const [index, { parameter, first, second }] of this.#slots.entries()) {
-      const { data } = parameter.value;
-      const gradient = found[index]!.data;
+    for (const { slot, value, gradient: given } of found) {
+      const { first, second } = slot;
+      const { data } = value;
+      const gradient = given.data;
       for (let i = 0; i < data.length; i++) {
         const g = gradient[i]!;
         first[i] = beta1 * first[i]! + (1 - beta1) * g;
@@ -124,13 +137,13 @@ export class ArrayAdamW {
 
   /** Returns a copy of the state: `steps`, and per parameter `NAME.first` and `NAME.second`. */
   state(): Map<string, StateEntry<Float64Array>> {
-    const entries = this.#slots.flatMap(({ parameter: { name, value }, first, second }) => {
-      const shape = [value.rows, value.cols];
-      return [
-        [`${name}.first`, { shape, data: first.slice() }],
-        [`${name}.second`, { shape, data: second.slice() }],
-      ] as const;
-    });
+    const entries = this.#slots.flatMap(
+      ({ name, shape, first, second }) =>
+        [
+          [`${name}.first`, { shape: [...shape], data: first.slice() }],
+          [`${name}.second`, { shape: [...shape], data: second.slice() }],
+        ] as const,
+    );
     return new Map<string, StateEntry<Float64Array>>([
       ['steps', { shape: [1], data: Float64Array.of(this.#steps) }],
       ...entries,
@@ -148,9 +161,9 @@ export class ArrayAdamW {
     const steps = new Float64Array(1);
     const arrays: [string, Reals][] = [
       ['steps', steps],
-      ...this.#slots.flatMap(({ parameter, first, second }): [string, Reals][] => [
-        [`${parameter.name}.first`, first],
-        [`${parameter.name}.second`, second],
+      ...this.#slots.flatMap(({ name: key, first, second }): [string, Reals][] => [
+        [`${key}.first`, first],
+        [`${key}.second`, second],
       ]),
     ];
     const found = arrays.map(([key, to]) => {
@@ -159,9 +172,11 @@ export class ArrayAdamW {
       if (!isReals(data)) throw typeError(name, key, 'numbers', quoted(data));
       if (data.length !== to.length) throw shapeError(name, key, `${to.length} values`, String(data.length));
       if (key === 'steps') integer(name, key, data[0], 0, Number.MAX_SAFE_INTEGER);
-      return [to, data] as const;
+      return [key, to, data] as const;
     });
-    for (const [to, data] of found) to.set(data);
+    // A property that was read later may have transferred an array.
+    for (const [key, to, data] of found) checkKept(name, key, data, to.length);
+    for (const [, to, data] of found) to.set(data);
     this.#steps = steps[0]!;
   }
 }

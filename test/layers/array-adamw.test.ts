@@ -92,3 +92,37 @@ test('a state that does not fit is rejected by name, and changes nothing', (t) =
   refused('ERR_HOROBALL_TYPE', [1, 2]);
   t.deepEqual(optimizer.state(), before);
 });
+
+test('names are strings, and a parameter that was replaced is checked', (t) => {
+  for (const name of [Symbol('w'), Object.create(null), undefined, 1])
+    t.throws(() => new ArrayAdamW([{ ...parameter([1]), name: name as never }], { lr: 0.1 }), {
+      code: 'ERR_HOROBALL_TYPE',
+    });
+  const replaced = { ...parameter([1, 2]) };
+  const optimizer = new ArrayAdamW([replaced], { lr: 0.1 });
+  for (const value of [null, parameter([1]).value, new Float64Array(0)]) {
+    Object.assign(replaced, { value });
+    const error = t.throws<NodeJS.ErrnoException>(() => optimizer.step(gradientOf([1, 1])));
+    t.regex(String(error?.code), /^ERR_HOROBALL_/);
+  }
+  t.is(optimizer.state().get('steps')?.data[0], 0);
+});
+
+test('a state whose arrays are transferred while it is read changes nothing', (t) => {
+  const optimizer = new ArrayAdamW([parameter([1, 2])], { lr: 0.1 });
+  optimizer.step(gradientOf([1, 1]));
+  const before = optimizer.state();
+  const state = new Map(before);
+  const first = new Float64Array(2);
+  state.set('w.first', { shape: [1, 2], data: first });
+  const second = {
+    shape: [1, 2],
+    get data() {
+      structuredClone(first.buffer, { transfer: [first.buffer] });
+      return new Float64Array(2);
+    },
+  };
+  state.set('w.second', second);
+  t.throws(() => optimizer.loadState(state), { code: 'ERR_HOROBALL_DETACHED', message: /w\.first/ });
+  t.deepEqual(optimizer.state(), before);
+});
