@@ -92,7 +92,6 @@ const through: Readonly<Record<string, readonly string[]>> = {
     'embed/session',
     'embed/url',
     'image/read-ahead',
-    'image/slots',
     'onnx/metadata',
     'onnx/present',
     'onnx/serving',

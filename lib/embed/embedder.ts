@@ -254,7 +254,7 @@ export class ImageEmbedder implements AsyncDisposable {
     const one = async (image: ImageInput, i: number): Promise<void> => {
       const out = planes.subarray(i * length, (i + 1) * length);
       try {
-        await slots.use(stop, () => this.#preparation.into(image, from + i, out));
+        await slots.use(stop, () => this.#preparation.into(image, from + i, out, stop));
       } catch (error) {
         const isUnreadable = (error as { code?: unknown } | undefined)?.code === 'ERR_HOROBALL_PICTURE';
         if (onUnreadable === undefined || !isUnreadable || stop.aborted) throw error;

@@ -3,6 +3,7 @@ import { type Coded, coded, describe, quoted, shapeError, typeError } from '../e
 import { decode } from '../image/decode.ts';
 import { checkSize, isImageFault, unreadable } from '../image/fault.ts';
 import { readImageFile } from '../image/file.ts';
+import { abortable } from '../image/read-ahead.ts';
 import { type Pixels, resample } from '../image/resample.ts';
 import { evalPlacement } from '../image/transforms.ts';
 import { reasonOf } from '../io/file-errors.ts';
@@ -33,12 +34,13 @@ export class Preparation {
   /**
    * Decodes, resizes, crops and normalizes an image into `out`, which has {@link length} elements.
    *
+   * @param stop - when aborted, ends the wait for a pipeline, whose input may never end
    * @throws Error `ERR_HOROBALL_PICTURE` if it cannot be read, TypeError `ERR_HOROBALL_TYPE` if it is not an image
    */
-  async into(image: ImageInput, index: number, out: Float32Array): Promise<void> {
+  async into(image: ImageInput, index: number, out: Float32Array, stop: AbortSignal): Promise<void> {
     const { size, resize, background } = this.#serving;
     try {
-      const pixels = await this.#pixels(image, index);
+      const pixels = await this.#pixels(image, index, stop);
       const bytes = new Uint8Array(3 * size * size);
       await resample(pixels, evalPlacement(pixels, resize, size), bytes, { background });
       this.#normalize(bytes, out);
@@ -47,7 +49,7 @@ export class Preparation {
     }
   }
 
-  async #pixels(image: ImageInput, index: number): Promise<Pixels> {
+  async #pixels(image: ImageInput, index: number, stop: AbortSignal): Promise<Pixels> {
     const { maxPixels } = this.#serving;
     if (typeof image === 'string') return decode(await readImageFile(image, maxPixels), maxPixels);
     if (image instanceof URL) {
@@ -58,8 +60,9 @@ export class Preparation {
       // Copied, because decoders read it on other threads while the caller may transfer or overwrite the array.
       return decode(Buffer.from(image), maxPixels);
     }
-    if (isObject(image) && isPipeline(image)) return await fromPipeline(image, maxPixels);
-    if (isObject(image) && isRaw(image)) return fromRaw(image, index, maxPixels);
+    if (isObject(image) && isPipeline(image)) return await fromPipeline(image, maxPixels, stop);
+    const raw = isObject(image) ? rawOf(image) : undefined;
+    if (raw !== undefined) return fromRaw(raw, index, maxPixels);
     const expected = 'a path, a URL, encoded bytes, a sharp pipeline or { data, width, height, channels }';
     throw typeError('embed', `images[${index}]`, expected, quoted(image));
   }
@@ -83,23 +86,25 @@ function isPipeline(image: object): image is SharpPipeline {
   return typeof toBuffer === 'function' && typeof raw === 'function';
 }
 
-async function fromPipeline(image: SharpPipeline, maxPixels: number): Promise<Pixels> {
+async function fromPipeline(image: SharpPipeline, maxPixels: number, stop: AbortSignal): Promise<Pixels> {
   try {
     const raw = image.clone().toColourspace('srgb').raw({ depth: 'uchar' });
-    const { data, info } = await raw.toBuffer({ resolveWithObject: true });
+    const { data, info } = await abortable(Promise.resolve(raw.toBuffer({ resolveWithObject: true })), stop);
     const { width, height, channels } = info;
     checkSize(width, height, maxPixels);
     return { data, width, height, layout: layouts[channels - 1]! };
   } catch (cause) {
-    if (isImageFault(cause)) throw cause;
+    if (isImageFault(cause) || stop.aborted) throw cause;
     const message = (cause instanceof Error ? cause.message : describe(cause)).split('\n', 1)[0]!;
     throw Object.assign(unreadable(message), { cause });
   }
 }
 
-function isRaw(image: object): image is RawImage {
-  const { data } = image as Partial<RawImage>;
-  return isTyped<Uint8Array | Uint8ClampedArray>(data, Uint8Array, Uint8ClampedArray);
+/** Returns decoded pixels, with each property read once; undefined for another object. */
+function rawOf(image: object): RawImage | undefined {
+  const { data, width, height, channels } = image as RawImage;
+  const isPixels = isTyped<Uint8Array | Uint8ClampedArray>(data, Uint8Array, Uint8ClampedArray);
+  return isPixels ? { data, width, height, channels } : undefined;
 }
 
 function fromRaw({ data, width, height, channels = 4 }: RawImage, index: number, maxPixels: number): Pixels {

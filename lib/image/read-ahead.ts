@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /**
  * Maps items to promises and yields their results in order, with up to `count` further promises pending. An early exit,
  * an error or an aborted signal cancels pending work through the signal passed to `read`.
@@ -10,6 +12,7 @@ export async function* readAhead<T, R>(
 ): AsyncGenerator<R> {
   const controller = new AbortController();
   const stop = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal]);
+  setMaxListeners(0, stop); // each item in progress may have one
   const iterator = items[Symbol.iterator]();
   const queue: Promise<R>[] = [];
   const fill = (): void => {
@@ -36,11 +39,12 @@ export async function* readAhead<T, R>(
   }
 }
 
-/** Settles like the promise, or rejects with the signal's reason at the signal's abort event, if that occurs first. */
+/** Settles like the promise, or rejects with the signal's reason once the signal is aborted, if that occurs first. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });

@@ -376,3 +376,52 @@ test('transferring and dropping encoded bytes during decoding does not crash', a
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
   t.deepEqual(stdout.trim().split('\n'), Array(8).fill('true'));
 });
+
+/** A sharp pipeline whose input never ends, like a download that stalls. */
+function stalled(): ImageInput {
+  const pipeline = {
+    clone: () => pipeline,
+    toColourspace: () => pipeline,
+    raw: () => pipeline,
+    toBuffer: () => new Promise<never>(() => {}),
+  };
+  return pipeline;
+}
+
+test('aborting ends a call whose pipelines never end, and frees its slots', async (t) => {
+  await using embedder = await loadEmbedder(t.context.run, { warmUp: false, batchSize: 20, concurrency: 16 });
+  const warnings: Error[] = [];
+  const warn = (warning: Error): unknown => warnings.push(warning);
+  process.on('warning', warn);
+  const reason = new Error('enough');
+  for (const count of [1, 80]) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const call = embedder.embed(
+      Array.from({ length: count }, () => stalled()),
+      { signal },
+    );
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    controller.abort(reason);
+    await t.throwsAsync(call, { is: reason });
+  }
+  t.is((await embedder.embed(t.context.images.slice(0, 2), { space: 'unit' })).rows, 2);
+  process.off('warning', warn);
+  t.deepEqual(
+    warnings.filter(({ name }) => name === 'MaxListenersExceededWarning'),
+    [],
+  );
+});
+
+test('the properties of decoded pixels are read once', async (t) => {
+  await using embedder = await loadEmbedder(t.context.run, { warmUp: false });
+  let reads = 0;
+  const image = {
+    get data() {
+      return reads++ === 0 ? new Uint8Array(4 * 256) : (null as never);
+    },
+    width: 16,
+    height: 16,
+  };
+  t.is((await embedder.embed([image], { space: 'unit' })).rows, 1);
+});
