@@ -238,17 +238,14 @@ export class EventWriter {
     options: EventOptions,
     make: () => Uint8Array | null,
   ): void {
-    if (this.#closed !== null)
-      throw coded(
-        'ERR_HOROBALL_CLOSED',
-        `[EventWriter.${operation}] file: expected an open file, got a closed one. Create another EventWriter.`,
-      );
+    this.#checkOpen(operation);
     if (typeof tag !== 'string' || tag === '')
       throw typeError(`EventWriter.${operation}`, 'tag', 'a name', tag === '' ? 'none' : tag);
     checkStep(operation, step);
     const { wallTime = now() } = readOptions(`EventWriter.${operation}`, options, ['wallTime']);
     finite(`EventWriter.${operation}`, 'wallTime', wallTime);
     const value = make();
+    this.#checkOpen(operation); // a getter of the values may have closed the file
     if (value === null) return;
     this.#add(
       Buffer.concat([
@@ -257,6 +254,14 @@ export class EventWriter {
         messageField(5, messageField(1, value)),
       ]),
     );
+  }
+
+  #checkOpen(operation: string): void {
+    if (this.#closed !== null)
+      throw coded(
+        'ERR_HOROBALL_CLOSED',
+        `[EventWriter.${operation}] file: expected an open file, got a closed one. Create another EventWriter.`,
+      );
   }
 
   #add(event: Uint8Array): void {

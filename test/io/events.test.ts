@@ -103,6 +103,20 @@ test('closing again waits for the first call, and does not repeat its error', as
   t.throws(() => writer.text('note', 'late', 1), { code: 'ERR_HOROBALL_CLOSED' });
 });
 
+test('an event whose values close the file is rejected, not lost', async (t) => {
+  const writer = await EventWriter.open(join(folder, 'closing'));
+  let closed: Promise<void> | undefined;
+  const values = {
+    get lr() {
+      closed = writer.close();
+      return 1;
+    },
+  };
+  t.throws(() => writer.hparams(values), { code: 'ERR_HOROBALL_CLOSED' });
+  await closed;
+  t.is((await records(writer.path)).length, 1);
+});
+
 test('closing reports a failed write once', async (t) => {
   if (process.platform === 'win32') return t.pass('Windows does not limit the size of files');
   const module = new URL('../../lib/io/events.js', import.meta.url).href;
