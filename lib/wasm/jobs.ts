@@ -99,13 +99,27 @@ export class Jobs {
   #next(): void {
     const job = this.#waiting[0];
     if (job === undefined) return;
-    const slot = this.#slots.find((each) => each.job === undefined) ?? this.#open();
+    const slot = this.#slots.find((each) => each.job === undefined) ?? this.#opened();
     if (slot === undefined) return;
     this.#waiting.shift();
     slot.job = job;
     if (slot.flag !== undefined) Atomics.store(slot.flag, 0, 0);
     slot.port.busy(true);
     slot.port.post(job.message, job.transfer);
+  }
+
+  /**
+   * Like {@link #open}, but if a worker cannot be started, leaves waiting calls to the running workers, and rejects them if
+   * there are none. A browser refuses, for example, to start a worker from another origin.
+   */
+  #opened(): WorkerSlot | undefined {
+    try {
+      return this.#open();
+    } catch (error) {
+      if (this.#slots.length === 0)
+        for (const { reject } of this.#waiting.splice(0)) reject(workerFailed(error as Error));
+      return undefined;
+    }
   }
 
   #open(): WorkerSlot | undefined {
@@ -127,8 +141,7 @@ export class Jobs {
       },
       (error) => {
         this.#slots.splice(this.#slots.indexOf(slot), 1);
-        const message = `the worker of the WebAssembly core failed: ${error.message}`;
-        ended()?.reject(Object.assign(coded('ERR_HOROBALL_UNSUPPORTED', message), { cause: error }));
+        ended()?.reject(workerFailed(error));
         this.#next();
       },
     );
@@ -136,6 +149,11 @@ export class Jobs {
     this.#slots.push(slot);
     return slot;
   }
+}
+
+function workerFailed(cause: Error): Error {
+  const message = `the worker of the WebAssembly core failed: ${cause.message}`;
+  return Object.assign(coded('ERR_HOROBALL_UNSUPPORTED', message), { cause });
 }
 
 function sharedFlag(): Int32Array | undefined {

@@ -181,3 +181,37 @@ test('resizable buffers are rejected, and shared ones are copied', async (t) => 
   workers[0]!.answer({ written: [] });
   await done;
 });
+
+test('calls are rejected with a code if no worker can be started, and wait if one runs', async (t) => {
+  const worker = new FakeWorker();
+  let [canStart, attempts] = [false, 0];
+  const spawn = (): FakeWorker => {
+    attempts++;
+    if (!canStart) throw new Error('refused');
+    canStart = false;
+    return worker;
+  };
+  const jobs = new Jobs({} as WebAssembly.Module, spawn, 2);
+  const run = (number: number) => jobs.run('f', { index: 0, outputs: new Set() }, [number], number);
+  for (const number of [1, 2]) {
+    const { code, message } = await failure(() => run(number));
+    t.is(code, 'ERR_HOROBALL_UNSUPPORTED');
+    t.regex(message, /refused/);
+  }
+  canStart = true;
+  const [third, fourth] = [run(3), run(4)];
+  t.is(attempts, 4);
+  t.deepEqual(
+    worker.calls.map(({ args }) => args),
+    [[3]],
+    'rejected calls are not sent',
+  );
+  worker.answer({ written: [] });
+  await third;
+  worker.answer({ written: [] });
+  await fourth;
+  const [fifth, sixth] = [failure(() => run(5)), failure(() => run(6))];
+  worker.fail(new Error('lost'));
+  t.is((await fifth).code, 'ERR_HOROBALL_UNSUPPORTED');
+  t.is((await sixth).code, 'ERR_HOROBALL_UNSUPPORTED');
+});
