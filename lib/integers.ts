@@ -29,7 +29,7 @@ export function listLength(
 const TypedArray = Object.getPrototypeOf(Int32Array) as { readonly prototype: Int32Array };
 
 /** Throws for a detached array, which has a length of 0 like an empty one, but no iterator. */
-function checkUndetached(operation: string, argument: string, list: ArrayLike<unknown>): void {
+export function checkUndetached(operation: string, argument: string, list: ArrayLike<unknown>): void {
   if (!ArrayBuffer.isView(list)) return;
   try {
     TypedArray.prototype.values.call(list as Int32Array);

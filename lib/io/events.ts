@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { checkObject, choice, filePath, finite, isTyped, readOptions } from '../check.ts';
 import { coded, quoted, rangeError, typeError } from '../errors.ts';
-import { listLength } from '../integers.ts';
+import { checkUndetached, listLength } from '../integers.ts';
 import { crc32c } from './crc32c.ts';
 import { naming } from './file-errors.ts';
 import { ensureFolder } from './folder.ts';
@@ -165,6 +165,7 @@ export class EventWriter {
    */
   image(tag: string, bytes: Uint8Array, step: number, options: EventOptions = {}): void {
     if (!isTyped(bytes, Uint8Array)) throw typeError('EventWriter.image', 'bytes', 'a Uint8Array', bytes);
+    checkUndetached('EventWriter.image', 'bytes', bytes);
     this.#summary('image', tag, step, options, () => imageValue(tag, bytes));
   }
 

@@ -19,6 +19,12 @@ function lengthening(): number[] {
   return new Proxy([6, 7], { get: get as never });
 }
 
+function detached(): Uint8Array {
+  const bytes = new Uint8Array(8);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  return bytes;
+}
+
 function* endless(): Generator<string> {
   for (;;) yield 'a';
 }
@@ -51,6 +57,7 @@ test('wrong types, null options and endless lists cause a coded error within fiv
     () => events.histogram('a', { length: 2 ** 40 }, 1),
     () => events.histogram('a', [1], 1, { buckets: any(Symbol('a')) }),
     () => events.image('a', any(null), 1),
+    () => events.image('a', detached(), 1),
     () => events.text('a', 'b', 1, any(null)),
     () => events.hparams(any(null)),
     () => events.hparams({}, { group: any(-1) }),

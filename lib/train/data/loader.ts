@@ -22,6 +22,7 @@ import { readAhead } from '../../image/read-ahead.ts';
 import { type Background, backgrounds, hasAlpha, type Pixels, resample } from '../../image/resample.ts';
 import { Slots } from '../../image/slots.ts';
 import { evalPlacement, type Placement, trainPlacement } from '../../image/transforms.ts';
+import { checkUndetached } from '../../integers.ts';
 import { reasonOf } from '../../io/file-errors.ts';
 import { allocateArray } from '../../matrix.ts';
 import { type Random, random, shuffle } from '../../random.ts';
@@ -191,6 +192,7 @@ export class ImageLoader {
     let [slot, requested, rows] = [begin, 0, 0];
     const read = (list: Int32Array, stop: AbortSignal): Promise<ImageBatch> => {
       instance(operation, 'indices', list, Int32Array);
+      checkUndetached(operation, 'indices', list);
       const { samples } = this.#split;
       for (const index of list) integer(operation, 'indices', index, 0, samples.length - 1);
       const first = slot;

@@ -1,5 +1,6 @@
 import { checkMap, instance, integer, isTyped, readOptions } from '../../check.ts';
-import { rangeError, shapeError } from '../../errors.ts';
+import { quoted, rangeError, shapeError } from '../../errors.ts';
+import { checkUndetached } from '../../integers.ts';
 import { concatenated, plain } from '../../matrix.ts';
 import { rowsByClass } from '../../views.ts';
 import { checkInputs, type LossInputs } from './inputs.ts';
@@ -141,6 +142,7 @@ export class CrossBatchMemory {
     checkMap(operation, 'state', state);
     const given = state.get('labels')?.data ?? new Int32Array(0);
     const labels = instance(operation, 'labels', given, Int32Array);
+    checkUndetached(operation, 'labels', labels);
     if (new Set(labels).size !== labels.length || labels.length > this.#most) {
       const expected = `at most ${this.#most} different classes`;
       throw rangeError(operation, 'labels', expected, shortList(labels));
@@ -150,7 +152,7 @@ export class CrossBatchMemory {
       const data = state.get(of)?.data;
       if (isTyped(data, Float32Array) && data.length === labels.length * length) return data;
       const expected = `${labels.length} x ${this.#views} x ${this.#dim} values`;
-      throw shapeError(operation, of, expected, data?.length ?? 0);
+      throw shapeError(operation, of, expected, quoted(data));
     };
     const [euclidean, hyperbolic] = [floats('euclidean'), floats('hyperbolic')];
     this.#classes.clear();

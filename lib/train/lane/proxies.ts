@@ -1,7 +1,7 @@
 import { runStepsSync } from '../../call/run.ts';
 import { checkMap, instance, integer, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
-import { integerList } from '../../integers.ts';
+import { checkUndetached, integerList } from '../../integers.ts';
 import { random } from '../../random.ts';
 import { Embedder, shapedValues } from './embedder.ts';
 import { native, waitFor } from './native.ts';
@@ -60,6 +60,7 @@ export class Proxies extends Resource<'Proxies'> {
    */
   rowsOf(labels: Int32Array): Int32Array {
     instance('hybridLoss.apply', 'labels', labels, Int32Array);
+    checkUndetached('hybridLoss.apply', 'labels', labels);
     return Int32Array.from(labels, (label) => {
       const row = this.#rows.get(label);
       if (row !== undefined) return row;

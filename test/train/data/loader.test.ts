@@ -177,6 +177,13 @@ test('a class without a readable image ends training with an error that names it
   });
 });
 
+test('a list of indices that was transferred is rejected with a code', async (t) => {
+  const list = Int32Array.of(0);
+  structuredClone(list.buffer, { transfer: [list.buffer] });
+  const loader = new ImageLoader(await classes(t), evaluation);
+  await t.throwsAsync(all(loader.batches([list])), { code: 'ERR_HOROBALL_DETACHED' });
+});
+
 test('aborting rejects immediately, and leaving the loop early stops prefetching', async (t) => {
   const split = await classes(t);
   const controller = new AbortController();

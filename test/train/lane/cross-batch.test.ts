@@ -121,3 +121,15 @@ test('a restored memory equals the saved one', (t) => {
     code: 'ERR_HOROBALL_SHAPE',
   });
 });
+
+test('a state with transferred labels, or rows that are not an array, is rejected with a code', (t) => {
+  const one = new CrossBatchMemory(options);
+  const labels = new Int32Array(1);
+  structuredClone(labels.buffer, { transfer: [labels.buffer] });
+  const lost = new Map(one.state()).set('labels', { shape: [1], data: labels });
+  t.throws(() => one.loadState(lost), { code: 'ERR_HOROBALL_DETACHED' });
+  const data = new Proxy(new Float32Array(1), {});
+  t.throws(() => one.loadState(new Map(one.state()).set('euclidean', { shape: [1], data })), {
+    code: 'ERR_HOROBALL_SHAPE',
+  });
+});
