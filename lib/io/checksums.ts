@@ -1,5 +1,7 @@
 import { nextTurn } from '../call/next-turn.ts';
+import { readAll } from './atomic.ts';
 import { bytesIn } from './bytes.ts';
+import type { OpenFile } from './thread-file.ts';
 
 /**
  * Keys of the checksums in the metadata of a safetensors file. The first contains the CRC-32 of every tensor, eight
@@ -38,6 +40,21 @@ export async function crcOf(
       check();
     }
     crc = crc32(bytesIn(data, at, at + slice), crc);
+  }
+  return digits(crc);
+}
+
+/** Bytes of a file that are read at a time. */
+const part = 1 << 22;
+
+/** Returns the CRC-32 of the bytes of a file from `begin` to `end`, as eight hexadecimal digits. */
+export async function crcOfFile(file: OpenFile, begin: number, end: number): Promise<string> {
+  const { crc32 } = zlib();
+  const buffer = Buffer.allocUnsafe(Math.min(part, end - begin));
+  let crc = 0;
+  for (let at = begin; at < end; at += part) {
+    const wanted = buffer.subarray(0, Math.min(part, end - at));
+    crc = crc32(wanted.subarray(0, await readAll(file, wanted, at)), crc);
   }
   return digits(crc);
 }

@@ -1,7 +1,7 @@
 import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl';
 import { type Coded, coded } from '../errors.ts';
 import { readAll } from './atomic.ts';
-import { crcOf } from './checksums.ts';
+import { crcOf, crcOfFile } from './checksums.ts';
 import type { OpenFile } from './thread-file.ts';
 import { HandleReader } from './zip-reader.ts';
 
@@ -15,6 +15,8 @@ export class StoredZip {
   readonly #handle: OpenFile;
   readonly #zip: ZipFile;
   readonly #entries: ReadonlyMap<string, Entry>;
+  /** The CRC-32 of each entry that was read in part. */
+  readonly #sums = new Map<string, Promise<string>>();
 
   private constructor(handle: OpenFile, zip: ZipFile, entries: ReadonlyMap<string, Entry>) {
     this.#handle = handle;
@@ -51,8 +53,8 @@ export class StoredZip {
   }
 
   /**
-   * Fills `data` with the bytes of an entry, starting at byte `start`. If `data` is as long as the entry, verifies its
-   * CRC-32; 0 means that the writer did not compute it.
+   * Fills `data` with the bytes of an entry, starting at byte `start`, and verifies the CRC-32 of the entry; 0 means that the
+   * writer did not compute it. The first read of a part of an entry reads all of it.
    */
   async read(name: string, start: number, data: ArrayBufferView): Promise<void> {
     const entry = this.#entries.get(name);
@@ -60,9 +62,12 @@ export class StoredZip {
       throw damaged(`'${name}' is shorter than ${start + data.byteLength} bytes`);
     const { fileDataStart } = await this.#locate(entry);
     await readFully(this.#handle, data, fileDataStart + start);
-    const whole = data.byteLength === entry.uncompressedSize;
-    if (whole && entry.crc32 !== 0 && Number.parseInt(await crcOf(data), 16) !== entry.crc32)
-      throw damaged(`the CRC-32 of '${name}' does not match`);
+    if (entry.crc32 === 0) return;
+    const size = entry.uncompressedSize;
+    if (data.byteLength < size && !this.#sums.has(name))
+      this.#sums.set(name, crcOfFile(this.#handle, fileDataStart, fileDataStart + size));
+    const sum = await (data.byteLength === size ? crcOf(data) : this.#sums.get(name)!);
+    if (Number.parseInt(sum, 16) !== entry.crc32) throw damaged(`the CRC-32 of '${name}' does not match`);
   }
 
   async close(): Promise<void> {

@@ -90,6 +90,19 @@ test('reads tensors with strides, offsets and shared storages', async (t) => {
   });
 });
 
+test('detects damage of a storage of which each tensor is only a part', async (t) => {
+  const bytes = await readFile(fixture('strided.pth'));
+  const at = bytes.indexOf(Buffer.from(new Float32Array([19 / 8 - 1, 20 / 8 - 1]).buffer));
+  t.true(at > 0);
+  bytes[at + 5]! ^= 16; // in the row that starts at element 20
+  await using file = await PthFile.open(await onDisk(bytes));
+  for (const name of ['row', 'row', 'column'])
+    await t.throwsAsync(file.read(tensor(dict(file.root).get(name))), {
+      code: 'ERR_HOROBALL_FORMAT',
+      message: /CRC-32 of 'strided\/data\/0' does not match/,
+    });
+});
+
 test('rejects a pickle that calls os.system, and names the function', (t) =>
   refuses(t, fixture('evil.pth'), unsafe, /evil\.pth: 'posix\.system' is not allowed: only tensors/));
 
