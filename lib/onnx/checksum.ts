@@ -1,6 +1,6 @@
 import { coded } from '../errors.ts';
 import { readAll, removeAbandoned, writeAll, writeAtomically } from '../io/atomic.ts';
-import { crcOf } from '../io/checksums.ts';
+import { crcOf, crcOfFile } from '../io/checksums.ts';
 import { bytesField, messageField } from '../io/protobuf.ts';
 import { reading } from '../io/regular.ts';
 import { metadataField } from './metadata.ts';
@@ -11,8 +11,6 @@ import { metadataField } from './metadata.ts';
  * other programs.
  */
 const key = 'horoball.crc32';
-/** Bytes read at a time. */
-const part = 1 << 20;
 
 /**
  * Writes a model with its checksum, atomically.
@@ -42,14 +40,7 @@ export async function checkOnnx(path: string): Promise<void> {
     await readAll(file, tail, Math.max(0, size - length));
     const sum = tail.toString('latin1', length - 8);
     if (!tail.equals(entryOf(sum))) return;
-    const { crc32 } = process.getBuiltinModule('node:zlib');
-    const buffer = Buffer.alloc(part);
-    let crc = 0;
-    for (let at = 0; at < size - length; at += part) {
-      const wanted = buffer.subarray(0, Math.min(part, size - length - at));
-      crc = crc32(wanted.subarray(0, await readAll(file, wanted, at)), crc);
-    }
-    if (crc.toString(16).padStart(8, '0') === sum) return;
+    if ((await crcOfFile(file, 0, size - length)) === sum) return;
     throw coded(
       'ERR_HOROBALL_FORMAT',
       `${path} is damaged: its checksum is wrong. Export it again. If another program changed it, remove ${key} from its metadata.`,
@@ -57,15 +48,16 @@ export async function checkOnnx(path: string): Promise<void> {
   });
 }
 
-/** Whether a file has the size and the checksum of the file that {@link writeOnnx} writes for a model. */
+/** Whether a file is the file that {@link writeOnnx} writes for a model, without damage. */
 export async function isOnnxOf(path: string, model: Uint8Array): Promise<boolean> {
-  const entry = entryOf(await crcOf(model));
+  const sum = await crcOf(model);
+  const entry = entryOf(sum);
   return await reading(path, 'export', async (file) => {
     const { size } = await file.stat();
     if (size !== model.length + entry.length) return false;
     const tail = Buffer.alloc(entry.length);
     await readAll(file, tail, model.length);
-    return tail.equals(entry);
+    return tail.equals(entry) && (await crcOfFile(file, 0, model.length)) === sum;
   });
 }
 

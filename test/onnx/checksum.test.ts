@@ -48,6 +48,12 @@ test('an exported folder contains files of one network', async (t) => {
       message,
     });
   t.deepEqual(await read(), before);
+  const sound = await readFile(join(folder, 'onnx/model.onnx'));
+  const damaged = Buffer.from(sound);
+  damaged[sound.length >> 1]! ^= 1;
+  await writeFile(join(folder, 'onnx/model.onnx'), damaged);
+  await t.throwsAsync(exportOnnxFolder(own, folder, { storages: ['int8'] }), { message });
+  await writeFile(join(folder, 'onnx/model.onnx'), sound);
   await exportOnnxFolder(own, folder, { storages: ['int8'] });
   await exportOnnxFolder(other, folder, { storages: ['int8', 'fp32'] });
   t.notDeepEqual(await read(), before);
