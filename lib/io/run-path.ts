@@ -54,19 +54,33 @@ export async function isInRun(path: string): Promise<boolean> {
 
 /**
  * Returns the text of a warning if the final network is older than the last checkpoint, because a finished run was resumed
- * and has not finished again. Null if it is not older, or if the two cannot be compared.
+ * and has not finished again, or if the best checkpoint is not of the best evaluation, because it is from an earlier backup.
+ * Null if the file is up to date, or if it cannot be compared with the last checkpoint.
  */
 export async function olderText({ folder, weights }: RunPath): Promise<string | null> {
-  if (basename(weights) !== finalName) return null;
+  const name = basename(weights);
+  if (name !== finalName && name !== bestName) return null;
   try {
     const [own, last] = [await metadataOf(weights), await metadataOf(join(folder, lastName))];
-    const step = Number(own[stepKey]);
-    const { position } = parsedJson(last[checkpointKey]!, folder) as { position: { step: number } };
-    if (!(step < position.step)) return null;
-    return `${finalName} is outdated: it holds the network after step ${step}, but the run was resumed, has not finished, and has saved step ${position.step} in ${lastName}`;
+    const { step: saved, best } = positionIn(last);
+    const step = name === finalName ? Number(own[stepKey]) : positionIn(own).step;
+    if (!(step < saved)) return null;
+    if (name === finalName)
+      return `${finalName} is outdated: it holds the network after step ${step}, but the run was resumed, has not finished, and has saved step ${saved} in ${lastName}`;
+    if (best === null || best.step === step) return null;
+    return `${bestName} is outdated: it holds the network after step ${step}, but the best evaluation of the run was after step ${best.step}`;
   } catch {
     return null; // the code that loads these files reports the error
   }
+}
+
+/** Returns the position in the metadata of a checkpoint, which the code that loads the checkpoint validates. */
+function positionIn(metadata: Readonly<Record<string, string>>): {
+  step: number;
+  best: { step: number } | null;
+} {
+  return (parsedJson(metadata[checkpointKey]!, checkpointKey) as { position: ReturnType<typeof positionIn> })
+    .position;
 }
 
 /** Returns the step after which the final network of a run was saved; null if the file does not have it, or is not readable. */

@@ -79,6 +79,23 @@ test.serial('a final network from before the run was resumed is reported', async
   t.is(await olderText(await runPathOf(folder)), null);
 });
 
+test.serial('a best checkpoint from before the best evaluation is reported', async (t) => {
+  const folder = await t.context.copy();
+  const best = join(folder, 'best.safetensors');
+  const older = async (): Promise<string | null> => await olderText(await runPathOf(best));
+  t.is(await older(), null);
+  await forge(folder, ({ contents }) => {
+    contents.position.step = 4;
+    contents.position.best.step = 4;
+  });
+  const text = 'it holds the network after step 2, but the best evaluation of the run was after step 4';
+  t.is(await older(), `best.safetensors is outdated: ${text}`);
+  await forge(folder, ({ contents }) => (contents.position.step = 1));
+  t.is(await older(), null, 'the last checkpoint is the outdated one');
+  await forge(folder, ({ contents }) => (contents.position.best = null));
+  t.is(await older(), null);
+});
+
 test.serial('a resumed run reports a best checkpoint that is missing or of another step', async (t) => {
   const warned = async (change: (best: string, folder: string) => Promise<void>): Promise<string> => {
     const folder = await t.context.copy();
