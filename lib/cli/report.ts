@@ -12,6 +12,7 @@ import { writeStudyReport } from '../train/report/study/write.ts';
 import { spaceNames } from '../train/report/tables.ts';
 import { readRun } from '../train/run/read.ts';
 import { evaluationsOf, type RunRecord } from '../train/run/record.ts';
+import { fileNotes } from '../train/run/warnings.ts';
 import { analyze } from '../train/study/analyze.ts';
 import { readStudy } from '../train/study/folder.ts';
 import { readStudies } from '../train/study/reproduction-folder.ts';
@@ -52,6 +53,7 @@ export function reportCommand(): Command {
         // Runs are read one after another: reading thousands in parallel would need as many open files, and much
         // memory.
         const record = await readRun(path);
+        for (const note of fileNotes(record)) process.stderr.write(`Note: ${path}: ${note}\n`);
         records.push(records.length < maxDrawn ? forComparison(record) : withoutDrawings(record));
       }
       for (const record of records) if (options.json) jsonLine(lastEvaluation(record));
@@ -142,9 +144,11 @@ async function drawn(paths: readonly string[], records: readonly RunRecord[], ou
   return file;
 }
 
-function lastEvaluation({ name, config, rows }: RunRecord): object {
+function lastEvaluation(record: RunRecord): object {
+  const { name, config, rows } = record;
   const last = evaluationsOf(rows).at(-1) ?? null;
-  return { run: name, geometry: config.geometry, evaluation: last };
+  const notes = fileNotes(record);
+  return { run: name, geometry: config.geometry, evaluation: last, ...(notes.length > 0 && { notes }) };
 }
 
 function comparisonText(records: readonly RunRecord[]): string | null {

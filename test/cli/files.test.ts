@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { checkOutputFolder } from '../../lib/cli/output.ts';
+import { runFiles } from '../train/fake-run.ts';
 import { classNames, temporary, writeImages } from '../train/tiny-data.ts';
 import { horoball, main } from './run.ts';
 
@@ -131,6 +132,17 @@ test('report compares more runs than the limit of open files', async (t) => {
   );
   t.is(status, 0, stderr);
   t.true((await readFile(out, 'utf8')).includes('run-999'));
+});
+
+test('report notes damaged lines of a log on stderr and in the JSON', async (t) => {
+  const run = join(t.context.root, 'damaged');
+  await mkdir(run);
+  for (const [name, text] of Object.entries(runFiles(3)))
+    await writeFile(join(run, name), text.replace('"step":2', '"step":-2'));
+  const { stderr, rows } = await horoball(['report', run, '--json']);
+  const note = /1 line of metrics\.jsonl is invalid and was skipped \(line 2: step: /;
+  t.true(stderr.startsWith(`Note: ${run}: 1 line`), stderr);
+  t.regex(String(rows()[0]!['notes']), note);
 });
 
 test('a command removes the trial file that a killed command left in its output folder', async (t) => {

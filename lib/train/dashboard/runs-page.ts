@@ -1,7 +1,7 @@
 import { largest } from '../../integers.ts';
 import { trainedSpace } from '../options/define.ts';
 import { type Html, html, type Part } from '../report/html.ts';
-import { trainingCharts } from '../report/run/compare.ts';
+import { notesOf, trainingCharts } from '../report/run/compare.ts';
 import { counted } from '../report/run/extent.ts';
 import { page } from '../report/run/page.ts';
 import { fixed, orZero, percent } from '../report/tables.ts';
@@ -83,16 +83,21 @@ export function runsPart(
   now: number,
 ): Html {
   if (total === 0) return html`<section><p>No matching runs yet.</p></section>`;
-  const records = lines.flatMap(({ path, record }) => (record === null ? [] : [{ ...record, name: path }]));
+  const records = recordsOf(lines);
   const paths = new Set(lines.map(({ path }) => path));
   const omitted =
     total > rows.length
       ? `The ${rows.length} most recently changed of ${total} runs.`
       : `${counted(total, 'run')}.`;
   return html`<section><h2>Training</h2>${trainingCharts(records)}</section>
-<section><h2>Runs</h2><p class="note">${omitted} Select up to ${maxLines} runs for the charts.</p>
+<section><h2>Runs</h2><p class="note">${omitted} Select up to ${maxLines} runs for the charts.</p>${notesOf(recordsOf(rows))}
 <div class="scroll"><table><thead><tr><th></th><th scope="col" class="words">Run</th>${headings.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
 <tbody>${rows.map((run) => tableRow(run, paths.has(run.path), now))}</tbody></table></div></section>`;
+}
+
+/** Returns the records of runs that can be read, with their paths as names. */
+function recordsOf(runs: readonly ShownRun[]): RunRecord[] {
+  return runs.flatMap(({ path, record }) => (record === null ? [] : [{ ...record, name: path }]));
 }
 
 const headings = ['Data', 'Model', 'Geometry', 'Step', 'Epoch', 'Loss', 'Recall@1', 'Best', 'Changed'];

@@ -5,9 +5,10 @@ import { coded } from '../../errors.ts';
 import { readAll, writeAll, writeAtomically } from '../../io/atomic.ts';
 import { naming } from '../../io/file-errors.ts';
 import { checkInside, openInside } from '../../io/inside.ts';
+import { lastName } from '../../io/run-path.ts';
 import { shellWord } from '../../io/shell.ts';
 import type { OpenFile } from '../../io/thread-file.ts';
-import { lastName, type Position } from './checkpoint.ts';
+import type { Position } from './contents.ts';
 import { identityIn } from './run-schema.ts';
 
 const { O_APPEND, O_CREAT, O_RDWR } = constants;
@@ -58,6 +59,32 @@ export async function rewindLog(path: string, position: Position | null): Promis
     return { metricsBytes: bytes, metricsCrc32: await naming(path, crcOfFile(file, bytes)) };
   } finally {
     await file.close();
+  }
+}
+
+/**
+ * Describes how a log differs from the one that a run had when it wrote a checkpoint.
+ *
+ * @returns a sentence; null if the log is the same up to the checkpoint, or if that is unknown
+ */
+export async function logChange(
+  path: string,
+  { step, metricsBytes: bytes, metricsCrc32: crc }: Position,
+): Promise<string | null> {
+  const file = await openInside(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return null;
+  });
+  try {
+    const size = (await file?.stat())?.size ?? 0;
+    const written = `when ${lastName} was written after step ${step}`;
+    if (size < bytes)
+      return `metrics.jsonl has ${size} bytes, but had ${bytes} ${written}, so it is incomplete or of another run.`;
+    if (file === null || crc === undefined || (await naming(path, crcOfFile(file, bytes))) === crc)
+      return null;
+    return `metrics.jsonl is not as it was ${written}, so curves and tables may be wrong.`;
+  } finally {
+    await file?.close();
   }
 }
 

@@ -5,15 +5,17 @@ import { filePath } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { readInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
-import type { RunConfig } from '../options/options.ts';
+import { finalName, lastName } from '../../io/run-path.ts';
+import { differing, type RunConfig } from '../options/options.ts';
 import { storedConfig } from '../options/resolve.ts';
-import type { Position } from './checkpoint.ts';
+import { type Outline, outlineOf, type Position, savedOptions } from './contents.ts';
+import { logChange } from './metrics-log.ts';
 import type { Row, RunRecord } from './record.ts';
 import { identityIn, type Lines, parseRows, parseSnapshot } from './run-schema.ts';
 
 /**
  * Reads a run folder: configuration, rows of metrics.jsonl, and the snapshot that reports draw. An interrupted run may have
- * no rows and no snapshot. Invalid rows are skipped and counted.
+ * no rows and no snapshot. Invalid rows are skipped and counted. Files that do not agree with the last checkpoint are listed.
  * @param path - the run folder
  * @throws `ERR_HOROBALL_RUN` if it is not a run folder; `ERR_HOROBALL_FORMAT` if config.json or snapshot.json is invalid, or
  * the snapshot belongs to another run; file system errors
@@ -22,17 +24,36 @@ import { identityIn, type Lines, parseRows, parseSnapshot } from './run-schema.t
  */
 export async function readRun(path: string): Promise<RunRecord> {
   const config = await readConfig(path);
+  const last = await outlineOf(join(path, lastName)); // before the log, which a run in progress extends
   const log = await readLog(path);
   const { rows, invalid } = await rowsOf(log);
   const file = join(path, 'snapshot.json');
   const snapshot = await readInside(file);
+  const mismatches = await mismatchesOf(path, config, last);
   return {
     name: config.name ?? resolve(path).split(/[\\/]/).at(-1)!,
     config,
     rows,
     snapshot: snapshot === null ? null : parseSnapshot(snapshot, file, identityIn(log)),
     ...(invalid && { invalid }),
+    ...(mismatches.length > 0 && { mismatches }),
   };
+}
+
+/**
+ * Describes differences between the files of a run: a log or a config.json that was replaced, edited or restored from an
+ * earlier backup would make a report wrong.
+ */
+async function mismatchesOf(path: string, config: RunConfig, last: Outline | null): Promise<string[]> {
+  const log = last === null ? null : await logChange(join(path, 'metrics.jsonl'), last.position);
+  const [name, saved] =
+    last === null ? [finalName, await savedOptions(join(path, finalName))] : [lastName, last.config];
+  const other = saved === null ? undefined : differing(saved, config);
+  const options =
+    other === undefined
+      ? null
+      : `${other} is ${config[other]} in config.json and ${saved![other]} in ${name}, so config.json was changed after the training.`;
+  return [log, options].filter((text) => text !== null);
 }
 
 /** Reads a run's metrics.jsonl; no rows if the file does not exist. */

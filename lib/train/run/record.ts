@@ -79,6 +79,8 @@ export interface RunRecord {
   snapshot: Snapshot | null;
   /** Invalid lines of metrics.jsonl, which were skipped; absent if all are valid. */
   invalid?: InvalidLines;
+  /** Differences between files of the run, one sentence each; absent if the files agree. */
+  mismatches?: string[];
 }
 
 /** Returns the rows of one type, in the order in which they were written. */

@@ -27,6 +27,12 @@ export function invalidLinesText(
   return `${invalid.count} ${lines} of ${file} ${left} (${invalid.first}).`;
 }
 
+/** Returns notes about damaged or changed files of a run, one sentence each. */
+export function fileNotes({ invalid, mismatches = [] }: Pick<RunRecord, 'invalid' | 'mismatches'>): string[] {
+  const lines = invalidLinesText(invalid === undefined ? {} : { invalid });
+  return lines === null ? mismatches : [lines, ...mismatches];
+}
+
 /**
  * Warns once about each unreadable image.
  *

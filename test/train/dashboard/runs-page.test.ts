@@ -66,3 +66,9 @@ test('the best of 200,000 evaluations is found', (t) => {
   const record = { ...fakeRun('a'), rows: Array(200_000).fill(evaluationRow(1, 0.25)) };
   t.regex(runsPart([shown('a', { record })], [], 1, 1e12).text, /<td>25\.0<\/td><td>25\.0<\/td>/);
 });
+
+test('names the runs whose files are damaged or do not agree', (t) => {
+  const damaged = { ...fakeRun('a'), invalid: { count: 1, first: 'line 9: x' } };
+  const { text } = runsPart([shown('x'), shown('y', { record: damaged })], [], 2, 1e12);
+  t.deepEqual(text.match(/[xy]: \d+ line/g), ['y: 1 line']);
+});

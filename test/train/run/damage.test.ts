@@ -10,8 +10,9 @@ import { Gallery, matrix } from '../../../lib/index.ts';
 import { readSafetensors, writeSafetensors } from '../../../lib/io/index.ts';
 import { runPathOf } from '../../../lib/io/run-path.ts';
 import { random } from '../../../lib/random.ts';
-import { Checkpoint, Embedder, exportOnnx, train } from '../../../lib/train/index.ts';
+import { Checkpoint, Embedder, exportOnnx, train, writeReport } from '../../../lib/train/index.ts';
 import { changedOption } from '../../../lib/train/run/plan.ts';
+import { readRun } from '../../../lib/train/run/read.ts';
 import { forge, resume, type StoppedRun, stoppedRun } from './stopped-run.ts';
 
 const test = ava as TestFn<StoppedRun>;
@@ -261,6 +262,44 @@ test.serial('a modified log causes a warning and does not affect the run', async
     again.filter((warning) => /was changed/.test(warning)),
     [],
   );
+});
+
+test.serial('a report notes files that do not agree', async (t) => {
+  const sound = await t.context.copy();
+  const { config } = await Checkpoint.read(sound);
+  const other = (await train({ ...config, seed: 7, name: null })).folder!;
+  const mismatches = async (change: (folder: string) => Promise<unknown>): Promise<string> => {
+    const folder = await t.context.copy();
+    await change(folder);
+    const found = (await readRun(folder)).mismatches ?? [];
+    const page = await readFile(await writeReport(folder), 'utf8');
+    t.true(found.every((note) => page.includes(`<p class="note">${note}</p>`)));
+    return found.join('\n');
+  };
+  const log = async (folder: string, edit: (lines: string[]) => string[]): Promise<void> => {
+    const file = join(folder, 'metrics.jsonl');
+    await writeFile(file, edit((await readFile(file, 'utf8')).split(/(?<=\n)/)).join(''));
+  };
+  const replace = (name: string) => (folder: string) => copyFile(join(other, name), join(folder, name));
+  t.is(await mismatches(async () => {}), '');
+  t.regex(
+    await mismatches((folder) => log(folder, (lines) => lines.slice(0, -1))),
+    /^metrics\.jsonl has \d+ /,
+  );
+  t.regex(
+    await mismatches((folder) => log(folder, ([a, b, c, ...rest]) => [a!, c!, b!, ...rest])),
+    /is not as it was/,
+  );
+  t.regex(
+    await mismatches(replace('config.json')),
+    /^seed is 7 in config\.json and 42 in last\.safetensors, so/,
+  );
+  const withoutLast = async (folder: string): Promise<void> => {
+    await rm(join(folder, 'last.safetensors'));
+    await replace('config.json')(folder);
+  };
+  t.regex(await mismatches(withoutLast), /^seed is 7 in config\.json and 42 in model\.safetensors, so/);
+  t.is(await mismatches((folder) => writeFile(join(folder, 'last.safetensors'), 'damaged')), '');
 });
 
 test.serial('the last evaluation of a run is not taken from a changed log', async (t) => {

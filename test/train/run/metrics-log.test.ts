@@ -1,9 +1,10 @@
 import { link, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import test from 'ava';
 import { shellWord } from '../../../lib/io/shell.ts';
-import type { Position } from '../../../lib/train/run/checkpoint.ts';
-import { openLog, rewindLog } from '../../../lib/train/run/metrics-log.ts';
+import type { Position } from '../../../lib/train/run/contents.ts';
+import { logChange, openLog, rewindLog } from '../../../lib/train/run/metrics-log.ts';
 import { temporary, writeTree } from '../data/support.ts';
 import { stepRow } from '../fake-run.ts';
 
@@ -84,4 +85,26 @@ test('a missing log is an error only if the checkpoint refers to one', async (t)
   const file = join(await temporary(t), 'metrics.jsonl');
   await rewindLog(file, null);
   await t.throwsAsync(rewindLog(file, atTwo), { code: 'ERR_HOROBALL_CHECKPOINT', message: /got no file/ });
+});
+
+test('describes a log that is not the one to which a checkpoint belongs', async (t) => {
+  const root = await temporary(t);
+  const file = join(root, 'metrics.jsonl');
+  const described = async (content: string, at: Position): Promise<string | null> => {
+    await writeTree(root, { 'metrics.jsonl': content });
+    return await logChange(file, at);
+  };
+  const at = { ...atTwo, metricsCrc32: crc32(line(1) + line(2)) };
+  const bytes = at.metricsBytes;
+  t.is(await described(text, at), null, 'rows after the checkpoint');
+  t.regex((await described(line(1), at))!, new RegExp(`has ${line(1).length} bytes, but had ${bytes} when`));
+  t.regex(
+    (await described(text.replace('"lr":0.1', '"lr":0.2'), at))!,
+    /is not as it was when .* step 2, so/,
+  );
+  t.regex((await described(line(2) + line(1), at))!, /is not as it was/);
+  t.is(await described(line(2) + line(1), atTwo), null, 'a checkpoint of an earlier version');
+  await rm(file);
+  t.regex((await logChange(file, at))!, /metrics\.jsonl has 0 bytes/);
+  t.is(await logChange(file, position(0, 0)), null);
 });

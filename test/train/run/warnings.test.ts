@@ -2,7 +2,12 @@ import test from 'ava';
 import { Listeners } from '../../../lib/train/run/hooks.ts';
 import { iterableSource } from '../../../lib/train/run/source.ts';
 import { startState } from '../../../lib/train/run/state.ts';
-import { invalidLinesText, reportFailureText, warnOfSkipped } from '../../../lib/train/run/warnings.ts';
+import {
+  fileNotes,
+  invalidLinesText,
+  reportFailureText,
+  warnOfSkipped,
+} from '../../../lib/train/run/warnings.ts';
 
 test('the warning about a missing report states the reason and, if there is a folder, the command', (t) => {
   const error = new Error('no pixels');
@@ -16,6 +21,12 @@ test('counts invalid lines in singular and plural', (t) => {
     invalidLinesText({ invalid: { count, first: 'line 2: x' } });
   t.is(words(1), '1 line of metrics.jsonl is invalid and was skipped (line 2: x).');
   t.is(words(3), '3 lines of metrics.jsonl are invalid and were skipped (line 2: x).');
+});
+
+test('the notes on files name invalid lines and then mismatches', (t) => {
+  t.deepEqual(fileNotes({}), []);
+  const invalid = { count: 1, first: 'line 2: x' };
+  t.deepEqual(fileNotes({ invalid, mismatches: ['a.'] }), [invalidLinesText({ invalid }), 'a.']);
 });
 
 test('reports an unreadable image once', async (t) => {

@@ -1,6 +1,7 @@
 import type { Space } from '../../measure/types.ts';
 import { optionsWhere } from '../../options/options.ts';
 import { evaluationsOf, type RunRecord, type StepRow, stepsOf } from '../../run/record.ts';
+import { fileNotes } from '../../run/warnings.ts';
 import { binned, lineChart, type Series, smoothed, smoothingWindow } from '../charts/chart.ts';
 import { colorsOf } from '../charts/color.ts';
 import { diskFigure } from '../charts/disk.ts';
@@ -44,13 +45,20 @@ export function comparisonPage(records: readonly RunRecord[]): string {
       records.length > maxDrawn
         ? html`<p class="note">Curves, disks, neighbors and negatives are shown for the first ${maxDrawn} runs only.</p>`
         : null
-    }</header>
+    }${notesOf(records)}</header>
 ${recallSection(records)}
 <section><h2>Training</h2>${trainingCharts(drawn)}</section>
 ${disks(drawn)}
 ${neighborsSection(drawn)}
 ${negativesComparison(drawn)}
 <section><h2>Settings that differ</h2>${differences(records)}</section>`,
+  );
+}
+
+/** Returns the notes about damaged or changed files of several runs. */
+export function notesOf(records: readonly RunRecord[]): Html[] {
+  return records.flatMap((record) =>
+    fileNotes(record).map((note) => html`<p class="note">${record.name}: ${note}</p>`),
   );
 }
 

@@ -2,7 +2,7 @@ import { geometryTerms } from '../../../card-names.ts';
 import { trainedSpace } from '../../options/define.ts';
 import type { RunConfig } from '../../options/options.ts';
 import { evaluationsOf, healthRowsOf, type RunRecord, stepsOf } from '../../run/record.ts';
-import { invalidLinesText } from '../../run/warnings.ts';
+import { fileNotes } from '../../run/warnings.ts';
 import { gradientChart, learnableChart, lossChart, recallChart, spreadChart } from '../charts/curves.ts';
 import { depthTable } from '../charts/depth.ts';
 import { diskFigure } from '../charts/disk.ts';
@@ -31,7 +31,7 @@ export function runPage(record: RunRecord): string {
   return page(
     `${record.name} · horoball`,
     html`<header><p class="brand">horoball</p><h1>${record.name}</h1>
-<p class="lede">${lede(record)}</p>${noteOf(notEvaluatedText(record))}${noteOf(invalidLinesText(record))}${keyFigures(record)}</header>
+<p class="lede">${lede(record)}</p>${noteOf(notEvaluatedText(record))}${fileNotes(record).map(noteOf)}${keyFigures(record)}</header>
 ${recallSection(record)}
 ${curvesSection(record)}
 ${

@@ -18,7 +18,7 @@ import { depthTable } from '../charts/depth.ts';
 import { heatMap } from '../charts/heat.ts';
 import { stripFigure } from '../charts/strip.ts';
 import { type Html, html, type Part } from '../html.ts';
-import { maxDrawn } from '../run/compare.ts';
+import { maxDrawn, notesOf } from '../run/compare.ts';
 import { counted } from '../run/extent.ts';
 import { profileTable } from '../run/negatives.ts';
 import { duration, page } from '../run/page.ts';
@@ -97,7 +97,7 @@ export function reproductionPage({ record, studies, best, heads }: ReadReproduct
     `Reproduction on ${record.ds} · horoball`,
     html`<header><p class="brand">horoball reproduce</p><h1>Geometry or temperature?</h1>
 <p class="lede">${lede(record, studies)}</p>
-<p class="verdict">${verdictText(temperature)}</p>${record.quick ? html`<p class="note">These runs are only a preview: they are too short for conclusions.</p>` : null}</header>
+<p class="verdict">${verdictText(temperature)}</p>${record.quick ? html`<p class="note">These runs are only a preview: they are too short for conclusions.</p>` : null}${notesOf([...best, ...heads])}</header>
 ${nothing ? null : html`${temperatureSection(temperature)}${bestSection(temperature)}${contrastSection(temperature)}`}
 ${lambdaSection(analyze(studies['lambda-c']).arms)}
 ${stripSection(best)}

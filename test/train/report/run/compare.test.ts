@@ -89,3 +89,12 @@ test('charts of averaged steps equal those of the steps', (t) => {
     t.true(forComparison(run).rows.length <= 121);
   }
 });
+
+test('names the runs whose files are damaged or do not agree', (t) => {
+  const changed = { ...fakeRun('two'), mismatches: ['metrics.jsonl was <changed>.'] };
+  const damaged = { ...fakeRun('three'), invalid: { count: 2, first: 'line 9: x' } };
+  const page = comparisonPage([fakeRun('one'), forComparison(changed), withoutDrawings(damaged)]);
+  t.true(page.includes('<p class="note">two: metrics.jsonl was &lt;changed&gt;.</p>'));
+  t.true(page.includes('<p class="note">three: 2 lines of metrics.jsonl are invalid'));
+  t.false(page.includes('<p class="note">one: '));
+});

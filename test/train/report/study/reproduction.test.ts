@@ -127,3 +127,10 @@ test('the time is linear in the number of settings', (t) => {
   t.true(page.length < 5e6, `${page.length} characters`);
   t.false(page.includes('<h2>Recall against lambda and c</h2>'));
 });
+
+test('names the runs whose files are damaged or do not agree', (t) => {
+  const read = made(() => 0.5);
+  const [first, ...others] = read.best;
+  const page = reproductionPage({ ...read, best: [{ ...first!, mismatches: ['a mismatch.'] }, ...others] });
+  t.true(page.includes(`<p class="note">${first!.name}: a mismatch.</p>`));
+});
