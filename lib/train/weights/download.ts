@@ -1,10 +1,13 @@
 import { type FileHandle, open, rm, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { type Coded, coded } from '../../errors.ts';
+import { crcOfFile } from '../../io/checksums.ts';
 import { naming } from '../../io/file-errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { readRecordFile } from '../../io/record-file.ts';
+import type { OpenFile } from '../../io/thread-file.ts';
 
 /** Options of a download. */
 export interface DownloadOptions {
@@ -26,13 +29,23 @@ export interface Downloaded {
   sha256: string | null;
 }
 
-/** Metadata of a partial download, so that it is resumed only if the file on the host is the same. */
+/** Metadata of a partial download, so that it is resumed only if the file on the host is the same and no byte was changed. */
 const noteSchema = z.object({
   url: z.string(),
   /** The host's strong `ETag` or, without one, `Last-Modified`. */
   version: z.string(),
+  /** Number of bytes that were received, and their CRC-32; the partial file may have further bytes, which are discarded. */
+  bytes: z.int().min(0),
+  crc32: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1),
 });
 type PartialNote = z.infer<typeof noteSchema>;
+type Received = Pick<PartialNote, 'bytes' | 'crc32'>;
+
+/** Number of bytes after which the metadata are written again: a killed process loses no more than these. */
+const noteEvery = 2 ** 25;
 
 /** A transient failure, after which a retry may succeed. */
 class Interrupted extends Error {}
@@ -60,10 +73,11 @@ export async function download(url: URL, path: string, options: DownloadOptions 
 /** Retries until the download is complete or cannot succeed. */
 async function persist(url: URL, path: string, options: DownloadOptions): Promise<Downloaded> {
   const { signal, attempts = 5, pause = 500 } = options;
+  const own: Received = { bytes: 0, crc32: 0 };
   for (let failures = 0; ; ) {
     const before = await sizeOf(path);
     try {
-      return await attempt(url, path, options);
+      return await attempt(url, path, options, own);
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof Interrupted)) throw error;
@@ -74,27 +88,37 @@ async function persist(url: URL, path: string, options: DownloadOptions): Promis
   }
 }
 
-async function attempt(url: URL, path: string, options: DownloadOptions): Promise<Downloaded> {
+/** @param own - the bytes that this process has received; updated, and not verified again by the next attempt */
+async function attempt(url: URL, path: string, options: DownloadOptions, own: Received): Promise<Downloaded> {
   const watch = new Watch(options.signal, options.patience ?? 30_000);
   const file = await open(path, 'r+');
   try {
-    const note = await readNote(path, url);
-    const have = note === null ? 0 : (await file.stat()).size;
+    const note = await intactNote(path, url, file, own);
+    const have = note?.bytes ?? 0;
     const { response, sha256 } = await request(url, have, note, watch);
     const start = startOf(response, have, note);
     if (start === null) {
       await rm(notePath(path), { force: true });
       throw new Interrupted('the file on the host changed');
     }
-    if (response.status === 416) return { bytes: have, sha256 };
     await file.truncate(start);
-    await writeNote(path, url, versionOf(response));
-    const total = totalOf(response, start);
-    const bytes = await receive(response, { file, path }, start, total, options, watch);
-    if (total !== null && bytes !== total) throw new Interrupted(`it ended after ${bytes} of ${total} bytes`);
+    if (response.status === 416) return { bytes: have, sha256 };
+    const received: Received = { bytes: start, crc32: start === 0 ? 0 : note!.crc32 };
+    const keep = async (): Promise<void> => {
+      await file.sync();
+      await writeNote(path, url, versionOf(response), received);
+      Object.assign(own, received);
+    };
+    await keep();
+    try {
+      await receive(response, { file, path, received, keep }, totalOf(response, start), options, watch);
+    } catch (error) {
+      await keep().catch(() => {}); // `error` is reported instead
+      throw error;
+    }
     await file.sync();
     await rm(notePath(path), { force: true });
-    return { bytes, sha256 };
+    return { bytes: received.bytes, sha256 };
   } finally {
     watch.stop();
     await file.close();
@@ -163,27 +187,39 @@ function totalOf(response: Response, start: number): number | null {
   return length === null || response.headers.has('content-encoding') ? null : start + Number(length);
 }
 
+/** Appends a response to a partial file, and updates `received`; calls `keep` from time to time. */
 async function receive(
   response: Response,
-  { file, path }: { file: FileHandle; path: string },
-  start: number,
+  {
+    file,
+    path,
+    received,
+    keep,
+  }: { file: FileHandle; path: string; received: Received; keep: () => Promise<void> },
   total: number | null,
   options: DownloadOptions,
   watch: Watch,
-): Promise<number> {
-  let at = start;
-  await options.onProgress?.(at, total);
+): Promise<void> {
+  let kept = received.bytes;
+  await options.onProgress?.(kept, total);
   const reader = (response.body ?? new ReadableStream<Uint8Array>()).getReader();
   for (;;) {
     const { done, value } = await watch.guard(reader.read());
-    if (done) return at;
+    if (done) break;
+    const at = received.bytes;
     // Not guarded by `watch`, because disk errors are not retried.
     for (let written = 0; written < value.length; )
       written += (await naming(path, file.write(value, written, value.length - written, at + written)))
         .bytesWritten;
-    at += value.length;
-    await options.onProgress?.(at, total);
+    Object.assign(received, { bytes: at + value.length, crc32: crc32(value, received.crc32) });
+    if (received.bytes - kept >= noteEvery) {
+      await keep();
+      kept = received.bytes;
+    }
+    await options.onProgress?.(received.bytes, total);
   }
+  const { bytes } = received;
+  if (total !== null && bytes !== total) throw new Interrupted(`it ended after ${bytes} of ${total} bytes`);
 }
 
 /** Aborts a stalled connection, and distinguishes that from an abort by the caller. */
@@ -234,10 +270,28 @@ async function readNote(path: string, url: URL): Promise<PartialNote | null> {
   }
 }
 
+/** Returns the metadata of a partial download; null if it cannot be resumed, for example because the file was damaged. */
+async function intactNote(
+  path: string,
+  url: URL,
+  file: FileHandle,
+  own: Received,
+): Promise<PartialNote | null> {
+  const note = await readNote(path, url);
+  if (note === null || (await file.stat()).size < note.bytes) return null;
+  if (note.bytes === own.bytes && note.crc32 === own.crc32) return note;
+  const sum = await crcOfFile(file as OpenFile, 0, note.bytes);
+  return Number.parseInt(sum, 16) === note.crc32 ? note : null;
+}
+
 /** Writes the metadata of a partial download; removes it if there is no version, because resuming would not be safe. */
-async function writeNote(path: string, url: URL, version: string | null): Promise<void> {
+async function writeNote(path: string, url: URL, version: string | null, received: Received): Promise<void> {
   if (version === null) await rm(notePath(path), { force: true });
-  else await writeFile(notePath(path), JSON.stringify({ url: url.href, version } satisfies PartialNote));
+  else
+    await writeFile(
+      notePath(path),
+      JSON.stringify({ url: url.href, version, ...received } satisfies PartialNote),
+    );
 }
 
 const notePath = (path: string): string => `${path}.json`;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import ava from 'ava';
 import { type Downloaded, type DownloadOptions, download } from '../../../lib/train/weights/download.ts';
 import { type Host, hash, host, quick, send, weights } from './host.ts';
@@ -124,7 +125,8 @@ test('an abort rejects with its reason and keeps the resumable file', async (t) 
 test('does not continue a partial file of another URL', async (t) => {
   await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
   await writeFile(join(at.cache, 'a.pth.part'), 'of something else');
-  const note = { url: `${at.url}/b.pth`, version: '"v1"' };
+  const received = { bytes: 17, crc32: crc32('of something else') };
+  const note = { url: `${at.url}/b.pth`, version: '"v1"', ...received };
   await writeFile(join(at.cache, 'a.pth.part.json'), JSON.stringify(note));
   t.deepEqual((await fetched(at, quick)).bytes, weights);
   t.deepEqual(at.ranges, [undefined]);

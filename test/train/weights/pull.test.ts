@@ -6,6 +6,7 @@ import { readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { crc32 } from 'node:zlib';
 import ava from 'ava';
 import { findWeights } from '../../../lib/train/weights/load.ts';
 import { findPulled, pullWeights } from '../../../lib/train/weights/pull.ts';
@@ -69,13 +70,39 @@ test('resumes an interrupted download in the next call', async (t) => {
   t.deepEqual((await files(at.cache)).toSorted(), ['a.pth', 'a.pth.json']);
 });
 
+/** Returns the note of a partial download that received these bytes. */
+const noteOf = (url: string, bytes: Buffer): string =>
+  JSON.stringify({ url, version: '"v1"', bytes: bytes.length, crc32: crc32(bytes) });
+
+test('does not complete a partial file that was damaged in the meantime', async (t) => {
+  await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
+  const url = `${at.url}/a.pth`;
+  const { path } = await pullWeights(url, { cache: at.cache, ...quick });
+  const first = weights.subarray(0, 1000);
+  const damaged = Buffer.from(first);
+  damaged[500]! ^= 1;
+  for (const [part, range] of [
+    [first, 'bytes=1000-'],
+    [damaged, undefined],
+    [first.subarray(0, 999), undefined],
+    [Buffer.concat([first, Buffer.alloc(50)]), 'bytes=1000-'],
+    [Buffer.concat([weights, Buffer.alloc(50)]), 'bytes=1000-'],
+  ] as const) {
+    for (const name of ['', '.json']) await rm(path + name);
+    await writeFile(`${path}.part`, part);
+    await writeFile(`${path}.part.json`, noteOf(url, first));
+    t.is((await pullWeights(url, { cache: at.cache, ...quick })).sha256, hash);
+    t.is(at.ranges.at(-1), range);
+  }
+});
+
 test('uses a partial file that is already complete', async (t) => {
   await using at = await host((request, response) => send(request, response, { headers: { etag: '"v1"' } }));
   const url = `${at.url}/a.pth`;
   const { path } = await pullWeights(url, { cache: at.cache, ...quick });
   await rm(path);
   await writeFile(`${path}.part`, weights);
-  await writeFile(`${path}.part.json`, JSON.stringify({ url, version: '"v1"' }));
+  await writeFile(`${path}.part.json`, noteOf(url, weights));
   const pulled = await pullWeights(url, { cache: at.cache, ...quick });
   t.deepEqual([pulled.sha256, pulled.bytes, pulled.checked], [hash, weights.length, 'earlier']);
   t.is(at.ranges.at(-1), `bytes=${weights.length}-`);
@@ -91,6 +118,9 @@ test('ignores an invalid note of a download, and downloads the file again', asyn
     '[]',
     JSON.stringify({ url }),
     JSON.stringify({ url, version: 1 }),
+    JSON.stringify({ url, version: '"v1"' }),
+    noteOf(url, Buffer.from('of something other')),
+    noteOf(url, Buffer.from('of something longer than the file')),
     JSON.stringify({ url: [url], version: '"v1"' }),
     JSON.stringify({ url: `${url}/b`, version: '"v1"' }),
     `{"url":${'['.repeat(900_000)}`,
