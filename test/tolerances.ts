@@ -159,6 +159,8 @@ export const statedError = {
   student: 2e-5,
   normal: 1e-9,
   fiveDigits: 1e-5,
+  /** Bounds of a resampled interval of 256 values, as a fraction of half its width. */
+  resampled: 0.1,
   /** A learnable scalar after steps to its optimum, and its gradient compared with differences of a float32 loss. */
   optimum: 1e-3,
   singleDifferences: 2e-3,

@@ -127,7 +127,7 @@ function heldOut(cells: readonly CellSummary[]): Map<number, number> {
  * From this number of seeds on, means are computed from one sum per cell, because a separate sum for each seed takes
  * quadratic time.
  */
-const manySeeds = 1000;
+const manySeeds = 100;
 
 /** Returns a function from a seed to the mean of each cell over all other seeds. */
 function meansFor(

@@ -53,8 +53,8 @@ const config = z.record(z.string(), z.unknown()).transform((options, context): R
   }
 });
 
-/** Maximum number of arms, far above real studies, because reports compare every pair of arms. */
-const maxArms = 64;
+/** Maximum number of arms, because reports compare every pair of them; a study has at most six. */
+const maxArms = 16;
 
 /** Schema of sweep.json. */
 export const planSchema: z.ZodType<StudyPlan> = z

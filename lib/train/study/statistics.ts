@@ -5,7 +5,7 @@ export interface Estimate {
   mean: number;
   /** Standard deviation over the seeds (n - 1); NaN for one seed. */
   deviation: number;
-  /** Bounds of the bootstrap confidence interval; NaN for one seed. */
+  /** Bounds of the confidence interval; NaN for one seed. */
   low: number;
   high: number;
   count: number;
@@ -17,14 +17,19 @@ export const fewestSeeds = 3;
 const resamples = 10_000;
 /** Up to this number of values, all resamples are enumerated (1,716 for seven values); for more values, they are sampled. */
 const maxEnumerated = 7;
+/**
+ * Up to this number of values, means are resampled; the indices of all draws take 20 KB per value. For more values, the
+ * mean is normally distributed, and resampling would take minutes in a study with thousands of seeds.
+ */
+export const maxResampled = 256;
 
 /**
- * Returns the mean, standard deviation and bootstrap confidence interval of independent values.
+ * Returns the mean, standard deviation and confidence interval of independent values.
  *
- * The interval is the expanded percentile interval (Hesterberg 2015, arXiv 1411.5279). The plain percentile interval is too
- * narrow by the factor sqrt((n-1)/n) and by the ratio of the normal to Student's quantile; for five seeds, its coverage is
+ * The interval is the expanded percentile bootstrap interval (Hesterberg 2015, arXiv 1411.5279). The percentile interval is
+ * too narrow by the factor sqrt((n-1)/n) and by the ratio of the normal to Student's quantile; for five seeds, its coverage is
  * 85% instead of the nominal 95% (expanded interval: 92%). Resampling is exhaustive or seeded, so that reports are
- * reproducible.
+ * reproducible. For more than {@link maxResampled} values, the interval is Student's, its limit for many values.
  *
  * @param level - coverage of the interval, 0.95 by default
  */
@@ -32,8 +37,13 @@ export function estimate(values: readonly number[], level = 0.95): Estimate {
   const count = values.length;
   const mean = average(values);
   if (count < 2) return { mean, deviation: Number.NaN, low: Number.NaN, high: Number.NaN, count };
-  const found = count <= maxEnumerated ? allResamples(values) : drawnResamples(values);
   const t = studentQuantile((1 + level) / 2, count - 1);
+  if (count > maxResampled) {
+    const spread = deviation(values);
+    const half = (t * spread) / Math.sqrt(count);
+    return { mean, deviation: spread, low: mean - half, high: mean + half, count };
+  }
+  const found = count <= maxEnumerated ? allResamples(values) : drawnResamples(values);
   const tail = 1 - normal(Math.sqrt(count / (count - 1)) * t);
   return {
     mean,
@@ -75,21 +85,16 @@ const equal = new Float64Array(resamples).fill(1 / resamples);
 
 function drawnResamples(values: readonly number[]): Resamples {
   const count = values.length;
-  const draws = count <= maxKept ? keptDraws(count) : null;
-  const next = random(...drawKey(count));
+  const draws = keptDraws(count);
   const means = new Float64Array(resamples);
   for (let i = 0; i < resamples; i++) {
     let sum = 0;
-    if (draws === null) for (let k = 0; k < count; k++) sum += values[integer(next, count)]!;
-    else for (let k = i * count; k < (i + 1) * count; k++) sum += values[draws[k]!]!;
+    for (let k = i * count; k < (i + 1) * count; k++) sum += values[draws[k]!]!;
     means[i] = sum / count;
   }
   return { means: means.sort(), probabilities: equal };
 }
 
-const drawKey = (count: number): [number, number] => [0x5eed, count];
-/** Maximum number of seeds whose draws are kept; they take 20 KB per seed. */
-const maxKept = 256;
 let kept: { count: number; draws: Uint16Array } | null = null;
 
 /**
@@ -98,7 +103,7 @@ let kept: { count: number; draws: Uint16Array } | null = null;
  */
 function keptDraws(count: number): Uint16Array {
   if (kept?.count !== count) {
-    const next = random(...drawKey(count));
+    const next = random(0x5eed, count);
     kept = { count, draws: Uint16Array.from({ length: resamples * count }, () => integer(next, count)) };
   }
   return kept.draws;

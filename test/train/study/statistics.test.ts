@@ -1,6 +1,14 @@
 import test from 'ava';
 import { random } from '../../../lib/random.ts';
-import { estimate, holm, normal, pairedTest, student } from '../../../lib/train/study/statistics.ts';
+import {
+  estimate,
+  holm,
+  maxResampled,
+  normal,
+  pairedTest,
+  student,
+} from '../../../lib/train/study/statistics.ts';
+import { startCpuClock } from '../../cpu-clock.ts';
 import { statedError } from '../../tolerances.ts';
 
 const near = (a: number, b: number, tolerance: number): boolean => Math.abs(a - b) <= tolerance;
@@ -65,4 +73,20 @@ test('the coverage of intervals is close to nominal', (t) => {
   t.true(few > 0.885 && few < 0.96, `${few}`);
   const many = coverage(12, 150);
   t.true(many > 0.88 && many < 0.995, `${many}`);
+});
+
+test("the interval of many values is Student's, close to that of resampling, and takes little time", (t) => {
+  const next = normals(7, 6);
+  const values = Array.from({ length: maxResampled + 1 }, () => next());
+  const { mean, low, high, deviation } = estimate(values);
+  const half = (1.96927 * deviation) / Math.sqrt(values.length); // t for 256 degrees of freedom
+  t.true(near(low, mean - half, statedError.fiveDigits) && near(high, mean + half, statedError.fiveDigits));
+  const resampled = estimate(values.slice(1));
+  t.true(near((low - resampled.low) / half, 0, statedError.resampled));
+  t.true(near((high - resampled.high) / half, 0, statedError.resampled));
+  const many = Array.from({ length: 2000 }, () => next());
+  const spent = startCpuClock();
+  for (let i = 0; i < 50; i++) estimate(many);
+  const ms = spent();
+  t.true(ms < 1000, `${ms} ms`); // was 8 s
 });

@@ -13,7 +13,7 @@ import {
 } from '../../study/analyze.ts';
 import { type Cell, hardNegatives, matchedAt, slopeMatched } from '../../study/plan.ts';
 import { runName, type Study } from '../../study/results.ts';
-import { fewestSeeds } from '../../study/statistics.ts';
+import { fewestSeeds, maxResampled } from '../../study/statistics.ts';
 import { lineChart, type Series } from '../charts/chart.ts';
 import { colorsOf } from '../charts/color.ts';
 import { forestPlot } from '../charts/forest.ts';
@@ -261,6 +261,7 @@ function cellsSection({ plan, results }: Study, { arms }: Analysis): Html {
 /** Describes how reliable intervals are; the coverage for five seeds is measured in statistics.test.ts. */
 function coverageText(seeds: number): string {
   if (seeds < 5) return '; with fewer than five seeds, intervals are rough';
+  if (seeds > maxResampled) return `; Student's intervals for more than ${maxResampled} seeds`;
   return seeds === 5 ? ': with five seeds, they cover the true value 92 times out of 100' : '';
 }
 
