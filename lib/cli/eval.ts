@@ -19,6 +19,7 @@ import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines, spaceNames } from '../train/report/tables.ts';
 import { evaluationOf } from '../train/run/construct.ts';
 import { checkHeld, lockRun } from '../train/run/lock.ts';
+import { readConfig } from '../train/run/read.ts';
 import { replacedWeights, trainedTemperatures } from '../train/run/trained-weights.ts';
 import { skippedText } from '../train/run/warnings.ts';
 import { addNotes, type Notes } from './help.ts';
@@ -183,9 +184,10 @@ async function evaluateRun(
   const onDataset = (dataset: Dataset): Promise<void> => noteChangedData(run, given, dataset, note);
   const test = await openSplit(config, split, (text) => meter.say(text), onDataset);
   for (const warning of test.warnings) note(warning);
-  const trained = await trainedTemperatures(weights);
+  const own = await readConfig(folder); // without the temperatures on the command line
+  const trained = await trainedTemperatures(weights, own);
   using embedder = await networkOf(run, config);
-  if (!isDeepStrictEqual(await trainedTemperatures(weights), trained)) throw replacedWeights(weights);
+  if (!isDeepStrictEqual(await trainedTemperatures(weights, own), trained)) throw replacedWeights(weights);
   const queries = new Map<Space, QueryResults>();
   const onQueries = perQuery === undefined ? undefined : queries.set.bind(queries);
   const onSkipped = (image: Skipped): void => note(skippedText(image));

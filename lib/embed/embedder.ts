@@ -270,8 +270,13 @@ export class ImageEmbedder implements AsyncDisposable {
     const { size, dim } = this.#serving;
     const rows = await this.#session.run(planes, [count, 3, size, size], outputs);
     const other = rows.find(({ length }) => length !== count * dim);
-    if (other === undefined) return rows;
-    const message = `[embed] ${this.#name}: expected embeddings of dimension ${dim} (${servingKey}.dim in its metadata), got ${other.length / count}. Export the network again.`;
+    if (other !== undefined) {
+      const message = `[embed] ${this.#name}: expected embeddings of dimension ${dim} (${servingKey}.dim in its metadata), got ${other.length / count}. Export the network again.`;
+      throw coded('ERR_HOROBALL_FORMAT', message);
+    }
+    const infinite = rows.flatMap((values) => values.find((value) => !Number.isFinite(value)) ?? [])[0];
+    if (infinite === undefined) return rows;
+    const message = `[embed] ${this.#name}: expected finite embeddings, got ${infinite}. Check the weights, and export the network again.`;
     throw coded('ERR_HOROBALL_FORMAT', message);
   }
 }

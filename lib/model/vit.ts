@@ -1,6 +1,7 @@
 import { boolean, checkOptions, choice, finite, integer, listOf, positive } from '../check.ts';
 import { quoted, rangeError, typeError } from '../errors.ts';
 import { nearestNames } from '../nearest-names.ts';
+import { areFinitePixels, leastFloat } from './limits.ts';
 import { sides } from './sides.ts';
 import type { Channels, ViTConfig } from './types.ts';
 import { parseViT } from './vit-json.ts';
@@ -32,10 +33,11 @@ export function resolveViT(model: string | ViTConfig): WholeViT {
   for (const key of ['mlpRatio', 'normEps', 'attnPoolMlpRatio', 'ropeTemperature'] as const)
     positive('vit', key, config[key]);
   finite('vit', 'ropeGridOffset', config.ropeGridOffset);
+  if (config.normEps < leastFloat || config.normEps > 1)
+    throw rangeError('vit', 'normEps', `a number from ${leastFloat} to 1`, config.normEps);
   checkSizes(config);
   checkTokens(config);
-  const mean = checkedChannels('vit', 'mean', config.mean);
-  return { ...config, mean, std: checkedChannels('vit', 'std', config.std) };
+  return { ...config, ...checkedChannels('vit', config) };
 }
 
 /** Returns the number of tokens before the patches. */
@@ -158,13 +160,21 @@ function checkTokens({ globalPool, classToken, distilled, regTokens }: WholeViT)
     throw rangeError('vit', 'distilled', "false unless globalPool is 'token' and regTokens is 0", true);
 }
 
-/** Returns a validated copy of the means or standard deviations of the channels. */
-export function checkedChannels(operation: string, key: 'mean' | 'std', channels: Channels): Channels {
-  const list = listOf(channels, 3);
-  if (list === null) throw typeError(operation, key, 'three numbers, one per channel', quoted(channels));
-  const check = key === 'std' ? positive : finite;
-  for (const each of list) check(operation, key, each);
-  return list as unknown as Channels;
+/** Returns validated copies of the means and standard deviations of the channels. */
+export function checkedChannels(
+  operation: string,
+  given: { mean: Channels; std: Channels },
+): { mean: Channels; std: Channels } {
+  const [mean, std] = (['mean', 'std'] as const).map((key) => {
+    const list = listOf(given[key], 3);
+    if (list === null) throw typeError(operation, key, 'three numbers, one per channel', quoted(given[key]));
+    const check = key === 'std' ? positive : finite;
+    for (const each of list) check(operation, key, each);
+    return list as unknown as Channels;
+  });
+  if (!areFinitePixels(mean!, std!))
+    throw rangeError(operation, 'std', 'numbers that keep normalized pixels finite in float32', `[${std}]`);
+  return { mean: mean!, std: std! };
 }
 
 function byText(text: string): ViTConfig {

@@ -26,12 +26,16 @@ export async function readOnnxMetadata(path: string): Promise<Map<string, string
       if (count === maxFields) throw notOnnx(path);
       const field = await fieldAt(file, at, size);
       if (field === undefined) throw notOnnx(path);
+      at = field.begin + field.length;
       if (field.number === metadataField && field.length > 0) {
         if (field.length > maxEntry) throw notOnnx(path);
         const [key, value] = entryOf(await bytesAt(file, field.begin, field.length));
-        if (key !== undefined) found.set(key, value ?? '');
+        if (key === undefined) continue;
+        // Programs differ in which entry they read.
+        if (found.has(key))
+          throw coded('ERR_HOROBALL_FORMAT', `${path} cannot be used: its metadata has a repeated key`);
+        found.set(key, value ?? '');
       }
-      at = field.begin + field.length;
     }
     if (at === 0) throw notOnnx(path);
     return found;

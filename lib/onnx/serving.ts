@@ -1,5 +1,7 @@
-import { coded } from '../errors.ts';
+import { type Coded, coded } from '../errors.ts';
 import { type Background, backgrounds } from '../image/resample.ts';
+import { boundedJson } from '../io/json.ts';
+import { areFinitePixels, isCurvature } from '../model/limits.ts';
 import type { Channels } from '../model/types.ts';
 
 /** The evaluation transform of a run: from an image to the input of its network. */
@@ -62,7 +64,7 @@ export function parseServing(text: string | undefined, file: string): Serving {
     const message = `${file} has no evaluation transform for images. Export the network with \`npx horoball export\`.`;
     throw coded('ERR_HOROBALL_FORMAT', message);
   }
-  const value = parsed(text);
+  const value = parsed(text, file);
   if (typeof value['version'] === 'number' && value['version'] > 1) {
     const message = `${file} was written by a newer version of horoball. Update horoball to read it.`;
     throw coded('ERR_HOROBALL_FORMAT', message);
@@ -76,13 +78,16 @@ export function parseServing(text: string | undefined, file: string): Serving {
  */
 export function checkServing(value: Readonly<Record<string, unknown>>, file: string): Serving {
   const wrong = Object.entries(checks).find(([key, check]) => !check(value[key]))?.[0];
-  if (wrong !== undefined || (value['resize'] as number) < (value['size'] as number)) {
-    throw coded(
-      'ERR_HOROBALL_FORMAT',
-      `${file} cannot be used: its ${servingKey}.${wrong ?? 'resize'} is invalid`,
-    );
-  }
-  return value as object as Serving;
+  if (wrong !== undefined) throw invalidField(wrong, file);
+  const serving = value as object as Serving;
+  const { size, resize, mean, std } = serving;
+  if (resize < size) throw invalidField('resize', file);
+  if (!areFinitePixels(mean, std)) throw invalidField('std', file);
+  return serving;
+}
+
+function invalidField(name: string, file: string): Coded {
+  return coded('ERR_HOROBALL_FORMAT', `${file} cannot be used: its ${servingKey}.${name} is invalid`);
 }
 
 /** Limits far above the sizes of any network. They bound the memory that is allocated. */
@@ -106,15 +111,16 @@ const checks: Readonly<Record<keyof Serving, (value: unknown) => boolean>> = {
   mean: (value) => three(value, Number.isFinite),
   std: (value) => three(value, positive),
   dim: upTo(maxDim),
-  c: (value) => value === null || positive(value),
+  c: (value) => value === null || isCurvature(value),
   space: (value) => (spaces as readonly unknown[]).includes(value),
 };
 
-function parsed(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
+/** Maximum number of JSON values in a record, which has about forty. */
+const maxValues = 1000;
+
+function parsed(text: string, file: string): Record<string, unknown> {
+  const value = boundedJson(text, maxValues, (why) =>
+    coded('ERR_HOROBALL_FORMAT', `${file} cannot be used: its ${servingKey} ${why}`),
+  );
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

@@ -26,6 +26,7 @@ import {
 import { readSafetensors, type SafeTensor, SafetensorsFile } from '../io/safetensors.ts';
 import { shellWord } from '../io/shell.ts';
 import { isReals, type Reals } from '../matrix.ts';
+import { leastC, leastFloat } from '../model/limits.ts';
 import { backboneParameters } from '../model/parameters.ts';
 import { squareSide } from '../model/sides.ts';
 import { heads, type NetworkConfig, type ViTConfig } from '../model/types.ts';
@@ -285,8 +286,11 @@ const networkSchema = z.looseObject({
   model: z.looseObject({}),
   head: z.enum(heads),
   dim: z.int().min(1),
-  clipR: z.number().positive().nullable(),
-  c: z.number().positive(),
+  clipR: z.number().min(leastFloat).nullable(),
+  c: z
+    .number()
+    .min(leastC)
+    .max(1 / leastC),
   compat: z.literal('hypmix').nullish(),
 });
 

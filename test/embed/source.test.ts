@@ -6,8 +6,11 @@ import sharp from 'sharp';
 import { loadEmbedder } from '../../lib/embed/index.ts';
 import { openServed } from '../../lib/embed/source.ts';
 import { readSafetensors, type TensorToWrite, writeSafetensors } from '../../lib/io/index.ts';
+import { bytesField, messageField } from '../../lib/io/protobuf.ts';
 import { exportOnnx } from '../../lib/onnx/export.ts';
 import { exportOnnxFolder } from '../../lib/onnx/folder.ts';
+import { metadataField, readOnnxMetadata } from '../../lib/onnx/metadata.ts';
+import { parseServing, servingKey } from '../../lib/onnx/serving.ts';
 import { temporary } from '../train/tiny-data.ts';
 import { writeRun } from './network.ts';
 
@@ -174,4 +177,42 @@ test('rejects metadata and weights that do not fit the network', async (t) => {
   await t.throwsAsync(loadEmbedder(copy), { code: 'ERR_HOROBALL_FORMAT', message: /size is invalid/ });
   await write({});
   await (await loadEmbedder(copy)).close();
+});
+
+test('rejects metadata and weights with which embeddings are not finite', async (t) => {
+  const { root, run, image } = await sources(t);
+  const file = join(root, 'changed.onnx');
+  await exportOnnx(run, file);
+  const text = (await readOnnxMetadata(file)).get(servingKey)!;
+  const serving = JSON.parse(text);
+  t.deepEqual(parseServing(text, file), serving);
+  t.is(parseServing(JSON.stringify({ ...serving, c: null }), file).c, null);
+  for (const [changed, problem] of [
+    [JSON.stringify({ ...serving, std: [1e-99, 1, 1] }), /std is invalid/],
+    [JSON.stringify({ ...serving, mean: [0, 1e99, 0] }), /std is invalid/],
+    [JSON.stringify({ ...serving, c: 1e37 }), /c is invalid/],
+    [JSON.stringify({ ...serving, c: 5e-324 }), /c is invalid/],
+    [text.replace('"c":', '"c":1,"c":'), /horoball\.embed has a repeated key/],
+    ['null', /version is invalid/],
+  ] as const)
+    t.throws(() => parseServing(changed, file), { code: 'ERR_HOROBALL_FORMAT', message: problem }, changed);
+  const whole = await readFile(file);
+  const bytes = whole.subarray(0, whole.lastIndexOf('horoball.crc32') - 4); // without the checksum
+  const entry = messageField(metadataField, bytesField(1, servingKey), bytesField(2, text));
+  await writeFile(file, Buffer.concat([bytes, entry]));
+  await t.throwsAsync(loadEmbedder(file), { code: 'ERR_HOROBALL_FORMAT', message: /has a repeated key/ });
+
+  const weights = join(run, 'model.safetensors');
+  const { tensors, metadata } = await readSafetensors(weights);
+  const huge = { shape: [6, 24], data: new Float32Array(6 * 24).fill(3e38) };
+  await writeSafetensors(weights, new Map<string, TensorToWrite>([...tensors, ['head.weight', huge]]), {
+    metadata,
+  });
+  const embedder = await loadEmbedder(run, { warmUp: false });
+  const expected = {
+    code: 'ERR_HOROBALL_FORMAT',
+    message: /expected finite embeddings, got (NaN|-?Infinity)/,
+  };
+  await t.throwsAsync(embedder.embed([image]), expected);
+  await embedder.dispose();
 });

@@ -129,10 +129,9 @@ export class Batch extends Resource<'Tensor'> {
   ): Batch {
     instance('batch.from', 'images', images, Uint8Array);
     const { count, size, height, width } = checkImages('batch.from', images.length, shape);
-    const channels = (['mean', 'std'] as const).map((key, i) =>
-      checkedChannels('batch.from', key, [mean, std][i]!),
-    ) as [Channels, Channels];
-    return new Batch(native().batch(images, count, height, width, ...channels, device), count, size);
+    const channels = checkedChannels('batch.from', { mean, std });
+    const handle = native().batch(images, count, height, width, channels.mean, channels.std, device);
+    return new Batch(handle, count, size);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { needsProxies } from '../../batch-loss.ts';
 import { checkOptions } from '../../check.ts';
 import { coded, describe, quoted } from '../../errors.ts';
+import { isCurvature, leastC } from '../../model/limits.ts';
 import { orNull } from './define.ts';
 import { evenEpochs, lastEpoch } from './epochs.ts';
 import {
@@ -127,9 +128,6 @@ export function learnableNames({ learn }: RunConfig): Learnable[] {
   return (learn === null ? [] : learn.split(',').map((name) => name.trim())) as Learnable[];
 }
 
-/** Minimum of c; the maximum is its reciprocal. For other values, c times a squared norm may underflow or overflow. */
-const leastC = 1e-36;
-
 /** Throws for an option that conflicts with others. */
 type Refuse = (option: OptionName, expected: string, fix: string, got?: unknown) => never;
 
@@ -154,7 +152,7 @@ function consistent(config: RunConfig, operation: string): RunConfig {
       `a number above 0 with head ${head}`,
       'Pass a value above 0. For cosine similarity, omit hyp_c and choose geometry euclidean; only head hyp-vit accepts 0.',
     );
-  if (config.hyp_c < leastC || config.hyp_c > 1 / leastC)
+  if (!isCurvature(config.hyp_c))
     refuse(
       'hyp_c',
       `a number from ${leastC} to ${1 / leastC}, because distances are computed in float32`,

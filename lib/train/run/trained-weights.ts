@@ -6,7 +6,7 @@ import { networkKey, optionsKey, stepKey, temperaturesKey } from '../../io/run-p
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
 import { ViT } from '../lane/backbone.ts';
 import { Embedder } from '../lane/embedder.ts';
-import { isTemperature, keptOptions, learnable, type RunConfig } from '../options/options.ts';
+import { isTemperature, keptOptions, type Learnable, learnable, type RunConfig } from '../options/options.ts';
 import { learnableNames } from '../options/resolve.ts';
 import { loadWeights, type WeightsReport } from '../weights/load.ts';
 import { type SavedNetwork, savedNetwork, savedTemperatures } from './checkpoint-schema.ts';
@@ -46,13 +46,21 @@ export async function saveTrained(
 
 /**
  * Returns the learnable temperatures with which weights were saved. Constant temperatures are only in config.json.
- * @throws `ERR_HOROBALL_FORMAT` if the file is damaged
+ *
+ * @param config - the configuration of the run
+ * @throws `ERR_HOROBALL_FORMAT` if the file is damaged; `ERR_HOROBALL_WEIGHTS` if a temperature is not one that the run
+ * can learn
  */
-export async function trainedTemperatures(path: string): Promise<{ tauE?: number; tauH?: number }> {
+export async function trainedTemperatures(
+  path: string,
+  config: RunConfig,
+): Promise<{ tauE?: number; tauH?: number }> {
   const { metadata } = await readSafetensors(path, { names: [] });
   const text = metadata[temperaturesKey];
   if (text === undefined) return {};
   const { t_e: tauE, t_h: tauH } = savedTemperatures(parsedJson(text, path, maxOptionValues), path);
+  checkScalar(path, 't_e', tauE, config);
+  checkScalar(path, 't_h', tauH, config);
   return { ...(tauE !== undefined && { tauE }), ...(tauH !== undefined && { tauH }) };
 }
 
@@ -72,9 +80,27 @@ export async function loadTrained(
   if (!isDeepStrictEqual(await read(), metadata)) throw replacedWeights(path);
   const saved = savedNetwork(parsedJson(metadata[networkKey] ?? '{}', path, maxOptionValues), path);
   checkSettings(path, saved, embedder);
-  if (!learnableNames(config).includes('hyp_c')) checkSetting(path, 'hyp_c', saved.c, embedder.config.c);
-  else if (saved.c !== undefined) embedder.setCurvature(saved.c);
+  checkScalar(path, 'hyp_c', saved.c, config);
+  if (learnableNames(config).includes('hyp_c') && saved.c !== undefined) embedder.setCurvature(saved.c);
   return report;
+}
+
+/** Tolerance for the rounding errors of logarithms. */
+const rounding = 1e-9;
+
+/**
+ * Checks the saved value of a scalar: the initial value or, if it is learnable, one that is within `learn_range` of it.
+ * @param saved - undefined in files of earlier versions
+ */
+function checkScalar(path: string, name: Learnable, saved: number | undefined, config: RunConfig): void {
+  const { [name]: initial, learn_range: range } = config;
+  if (!learnableNames(config).includes(name)) {
+    checkSetting(path, name, saved, initial);
+    return;
+  }
+  if (saved === undefined || Math.abs(Math.log(saved / initial)) <= Math.log(range) + rounding) return;
+  const message = `[run] ${name}: expected a value within a factor of ${range} (learn_range) of ${initial}, got ${saved} in ${path}. Restore the run from a backup.`;
+  throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 
 /** Returns the error for a weights file that another program replaced while it was read. */

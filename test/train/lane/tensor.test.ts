@@ -41,6 +41,13 @@ test('rejects means and standard deviations that would make every value NaN', (t
     [[Number.NaN, 1, 1], one, 'ERR_HOROBALL_RANGE', /^\[batch\.from\] mean: expected a finite number/],
     [one, [0, 1, 1], 'ERR_HOROBALL_RANGE', /^\[batch\.from\] std: expected a finite number > 0, got 0/],
     [one, [1, 1, Infinity], 'ERR_HOROBALL_RANGE', /std/],
+    [
+      [0, 0, 0],
+      [1e-300, 1, 1],
+      'ERR_HOROBALL_RANGE',
+      /std: expected .* finite in float32, got \[1e-300,1,1\]/,
+    ],
+    [[1, 1, 1e300], one, 'ERR_HOROBALL_RANGE', /finite in float32/],
     [one, [1, 1], 'ERR_HOROBALL_TYPE', /^\[batch\.from\] std: expected three numbers/],
     [new Float32Array(3), one, 'ERR_HOROBALL_TYPE', /^\[batch\.from\] mean: expected three numbers/],
   ] as const)

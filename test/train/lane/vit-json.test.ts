@@ -121,6 +121,20 @@ for (const key of ['mean', 'std'] as const) {
   });
 }
 
+test('numbers with which features are not finite in float32 are rejected', (t) => {
+  const tiny = { img_size: 16, patch_size: 8, embed_dim: 24, depth: 2, num_heads: 3 };
+  for (const [changed, message] of [
+    [{ std: [1, 1e-300, 1] }, /^\[vit\] std: expected numbers that keep normalized pixels finite in float32/],
+    [{ mean: [1e300, 0, 0] }, /^\[vit\] std: expected numbers/],
+    [{ norm_eps: 1e300 }, /^\[vit\] normEps: expected a number from 1\.17.*e-38 to 1, got 1e\+300/],
+    [{ norm_eps: 1e-300 }, /^\[vit\] normEps: expected/],
+  ] as const)
+    t.throws(() => resolveViT(JSON.stringify({ ...tiny, ...changed })), {
+      code: 'ERR_HOROBALL_RANGE',
+      message,
+    });
+});
+
 test('short names resolve, and all known backbones are valid', (t) => {
   t.deepEqual(resolveViT('vit_tiny'), resolveViT('vit_tiny_patch16_224'));
   t.like(resolveViT('vit_tiny'), { embedDim: 192, depth: 12, numHeads: 3 });
