@@ -40,13 +40,16 @@ export function startState(
   weights: number | null | undefined = position?.weights,
 ): RunState {
   const now = performance.now();
+  const step = position?.step ?? 0;
+  // The log may have been edited: `hasStalled` must not count evaluations of later steps.
+  const logged = evaluations.map((row) => row.step).filter((each) => each <= step);
   return {
-    step: position?.step ?? 0,
+    step,
     earlierSeconds: position?.seconds ?? 0,
     startedAt: now,
     savedAt: now,
     evaluations,
-    evaluated: new Set(position?.evaluated ?? evaluations.map(({ step }) => step)),
+    evaluated: new Set(position?.evaluated ?? logged),
     evaluatedAt: null,
     best: position?.best ?? null,
     baselines: position?.baselines ?? [],

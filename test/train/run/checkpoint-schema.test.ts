@@ -29,6 +29,7 @@ for (const [field, change] of [
   ['version', { version: 2 }],
   ['position.step', { position: { ...contents.position, step: -1 } }],
   ['position.best.recall', { position: { ...contents.position, best: { step: 1, epoch: 1, recall: 2 } } }],
+  ['position', { position: { ...contents.position, evaluated: [2, 4] } }],
   ['scaler.scale', { scaler: { ...contents.scaler, scale: 0 } }],
   [
     'learnt.places.t_e.offset',

@@ -149,6 +149,7 @@ test.serial(
         /the best evaluation is of a later step/,
         'ERR_HOROBALL_FORMAT',
       ],
+      [set('position.evaluated', [2, 4, 6]), /an evaluation is of a later step/, 'ERR_HOROBALL_FORMAT'],
       [set('config.seed', 43), /got a different seed \(43 instead of \d+\)\. Restore/],
     ]);
   },

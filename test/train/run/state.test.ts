@@ -60,6 +60,7 @@ test('a damaged or edited log does not change when a resumed run stops', (t) => 
   const state = startState(null);
   for (const [epoch, recall] of [0.1, 0.5, 0.4].entries())
     addEvaluation(state, evaluationRow(epoch, recall), 'hybrid');
+  state.step = 3;
   const made = positionOf(state, { metricsBytes: 120, metricsCrc32: 1, complete: false });
   t.is(made.evaluated?.length, 3);
   for (const rows of [[], state.evaluations, [...state.evaluations, evaluationRow(9, 0.1)]]) {
@@ -72,6 +73,9 @@ test('a damaged or edited log does not change when a resumed run stops', (t) => 
   }
   const { evaluated: _, ...earlier } = made;
   t.true(hasStalled(startState(earlier, state.evaluations), 1));
+  // Rows of later steps, for example in an edited log, do not count.
+  const later = [evaluationRow(4, 0.1), evaluationRow(5, 0.1)];
+  t.deepEqual([...startState({ ...earlier, step: 3 }, later).evaluated], []);
 });
 
 test('the best evaluation is the first with the highest recall, without the untrained network', (t) => {
