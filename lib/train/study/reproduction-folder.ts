@@ -33,16 +33,23 @@ export interface ReproductionRecord {
 /** Maximum lengths of the texts that a page shows. */
 const [maxCommand, maxMachine] = [10_000, 1000];
 
-const recordSchema: z.ZodType<ReproductionRecord> = z.looseObject({
-  ds: z.string(),
-  quick: z.boolean(),
-  base: z.record(z.string(), z.unknown()),
-  asked: z.array(z.int()).min(1).max(maxRuns),
-  grid: z.enum(grids),
-  seeds: z.array(z.int()).min(1).max(maxRuns),
-  command: z.string().max(maxCommand),
-  machine: z.string().max(maxMachine),
-});
+const seeds = z.array(z.int()).min(1).max(maxRuns);
+const recordSchema: z.ZodType<ReproductionRecord> = z
+  .looseObject({
+    ds: z.string(),
+    quick: z.boolean(),
+    base: z.record(z.string(), z.unknown()),
+    asked: seeds,
+    grid: z.enum(grids),
+    seeds,
+    command: z.string().max(maxCommand),
+    machine: z.string().max(maxMachine),
+  })
+  .refine(({ asked }) => new Set(asked).size === asked.length, 'a seed occurs twice')
+  .refine(
+    ({ asked, seeds }) => seeds.every((seed, i) => seed === asked[i]),
+    'the seeds are not the first of those that were requested',
+  );
 
 const recordName = 'reproduction.json';
 const fileOf = (path: string): string => join(path, recordName);

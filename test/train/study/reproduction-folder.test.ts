@@ -89,6 +89,9 @@ test('the error for a damaged record names the file and the field', async (t) =>
   for (const [bad, words] of [
     [text.replace('[\n  42\n ]', '[\n  43\n ]'), /reproduction\.json.*its checksum is wrong/],
     [earlier.replace('"small"', '"medium"'), /reproduction\.json.*grid/],
+    [JSON.stringify({ ...record, seeds: [42, 42] }), /the seeds are not the first of those/],
+    [JSON.stringify({ ...record, seeds: [43] }), /the seeds are not the first of those/],
+    [JSON.stringify({ ...record, asked: [42, 42] }), /a seed occurs twice/],
     [text.slice(0, -9), /reproduction\.json/],
     ['[]', /reproduction\.json/],
   ] as const) {
