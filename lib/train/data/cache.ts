@@ -143,8 +143,8 @@ async function readPixels(descriptor: number, name: string): Promise<Pixels | un
   if (header.length < headerLength || !header.subarray(0, 4).equals(magic)) return undefined;
   const [width, height, index] = [4, 8, 12].map((at) => header.readUInt32LE(at)) as [number, number, number];
   const layout = layouts[index];
-  if (layout === undefined || stat.size - headerLength !== width * height * channels[index]!)
-    return undefined;
+  const length = stat.size - headerLength;
+  if (layout === undefined || length === 0 || length !== width * height * channels[index]!) return undefined;
   const bytes = await readStart(descriptor, stat.size);
   const data = bytes.subarray(headerLength);
   if (checksumOf(name, bytes, data) !== bytes.readUInt32LE(checksumAt)) return undefined;

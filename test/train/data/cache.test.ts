@@ -240,6 +240,15 @@ test('a cached image with a flipped bit is decoded again', async (t) => {
   t.deepEqual(await get(cache, file), { ...pixels, data: Buffer.from(pixels.data) });
 });
 
+test('a cached image without pixels is decoded again', async (t) => {
+  const root = await temporary(t);
+  const file = path.join(root, 'a.jpg');
+  await writeFile(file, 'first');
+  const cache = await openCache(path.join(root, 'cache'));
+  await put(cache, file, { data: new Uint8Array(0), width: 0, height: 7, layout: 'rgb' });
+  t.is(await get(cache, file), undefined);
+});
+
 test('opening a cache removes the temporary files of killed processes, and no others', async (t) => {
   const folder = await temporary(t);
   const named = (end: string): string => `${'0a'.repeat(20)}.pixels${end}`;
