@@ -31,20 +31,39 @@ export interface ShownRun extends ListedRun {
 /** Depth of the search, enough for `<folder>/<study>/runs/<run>`. */
 const depth = 3;
 
+/**
+ * Minimum time between two reads of a run, per byte of its log above a megabyte: ten times the duration of a read, which
+ * takes 6 s for 200,000 steps. Pages request a run that is training every two seconds.
+ */
+const pauseMsPerByte = 2e-3;
+
+/** A run and the time in milliseconds from which it is read again if it has changed. */
+interface KnownRun {
+  readonly run: ShownRun;
+  readonly freshUntil: number;
+}
+
 /** The runs in a folder, and in its studies. Only runs that have changed are read again. */
 export class RunsFolder {
   readonly path: string;
-  readonly #read = new Map<string, ShownRun>();
+  readonly #known = new Map<string, KnownRun>();
+  /** The reads of whole records that have not finished, by path. */
+  readonly #records = new Map<string, Promise<RunRecord>>();
+  /** The last read in the queue; see {@link RunsFolder.readRecord}. */
+  #last: Promise<unknown> = Promise.resolve();
+  readonly #now: () => number;
 
-  private constructor(path: string) {
+  private constructor(path: string, now: () => number) {
     this.path = path;
+    this.#now = now;
   }
 
   /**
    * Opens a folder of runs.
+   * @param now - returns the time in milliseconds
    * @throws `ERR_HOROBALL_RUN` if the path is not a folder
    */
-  static async open(path: string): Promise<RunsFolder> {
+  static async open(path: string, now: () => number = () => performance.now()): Promise<RunsFolder> {
     const found = await stat(path).catch(() => null);
     if (!found?.isDirectory()) {
       const [problem, fix] = found
@@ -53,7 +72,7 @@ export class RunsFolder {
       const message = `[dashboard] folder: expected a folder of runs, got ${path}, which ${problem}. ${fix} the folder that contains your runs.`;
       throw coded('ERR_HOROBALL_RUN', message);
     }
-    return new RunsFolder(path);
+    return new RunsFolder(path, now);
   }
 
   /** Lists all runs, the most recently changed first. */
@@ -82,22 +101,56 @@ export class RunsFolder {
     }
   }
 
-  /** Returns a listed run, and reads it again only if it has changed. */
+  /** Returns a listed run, and reads it again only if it has changed. A long run is not read again for some time. */
   async read(listed: ListedRun): Promise<ShownRun> {
-    const folder = join(this.path, listed.path);
-    const training = (await runHolder(folder).catch(() => null)) !== null;
-    const known = this.#read.get(listed.path);
-    if (known?.version === listed.version) return { ...known, training };
-    const shown = await readRun(folder).then(
+    const training = (await runHolder(join(this.path, listed.path)).catch(() => null)) !== null;
+    const known = this.#upToDate(listed) ?? (await this.#queued(() => this.#readAgain(listed)));
+    return { ...known, changed: listed.changed, training };
+  }
+
+  /**
+   * Reads the whole record of a listed run. Runs are read one after another, because a log takes many times its size in
+   * memory; concurrent calls for the same run share a read.
+   */
+  async readRecord({ path }: ListedRun): Promise<RunRecord> {
+    const reading =
+      this.#records.get(path) ??
+      this.#queued(() => readRun(join(this.path, path))).finally(() => this.#records.delete(path));
+    this.#records.set(path, reading);
+    return await reading;
+  }
+
+  #upToDate({ path, version, size }: ListedRun): ShownRun | null {
+    const known = this.#known.get(path);
+    if (known === undefined) return null;
+    const { run, freshUntil } = known;
+    // A log that has become shorter belongs to another run.
+    const isRecent = this.#now() < freshUntil && size >= run.size;
+    return run.version === version || isRecent ? run : null;
+  }
+
+  async #readAgain(listed: ListedRun): Promise<ShownRun> {
+    const known = this.#upToDate(listed); // another call may have read it while this one was queued
+    if (known !== null) return known;
+    const run = await readRun(join(this.path, listed.path)).then(
       (record): ShownRun => {
         const lastStep = stepsOf(record.rows).at(-1) ?? null;
-        return { ...listed, record: forTrainingCharts(record), lastStep, trouble: null, training };
+        return { ...listed, record: forTrainingCharts(record), lastStep, trouble: null, training: false };
       },
       (error: Error): ShownRun => {
-        return { ...listed, record: null, lastStep: null, trouble: error.message, training };
+        return { ...listed, record: null, lastStep: null, trouble: error.message, training: false };
       },
     );
-    this.#read.set(listed.path, shown);
-    return shown;
+    this.#known.set(listed.path, {
+      run,
+      freshUntil: this.#now() + pauseMsPerByte * Math.max(0, listed.size - 2 ** 20),
+    });
+    return run;
+  }
+
+  #queued<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
   }
 }

@@ -1,7 +1,6 @@
-import { basename, join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Html } from '../report/html.ts';
 import { runPage } from '../report/run/page.ts';
-import { readRun } from '../run/read.ts';
 import { defaultPort, headers, LocalServer, sendPage } from './local-server.ts';
 import { type ListedRun, RunsFolder, type ShownRun } from './runs-folder.ts';
 import { chosen, runsPage, runsPart, type Selection, script, selectionOf } from './runs-page.ts';
@@ -29,7 +28,7 @@ export async function serveRuns(path: string, port: number = defaultPort): Promi
       const wanted = searchParams.get('path');
       const run = (await folder.list()).find((each) => each.path === wanted);
       if (run === undefined) return false;
-      sendPage(response, runPage(await readRun(join(path, run.path))));
+      sendPage(response, runPage(await folder.readRecord(run)));
     } else return false;
     return true;
   }, port);

@@ -77,3 +77,23 @@ test('keeps only what the page shows of a long run', async (t) => {
   t.is(record!.snapshot, null);
   t.is(lastStep!.step, 5000);
 });
+
+test('several pages share the read of a run, and a long run that is training is not read at every update', async (t) => {
+  const root = await temporary(t);
+  await writeTree(join(root, 'long'), runFiles(10_000));
+  let now = 0;
+  const folder = await RunsFolder.open(root, () => now);
+  const read = async () => await folder.read((await folder.list())[0]!);
+  const [first, second] = await Promise.all([read(), read()]);
+  t.is(first.record, second.record);
+  const [listed] = await folder.list();
+  const [whole, same] = await Promise.all([folder.readRecord(listed!), folder.readRecord(listed!)]);
+  t.is(whole, same);
+  t.not(await folder.readRecord(listed!), whole);
+  await writeTree(join(root, 'long'), runFiles(10_001));
+  t.is((await read()).lastStep!.step, 10_000);
+  now = 2e-3 * listed!.size;
+  t.is((await read()).lastStep!.step, 10_001);
+  await writeTree(join(root, 'long'), runFiles(3)); // another run in the same folder
+  t.is((await read()).lastStep!.step, 3);
+});
