@@ -2,7 +2,7 @@
 // generated trees (test/advise-trial.ts) and have not changed since.
 import { logitDefaults } from './card-names.ts';
 import { gromovDelta } from './delta.ts';
-import { shapeError } from './errors.ts';
+import { coded, shapeError } from './errors.ts';
 import { type Matrix, matrix, rowsAt } from './matrix.ts';
 import { pairwiseDistance } from './pairwise.ts';
 import { random, shuffle } from './random.ts';
@@ -63,7 +63,8 @@ export function adviceOn({ interval, spread, radiusSpread, c }: FeatureShape): A
 /**
  * Measures the features for {@link adviceOn}.
  *
- * @throws RangeError `ERR_HOROBALL_SHAPE` for fewer than 8 rows
+ * @throws RangeError `ERR_HOROBALL_SHAPE` for fewer than 8 rows; `ERR_HOROBALL_RANGE` if the distances are not finite, or
+ * all 0
  */
 export async function shapeOf(
   features: Matrix,
@@ -79,6 +80,7 @@ export async function shapeOf(
   );
   const sample = rowsAt('advise', features, [...order.subarray(0, Math.min(subsetRows, features.rows))]);
   const distances = await pairwiseDistance(sample, { metric: 'euclidean', signal });
+  if (!distances.data.some((distance: number) => distance > 0)) throw equalRows(sample.rows);
   const center = new Float64Array(sample.cols);
   for (let i = 0; i < sample.data.length; i++) center[i % sample.cols]! += sample.data[i]! / sample.rows;
   const inFloat64 = matrix(Float64Array.from(sample.data), sample.rows, sample.cols);
@@ -94,6 +96,11 @@ export async function shapeOf(
     radiusSpread: variation(Array.from(radii.data)),
     c: Math.min(cRange[1], Math.max(cRange[0], found.suggestedC)),
   };
+}
+
+function equalRows(count: number): Error {
+  const message = `[advise] source: expected features that differ, got distances of 0 between all of ${count} random rows. Check the features; if they are smaller than 1e-19, multiply them by a constant.`;
+  return coded('ERR_HOROBALL_RANGE', message, RangeError);
 }
 
 function offDiagonal({ data, rows }: Matrix): number[] {

@@ -50,3 +50,24 @@ test('the interval contains delta, results depend only on the seed, and too few 
   t.true(found.distortion > 0.01);
   await t.throwsAsync(shapeOf(cloud(Float64Array, 7, 3, 1, 2)), { code: 'ERR_HOROBALL_SHAPE' });
 });
+
+test('rejects features without any distance', async (t) => {
+  const equal = matrix(new Float32Array(100).fill(3), 50, 2);
+  const tiny = matrix(
+    Float32Array.from({ length: 100 }, (_, i) => i * 1e-30),
+    50,
+    2,
+  );
+  for (const x of [equal, tiny])
+    await t.throwsAsync(shapeOf(x), {
+      code: 'ERR_HOROBALL_RANGE',
+      message:
+        /^\[advise\] source: expected features that differ, got distances of 0 between all of 50 random rows/,
+    });
+  const pair = matrix(
+    Float32Array.from({ length: 100 }, (_, i) => (i < 2 ? 4 : 3)),
+    50,
+    2,
+  );
+  t.true((await shapeOf(pair)).spread > 0);
+});
