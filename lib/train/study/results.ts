@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { geometryTerms } from '../../card-names.ts';
 import type { Evaluation, Recall } from '../measure/types.ts';
 import { trainedSpace } from '../options/define.ts';
-import type { RunConfig } from '../options/options.ts';
+import { type OptionName, optionOf, optionsWhere, type RunConfig } from '../options/options.ts';
 import { storedConfig } from '../options/resolve.ts';
 import type { InvalidLines } from '../run/record.ts';
 import { spacesSchema } from '../run/run-schema.ts';
@@ -55,6 +55,10 @@ const config = z.record(z.string(), z.unknown()).transform((options, context): R
 
 /** Maximum number of arms, because reports compare every pair of them; a study has at most six. */
 const maxArms = 16;
+/** Maximum length of a cell's label, which a terminal pads to the longest one. */
+const maxLabel = 2 ** 20;
+/** Maximum number of characters that the options take in results.csv, which repeats those of a cell for each seed. */
+const maxTableText = 2 ** 26;
 
 /** Schema of sweep.json. */
 export const planSchema: z.ZodType<StudyPlan> = z
@@ -67,22 +71,41 @@ export const planSchema: z.ZodType<StudyPlan> = z
             .max(255)
             .regex(/^[\w.-]+$/),
           arm: z.string().max(255), // limited, because a page repeats it for every pair of arms
-          label: z.string(),
+          label: z.string().max(maxLabel),
           config,
         }),
       )
       .min(1)
       .max(maxCells),
     seeds: z.array(z.int()).min(1).max(maxRuns),
-    varied: z.array(z.enum(axisNames)).max(axisNames.length),
+    // Distinct, because a page has a table of all settings for each.
+    varied: z.array(z.enum(axisNames)).max(axisNames.length).refine(isDistinct, 'an option occurs twice'),
   })
   .refine(({ cells }) => isDistinct(cells.map(({ id }) => id)), 'two settings have the same id')
   .refine(({ seeds }) => isDistinct(seeds), 'a seed occurs twice')
   .refine(({ cells }) => new Set(cells.map(({ arm }) => arm)).size <= maxArms, `more than ${maxArms} arms`)
-  .refine(({ cells, seeds }) => cells.length * seeds.length <= maxRuns, `more than ${maxRuns} runs`);
+  .refine(({ cells, seeds }) => cells.length * seeds.length <= maxRuns, `more than ${maxRuns} runs`)
+  .refine(
+    (plan) => tableTextOf(plan) <= maxTableText,
+    `its options take more than ${maxTableText} characters in results.csv`,
+  );
 
 function isDistinct(list: readonly unknown[]): boolean {
   return new Set(list).size === list.length;
+}
+
+/** Returns the options that have a column in the table of a study. */
+export function columnsOf({ varied }: Pick<StudyPlan, 'varied'>): OptionName[] {
+  const always = optionsWhere(({ studyColumn }) => studyColumn ?? false);
+  return [...new Set([...always, ...varied])].filter((name) => optionOf(name).sets === undefined);
+}
+
+/** Returns the number of characters that the options take in the table of a complete study. */
+function tableTextOf({ cells, seeds, varied }: StudyPlan): number {
+  const columns = columnsOf({ varied });
+  const lengthOf = ({ config }: Cell): number =>
+    columns.reduce((sum, name) => sum + String(config[name] ?? '').length, 0);
+  return seeds.length * cells.reduce((sum, cell) => sum + lengthOf(cell), 0);
 }
 
 /** Returns recall in the space that a cell trains: cosine, hyperbolic distance, or the fused score for hybrid. */

@@ -1,15 +1,11 @@
-import { optionOf, optionsWhere } from '../options/options.ts';
-import { recallOfCell, type Study } from './results.ts';
+import { columnsOf, recallOfCell, type Study } from './results.ts';
 
 /** Maximum number of values of k; real results have ten or fewer, and every row has a field for each. */
 const maxKs = 64;
 
 /** Formats a study as CSV (RFC 4180): one row per run with its settings, recall as in {@link recallOfCell}, and duration. */
 export function studyCsv({ plan, results }: Study): string {
-  const always = optionsWhere(({ studyColumn }) => studyColumn ?? false);
-  const columns = [...new Set([...always, ...plan.varied])].filter(
-    (name) => optionOf(name).sets === undefined,
-  );
+  const columns = columnsOf(plan);
   const measured = results.find(({ spaces }) => spaces !== null)?.spaces?.cosine.at ?? { 1: 0 };
   const ks = Object.keys(measured).slice(0, maxKs);
   const head = ['arm', ...columns, 'seed', ...ks.map((k) => `recall_at_${k}`), 'seconds', 'error'];

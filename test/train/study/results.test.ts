@@ -72,3 +72,18 @@ test('a plan with an overlong name of an arm is rejected', (t) => {
   });
   t.deepEqual(error?.issues[0]?.path, ['cells', 0, 'arm']);
 });
+
+test('a plan whose texts would be repeated until a report does not fit into memory is rejected', (t) => {
+  const issueOf = (cell: object, rest: object) => {
+    const plan = { cells: [{ id: 'a', arm: 'a', label: '', config: {}, ...cell }], seeds: [1], ...rest };
+    return planSchema.safeParse({ varied: [], ...plan }).error?.issues[0];
+  };
+  const config = { ds: 'd'.repeat(100_000) };
+  const seeds = Array.from({ length: 1000 }, (_, seed) => seed);
+  t.is(issueOf({ config }, { seeds, varied: ['path'] }), undefined); // results.csv has no column `ds`
+  t.is(issueOf({ config }, { seeds: [1], varied: ['ds'] }), undefined);
+  const { message } = issueOf({ config }, { seeds, varied: ['ds'] })!;
+  t.is(message, 'its options take more than 67108864 characters in results.csv');
+  t.is(issueOf({}, { varied: ['ds', 'lr', 'ds'] })?.message, 'an option occurs twice');
+  t.deepEqual(issueOf({ label: 'l'.repeat(2 ** 20 + 1) }, {})?.path, ['cells', 0, 'label']);
+});
