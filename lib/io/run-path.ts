@@ -17,13 +17,29 @@ export const recordNames: readonly string[] = [
 ];
 /**
  * Keys in the metadata of weight files: the settings of the network, the state of the run (checkpoints only), the learnable
- * temperatures, the step, and the options that a run keeps when it is resumed.
+ * temperatures, the step, the data and initial weights of the run, and the options that a run keeps when it is resumed.
  */
 export const networkKey = 'horoball';
 export const checkpointKey = 'horoball.checkpoint';
 export const temperaturesKey = 'horoball.temperatures';
 export const stepKey = 'horoball.step';
+export const inputsKey = 'horoball.inputs';
 export const optionsKey = 'horoball.options';
+
+/** What a run was trained from. */
+export interface Inputs {
+  /** The fingerprint of the data set; undefined if it is unknown. */
+  readonly data?: number | undefined;
+  /** CRC-32 of the file of initial weights; null if they were random, undefined if that is unknown. */
+  readonly weights?: number | null | undefined;
+}
+
+/** Whether the known inputs of two files are the same. */
+export function areSameInputs(one: Inputs, other: Inputs): boolean {
+  return (['data', 'weights'] as const).every(
+    (name) => one[name] === undefined || other[name] === undefined || one[name] === other[name],
+  );
+}
 
 /** A run folder, and the file with the weights that a path selects. */
 export interface RunPath {
@@ -74,10 +90,19 @@ export async function olderText({ folder, weights }: RunPath): Promise<string | 
   }
 }
 
+function inputsIn(metadata: Readonly<Record<string, string>>): Inputs {
+  if (metadata[checkpointKey] === undefined)
+    return (parsedJson(metadata[inputsKey] ?? '{}', inputsKey, maxOptionValues) ?? {}) as Inputs;
+  const { data, weights } = positionIn(metadata);
+  return { data: data?.fingerprint, weights };
+}
+
 /** Returns the position in the metadata of a checkpoint, which the code that loads the checkpoint validates. */
 function positionIn(metadata: Readonly<Record<string, string>>): {
   step: number;
   best: { step: number } | null;
+  data?: { fingerprint: number } | null;
+  weights?: number | null;
 } {
   return (parsedJson(metadata[checkpointKey]!, checkpointKey) as { position: ReturnType<typeof positionIn> })
     .position;
@@ -92,27 +117,39 @@ export async function stepOf(file: string): Promise<number | null> {
 
 /**
  * Checks that weights belong to the same run as the last checkpoint next to them: the file of another run would be used
- * with the transform and the loss of this one. Files of earlier versions do not have the options of their run.
+ * with the transform and the loss of this one, and evaluated on images that it may have been trained on. Files of earlier
+ * versions do not have the options and the inputs of their run.
  *
- * @throws Error `ERR_HOROBALL_WEIGHTS` naming the first option that differs
+ * @throws Error `ERR_HOROBALL_WEIGHTS` naming the first option that differs, if any
  */
 export async function checkSameRun({ folder, weights }: RunPath): Promise<void> {
-  const [own, last] = [await optionsIn(weights), await optionsIn(join(folder, lastName))];
+  const [own, last] = [await originOf(weights), await originOf(join(folder, lastName))];
   if (own === null || last === null) return;
-  const other = Object.keys(own).find(
-    (name) => Object.hasOwn(last, name) && !isDeepStrictEqual(own[name], last[name]),
+  const other = Object.keys(own.options).find(
+    (name) => Object.hasOwn(last.options, name) && !isDeepStrictEqual(own.options[name], last.options[name]),
   );
-  if (other === undefined) return;
-  const [got, wanted] = [own[other], last[other]].map((each) => describe(quoted(each)));
-  const message = `[run] path: expected the weights of one run in ${folder}, got ${basename(weights)}, written with ${other} ${got}, and ${lastName}, written with ${other} ${wanted}. Restore both files from the same backup.`;
+  if (other === undefined && areSameInputs(own.inputs, last.inputs)) return;
+  const [got, wanted] =
+    other === undefined
+      ? ['', ', trained on other data or from other initial weights']
+      : [own, last].map(({ options }) => `, written with ${other} ${describe(quoted(options[other]))}`);
+  const message = `[run] path: expected the weights of one run in ${folder}, got ${basename(weights)}${got}, and ${lastName}${wanted}. Restore both files from the same backup.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 
-/** Returns the options of the run that wrote a file; null if it does not have them, or is missing or damaged. */
-async function optionsIn(file: string): Promise<Readonly<Record<string, unknown>> | null> {
+/** The options and the inputs of the run that wrote a file. */
+interface Origin {
+  options: Readonly<Record<string, unknown>>;
+  inputs: Inputs;
+}
+
+/** Returns the origin of a file; null if the file does not have the options of its run, or is missing or damaged. */
+async function originOf(file: string): Promise<Origin | null> {
   try {
-    const options = parsedJson((await metadataOf(file))[optionsKey] ?? 'null', file, maxOptionValues);
-    return options === null || typeof options !== 'object' ? null : (options as Record<string, unknown>);
+    const metadata = await metadataOf(file);
+    const options = parsedJson(metadata[optionsKey] ?? 'null', file, maxOptionValues);
+    if (options === null || typeof options !== 'object') return null;
+    return { options: options as Origin['options'], inputs: inputsIn(metadata) };
   } catch {
     return null; // the code that loads these files reports the error
   }

@@ -1,12 +1,12 @@
 import { coded } from '../../errors.ts';
 import { checkInside } from '../../io/inside.ts';
 import { damaged, maxOptionValues, parsedJson } from '../../io/json.ts';
-import { checkpointKey, optionsKey } from '../../io/run-path.ts';
+import { areSameInputs, checkpointKey, type Inputs, optionsKey } from '../../io/run-path.ts';
 import { readSafetensors } from '../../io/safetensors.ts';
 import type { DataIdentity } from '../data/fingerprint.ts';
 import type { ScalerState } from '../lane/types.ts';
 import type { Baseline } from '../measure/types.ts';
-import type { RunConfig } from '../options/options.ts';
+import { differing, type RunConfig } from '../options/options.ts';
 import { storedConfig } from '../options/resolve.ts';
 import { checkedContents } from './checkpoint-schema.ts';
 import type { LearnableState } from './learnable.ts';
@@ -75,6 +75,15 @@ export async function outlineOf(file: string): Promise<Outline | null> {
   } catch {
     return null; // resuming reports the reason
   }
+}
+
+/** Whether two checkpoints belong to the same run, as far as their options, data and initial weights tell. */
+export function areOfSameRun(one: Outline, other: Outline): boolean {
+  return differing(one.config, other.config) === undefined && areSameInputs(inputsOf(one), inputsOf(other));
+}
+
+function inputsOf({ position: { data, weights } }: Outline): Inputs {
+  return { data: data?.fingerprint, weights };
 }
 
 /**

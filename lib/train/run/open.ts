@@ -7,10 +7,10 @@ import { shellWord } from '../../io/shell.ts';
 import { identityText } from '../data/fingerprint.ts';
 import { fromFirst, type RankGroup } from '../lane/group.ts';
 import { manualSeed, setThreads } from '../lane/native.ts';
-import { differing, type RunConfig } from '../options/options.ts';
+import type { RunConfig } from '../options/options.ts';
 import { bestName, type Checkpoint, lastName } from './checkpoint.ts';
 import { initialWeightsOf } from './construct.ts';
-import { outlineOf } from './contents.ts';
+import { areOfSameRun, outlineOf } from './contents.ts';
 import type { Listeners, RunControls } from './hooks.ts';
 import { dependsOnRanks, Learner } from './learner.ts';
 import { lockRun } from './lock.ts';
@@ -207,7 +207,7 @@ async function lostBest(folder: string, { config, position }: Checkpoint): Promi
   const { step, best } = position;
   if (best === null || best.step === step) return null; // the last checkpoint is the best one
   const found = await outlineOf(join(folder, bestName));
-  const isForeign = found !== null && differing(found.config, config) !== undefined;
+  const isForeign = found !== null && !areOfSameRun(found, { config, position });
   if (found?.position.step === best.step && !isForeign) return null;
   const got =
     found === null ? 'missing or damaged' : isForeign ? 'of another run' : `of step ${found.position.step}`;

@@ -12,7 +12,7 @@ import { differing, type RunConfig, unrelated } from '../options/options.ts';
 import { configError, parseConfig } from '../options/resolve.ts';
 import { bestName, Checkpoint, lastName } from './checkpoint.ts';
 import { type ChunkOptions, withChunk } from './chunk.ts';
-import { outlineOf, savedOptions } from './contents.ts';
+import { areOfSameRun, outlineOf, savedOptions } from './contents.ts';
 import { runHolder } from './lock.ts';
 import { normalizeOptions } from './normalize.ts';
 import { readConfig, readRows, rowsAfter } from './read.ts';
@@ -252,7 +252,7 @@ export async function checkLast(
     throw coded('ERR_HOROBALL_CHECKPOINT', message);
   }
   const best = await outlineOf(join(folder, bestName));
-  const bestStep = best !== null && differing(best.config, config) === undefined ? best.position.step : 0;
+  const bestStep = best !== null && areOfSameRun(best, { config, position }) ? best.position.step : 0;
   const { save_every: saveEvery } = await readConfig(folder);
   const later = (await rowsAfter(folder, position)).filter(({ step }) => step > position.step);
   const evaluated = saveEvery === null ? undefined : followedRow(later, ({ type }) => type === 'evaluation');

@@ -66,6 +66,8 @@ export async function abandonRun(run: Run, error: unknown): Promise<void> {
   await notify();
 }
 
-async function saveNetwork({ config, learner, store, state }: Run): Promise<void> {
-  await learner.averaged(() => store.weights(learner, config, state.step));
+async function saveNetwork({ config, source, learner, store, state }: Run): Promise<void> {
+  const { step, weights } = state;
+  const at = { step, data: source.identity, weights };
+  await learner.averaged(() => store.weights(learner, config, at));
 }

@@ -18,7 +18,7 @@ import type { Learner } from './learner.ts';
 import { checkHeld, isRunLock, lockRun, lostLock, runHolder } from './lock.ts';
 import { identityOf, type LogState, openLog, rewindLog } from './metrics-log.ts';
 import type { Row } from './record.ts';
-import { saveTrained } from './trained-weights.ts';
+import { saveTrained, type TrainedAt } from './trained-weights.ts';
 
 const logName = 'metrics.jsonl';
 /** Files whose leftover temporary files a resumed run removes, because only the holder of the lock writes them. */
@@ -54,8 +54,8 @@ export interface RunStore extends AsyncDisposable {
    * @throws `ERR_HOROBALL_RUN_BUSY` as {@link RunStore.check}, or if another process wrote to the log
    */
   checkpoint(capture: (log: LogState) => Promise<Checkpoint>): Promise<void>;
-  /** Writes the network after a step, with its learnable temperatures, as model.safetensors. */
-  weights(learner: Learner, config: RunConfig, step: number): Promise<void>;
+  /** Writes the network at a position, with its learnable temperatures, as model.safetensors. */
+  weights(learner: Learner, config: RunConfig, at: TrainedAt): Promise<void>;
   /**
    * Closes the store and removes the run folder, unless another run took it over. Never throws, because the error would hide
    * that of the run: a mount point, for example, cannot be removed.
@@ -239,9 +239,9 @@ export class DiskStore implements RunStore {
     if (isBest(checkpoint.position)) await this.#linkBest();
   }
 
-  async weights(learner: Learner, config: RunConfig, step: number): Promise<void> {
+  async weights(learner: Learner, config: RunConfig, at: TrainedAt): Promise<void> {
     await this.check();
-    await saveTrained(this.file('model.safetensors'), learner, config, step);
+    await saveTrained(this.file('model.safetensors'), learner, config, at);
   }
 
   async remove(): Promise<void> {

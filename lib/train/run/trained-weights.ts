@@ -2,8 +2,16 @@ import { isDeepStrictEqual } from 'node:util';
 import { filePath, instance } from '../../check.ts';
 import { coded, describe, quoted, typeError } from '../../errors.ts';
 import { maxOptionValues, parsedJson } from '../../io/json.ts';
-import { networkKey, optionsKey, stepKey, temperaturesKey } from '../../io/run-path.ts';
+import {
+  type Inputs,
+  inputsKey,
+  networkKey,
+  optionsKey,
+  stepKey,
+  temperaturesKey,
+} from '../../io/run-path.ts';
 import { readSafetensors, writeSafetensors } from '../../io/safetensors.ts';
+import type { DataIdentity } from '../data/fingerprint.ts';
 import { ViT } from '../lane/backbone.ts';
 import { Embedder } from '../lane/embedder.ts';
 import { isTemperature, keptOptions, type Learnable, learnable, type RunConfig } from '../options/options.ts';
@@ -25,21 +33,30 @@ export async function saveWeights(path: string, model: Embedder | ViT): Promise<
   await writeSafetensors(path, await model.state(), { metadata, checksums: true });
 }
 
+/** The step after which a network is saved, and the data and initial weights of its run; see `Position`. */
+export interface TrainedAt {
+  step: number;
+  data: DataIdentity | null;
+  weights: number | null | undefined;
+}
+
 /**
- * Writes the network of a run after a step as {@link saveWeights} does. The metadata also has the learnable temperatures,
- * the options that a resumed run keeps, and the step.
+ * Writes the network of a run as {@link saveWeights} does. The metadata also has the learnable temperatures, the options that
+ * a resumed run keeps, the step, the fingerprint of the data and the CRC-32 of the initial weights.
  */
 export async function saveTrained(
   path: string,
   { embedder, learnables }: Learner,
   config: RunConfig,
-  step: number,
+  { step, data, weights }: TrainedAt,
 ): Promise<void> {
+  const inputs: Inputs = { data: data?.fingerprint, weights };
   const metadata = {
     ...weightsMetadata(embedder),
     ...temperaturesMetadata(learnables),
     ...optionsMetadata(config),
     [stepKey]: String(step),
+    [inputsKey]: JSON.stringify(inputs),
   };
   await writeSafetensors(path, await embedder.state(), { metadata, checksums: true });
 }

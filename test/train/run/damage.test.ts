@@ -1,7 +1,7 @@
 // Resumes runs whose files were damaged, truncated or replaced by links.
 import { execFile } from 'node:child_process';
 import { copyFile, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import ava, { type TestFn } from 'ava';
@@ -13,6 +13,7 @@ import { random } from '../../../lib/random.ts';
 import { Checkpoint, Embedder, exportOnnx, train, writeReport } from '../../../lib/train/index.ts';
 import { changedOption } from '../../../lib/train/run/plan.ts';
 import { readRun } from '../../../lib/train/run/read.ts';
+import { classNames, writeImages } from '../tiny-data.ts';
 import { forge, resume, type StoppedRun, stoppedRun } from './stopped-run.ts';
 
 const test = ava as TestFn<StoppedRun>;
@@ -161,6 +162,30 @@ test.serial('weights of another run are rejected', async (t) => {
     await t.throwsAsync(exportOnnx(path, join(folder, 'model.onnx')), refused);
     await t.throwsAsync(configOf('eval', path, {}), refused);
   }
+  const warnings: string[] = [];
+  await train({}, { resume: folder, onWarning: (warning) => void warnings.push(warning) });
+  t.regex(warnings.join('\n'), /^best\.safetensors should be .*, at step 2, but is of another run;/);
+});
+
+test.serial('weights of a run with the same options on other data are rejected', async (t) => {
+  const folder = await t.context.copy();
+  const images = join(dirname(folder), 'other-images');
+  await writeImages(images, classNames(32), 5);
+  const { config } = await Checkpoint.read(folder);
+  const other = await train({ ...config, path: images, name: null });
+  for (const name of ['best', 'model']) {
+    const path = join(folder, `${name}.safetensors`);
+    const own = await readFile(path);
+    (await Embedder.load(path)).dispose();
+    await copyFile(join(other.folder!, `${name}.safetensors`), path);
+    const message = `got ${name}\\.safetensors, and last\\.safetensors, trained on other data or from`;
+    const refused = { code: 'ERR_HOROBALL_WEIGHTS', message: new RegExp(message) };
+    await t.throwsAsync(Embedder.load(path), refused);
+    await t.throwsAsync(exportOnnx(path, join(folder, 'model.onnx')), refused);
+    await t.throwsAsync(configOf('eval', path, {}), refused);
+    await writeFile(path, own);
+  }
+  await copyFile(join(other.folder!, 'best.safetensors'), join(folder, 'best.safetensors'));
   const warnings: string[] = [];
   await train({}, { resume: folder, onWarning: (warning) => void warnings.push(warning) });
   t.regex(warnings.join('\n'), /^best\.safetensors should be .*, at step 2, but is of another run;/);

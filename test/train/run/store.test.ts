@@ -208,7 +208,7 @@ for (const [how, away] of [
     await t.throwsAsync(first.flush(), { code: 'ERR_HOROBALL_RUN_BUSY' });
     for (const write of [
       () => first.snapshot(fakeSnapshot()),
-      () => first.weights(null as never, config(), 1),
+      () => first.weights(null as never, config(), null as never),
       () => first.checkpoint(null as never),
     ])
       await t.throwsAsync(write(), {
