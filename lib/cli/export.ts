@@ -117,7 +117,7 @@ function report(
   const outputs =
     c === null ? `image_embeds (N x ${dim})` : `image_embeds and hyperbolic (N x ${dim}, c ${c})`;
   const text = `pixel_values (N x 3 x ${size} x ${size}) -> ${outputs}`;
-  process.stderr.write(`${what}: ${(bytes / 1e6).toFixed(1)} MB. ${text}\n`);
+  process.stderr.write(`${printable(what)}: ${(bytes / 1e6).toFixed(1)} MB. ${text}\n`);
   if (json) jsonLine(result);
 }
 

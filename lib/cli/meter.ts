@@ -114,7 +114,8 @@ export class Meter implements Disposable {
     return true;
   }
 
-  #show(done: number, total: number | null, fields: readonly string[], time: string | null): void {
+  #show(done: number, total: number | null, given: readonly string[], time: string | null): void {
+    const fields = given.map(printable);
     const times = time === null ? [] : [time];
     if (!this.#interactive) {
       const line = `${[...fields, ...times].join('  ')}\n`;

@@ -60,7 +60,7 @@ export function reportCommand(): Command {
       const table = comparisonText(records);
       if (table) process.stderr.write(`${printable(table)}\n\n`);
       const file = await drawn(paths, records, options.out);
-      process.stderr.write(`Report: ${relative('.', file)}\n`);
+      process.stderr.write(`Report: ${printable(relative('.', file))}\n`);
     });
   addNotes(command, notes);
   return command;
@@ -100,7 +100,7 @@ function noOther(out: string): Error {
 async function explore(out: string, { json }: ReportOptions): Promise<void> {
   await writeText(resolve(out), explorePage());
   if (json) jsonLine({ type: 'page', file: out });
-  process.stderr.write(`Page: ${relative('.', resolve(out))}\n`);
+  process.stderr.write(`Page: ${printable(relative('.', resolve(out)))}\n`);
 }
 
 /** Writes the report of a study or reproduction, and returns true; returns false if the folder is neither. */
@@ -110,7 +110,7 @@ async function reportsStudy(path: string, options: ReportOptions): Promise<boole
   if (record === undefined) return false;
   if (options.out !== undefined) throw noOther(options.out);
   const file = await record[1](path, options);
-  process.stderr.write(`Report: ${relative('.', file)}\n`);
+  process.stderr.write(`Report: ${printable(relative('.', file))}\n`);
   return true;
 }
 

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { coded } from '../errors.ts';
+import { coded, printable } from '../errors.ts';
 import { isImageName } from '../image/formats.ts';
 import { type Matrix, matrix, rowsAt } from '../matrix.ts';
 import type { MetricOptions } from '../pairwise.ts';
@@ -103,7 +103,7 @@ async function search(images: readonly string[], given: Given, options: Options)
   for (const [i, path] of images.entries()) {
     const rows = near.list(i).map(({ row, distance }) => ({ path: found[gallery[row]!]!, distance }));
     if (options.json) jsonLine({ type: 'search', image: path, output, nearest: rows });
-    else process.stdout.write(`${text(path, rows)}\n`);
+    else process.stdout.write(`${printable(text(path, rows))}\n`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { join, relative } from 'node:path';
 import { Command, Option } from 'commander';
-import { coded } from '../errors.ts';
+import { coded, printable } from '../errors.ts';
 import { isTemperature, type RunConfig } from '../train/options/options.ts';
 import { publishedDefaults, shapesDefaults } from '../train/options/resolve.ts';
 import { verdictText } from '../train/report/study/words.ts';
@@ -195,7 +195,7 @@ function printPlan(
 ): void {
   if (json) jsonLine({ type: 'plan', folder: path, cells, seeds });
   const lines = cells.map(({ arm, label }) => `  ${arm}: ${label}`);
-  process.stderr.write(`${lines.join('\n')}\n${size}, in ${path}.\n`);
+  process.stderr.write(printable(`${lines.join('\n')}\n${size}, in ${path}.\n`));
 }
 
 /** Maximum number of rows in the table of settings on the terminal. */

@@ -1,9 +1,14 @@
+import { printable } from '../errors.ts';
 import { largest } from '../integers.ts';
 import type { Recall } from '../train/measure/types.ts';
 import { strictColumns, strictMeanings } from '../train/report/tables.ts';
 
-/** Returns the rows of cells as aligned text: the first column left-aligned, the others right-aligned. */
-export function textTable(rows: readonly (readonly string[])[]): string {
+/**
+ * Returns the rows of cells as aligned text: the first column left-aligned, the others right-aligned. Control characters
+ * are escaped, and line breaks become spaces.
+ */
+export function textTable(given: readonly (readonly string[])[]): string {
+  const rows = given.map((row) => row.map((cell) => printable(cell.replace(/[\n\t]/g, ' '))));
   const widths = rows[0]!.map((_, column) =>
     largest(
       rows.map((row) => row[column]?.length ?? 0),

@@ -166,3 +166,14 @@ test('a bar has at most its width, whatever the share', (t) => {
     t.true(screen.line.startsWith(`${'━'.repeat(cells)}${'─'.repeat(24 - cells)}  `), screen.line);
   }
 });
+
+test('control characters in names from files are escaped', (t) => {
+  for (const isTTY of [true, false]) {
+    const screen = new Screen(isTTY);
+    const { meter } = metered(screen);
+    meter.say('first\nsecond \x1b]0;title\x07');
+    t.is(screen.text, 'first\nsecond \\x1b]0;title\\x07\n');
+    meter.update(1, 2, ['run a\x9b2J']);
+    t.regex(screen.line, /run a\\x9b2J/);
+  }
+});

@@ -48,3 +48,11 @@ test('a table may have 200,000 rows', (t) => {
   const lines = recallText(Array(200_000).fill({ name: 'Head', recall })).split('\n');
   t.regex(lines[200_000]!, /^Head +50\.0/);
 });
+
+test('control characters in cells are escaped before the columns are aligned', (t) => {
+  const [first, second] = textTable([
+    ['a\x1b[2J\n', '1'],
+    ['b', '10'],
+  ]).split('\n');
+  t.deepEqual([first, second], ['a\\x1b[2J    1', 'b          10']);
+});
