@@ -18,7 +18,7 @@ import { runTraining } from './training.ts';
 
 const notes: Notes = {
   paragraphs: [
-    'Options have the names of the published code; - and _ are interchangeable. The command line overrides --config, which overrides --recipe. Ctrl-C stops the run after the current step; --resume resumes it.',
+    'Options of the published code keep their names here; - and _ are interchangeable. The command line overrides --config, which overrides --recipe. Ctrl-C stops the run after the current step; --resume resumes it.',
     'In the progress line, acc is the percentage of images whose nearest image in another view has the same class (a view has one image of each class in the batch; mean over all pairs of views; only with --loss views), and data wait is the percentage of the time of a step that was spent waiting for images. In the lines about an epoch, saturated distances are at or above 12.206 / sqrt(c), the largest distance that the published code returns.',
   ],
   examples: [

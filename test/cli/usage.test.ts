@@ -237,7 +237,7 @@ test('help lists required options, the backbones and the format of a CSV file', 
   t.regex(train, /--path <value> .*for csv, a file .*path,label,split/);
   t.regex(
     train,
-    /--eval_ep <value> .*\(default about ten epochs and 0; r.* with --ds shapes; the last epoch with --compat hypmix/,
+    /--eval_ep <value> .*\(default 0 and about ten evenly spaced epochs; r.* with --ds shapes if --ep is not given; the last epoch with --compat hypmix/,
   );
   t.regex(train, /--name <value> .*dashes and underscores/);
   t.regex(

@@ -74,7 +74,7 @@ export async function readClasses(root: string, ignored: IgnoredFiles = new Igno
     if (folder) await visit(root, [name], found, traversal.into(link));
     else if (isImageName(name)) {
       throw layout(
-        `[data] path: expected images in class folders, got ${path.join(root, name)} next to them. Move the images of each class into a folder.`,
+        `[data] path: expected one folder of images per class, got the image ${path.join(root, name)} outside of them. Move the images of each class into a folder of their own.`,
       );
     }
   }

@@ -35,7 +35,7 @@ export class LossRunOptions {
    * means over their terms.
    */
   readonly loss: RunOption<BatchLoss> = loss(oneOf(batchLosses), {
-    help: "loss of a batch; 'views' is the cross entropy over all ordered pairs of views (the images of a class in a batch), as in the published code; 'supcon-in' is SupCon with the mean over the positives inside the logarithm; 'proxy-anchor' and 'proxy-nca' train a proxy per class",
+    help: "loss of a batch; 'views' is the cross entropy over all ordered pairs of views (view i is the i-th image of every class in the batch), as in the published code; 'supcon-in' is SupCon with the mean over the positives inside the logarithm; 'proxy-anchor' and 'proxy-nca' train a proxy per class",
     default: 'views',
     studyColumn: true,
   });

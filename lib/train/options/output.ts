@@ -23,7 +23,7 @@ export class OutputOptions {
       datasets: { shapes: 'r(0,181,36)' },
       compat: { hypmix: lastEpoch(100) },
       defaultText: () =>
-        'about ten epochs and 0; r(0,181,36) with --ds shapes; the last epoch with --compat hypmix, as in the published code',
+        '0 and about ten evenly spaced epochs; r(0,181,36) with --ds shapes if --ep is not given; the last epoch with --compat hypmix, as in the published code',
       published: 'option',
       resume: 'extend',
       affectsResult: false,
@@ -76,7 +76,7 @@ export class OutputOptions {
   });
   /** Name of the run folder; `null`: data set, geometry and a number. */
   readonly name: RunOption<string | null> = output(orNone(fileName(maxName)), {
-    help: 'name of the run folder; None is the data set, the geometry and a number',
+    help: 'name of the run folder; None generates a name from the data set, the geometry and a number, such as shapes-hybrid-1',
     default: null,
     sweepable: false,
     ...outputOnly,

@@ -25,7 +25,12 @@ const sliders: readonly Slider[] = [
     value: logitDefaults.lambda,
   },
   { key: 'c', label: 'c (curvature -c)', range: [0.01, 14], value: logitDefaults.c },
-  { key: 'width', label: 'dimension of the negatives (random directions)', range: [3, 128], value: 16 },
+  {
+    key: 'width',
+    label: 'number of dimensions in which the negatives have random directions',
+    range: [3, 128],
+    value: 16,
+  },
 ];
 
 const geometries = trainedGeometries.filter(hasClosedForm);

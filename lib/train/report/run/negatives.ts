@@ -41,8 +41,8 @@ export function profileTable(
     ({ name, profile, lead }) =>
       html`<tr class="${lead ? 'lead' : 'aside'}"><th scope="row">${name}</th><td>${effectiveOf(profile)}</td>${[profile.hardest1, profile.hardest10, profile.sameView, profile.missed].map((share) => html`<td>${withUnit(share)}</td>`)}</tr>`,
   )}</tbody></table></div>
-<p class="note">Effective number of negatives: exp(entropy of the weights). Views: the images of a class in the batch, numbered in order. A
-same-view negative has the same number as the anchor. Remaining gradient: p₊ is the softmax probability of the positive, averaged
+<p class="note">Effective number of negatives: exp(entropy of the weights). View i: the i-th image of every class in the batch. A
+same-view negative is in the same view as the anchor. Remaining gradient: p₊ is the softmax probability of the positive, averaged
 over the pairs, and the total weight of the negatives is proportional to 1 − p₊.</p>`;
 }
 
