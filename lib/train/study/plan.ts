@@ -231,6 +231,7 @@ function signature(config: RunConfig): string {
   );
 }
 
+/** Adds ids that differ in more than the case of letters, because some file systems ignore it in the names of the run folders. */
 function withIds(cells: readonly Candidate[], varied: readonly AxisName[]): Cell[] {
   const taken = new Map<string, number>();
   return cells.map(({ arm, config }) => {
@@ -241,9 +242,11 @@ function withIds(cells: readonly Candidate[], varied: readonly AxisName[]): Cell
       .join('-')
       .replace(/[^\w.-]+/g, '_')
       .slice(0, longestStem);
-    let id = stem;
-    for (let copy = taken.get(stem) ?? 1; taken.has(id); taken.set(stem, copy)) id = `${stem}-${++copy}`;
-    taken.set(id, 1);
+    const key = stem.toLowerCase();
+    let suffix = '';
+    for (let copy = taken.get(key) ?? 1; taken.has(key + suffix); taken.set(key, copy)) suffix = `-${++copy}`;
+    taken.set(key + suffix, 1);
+    const id = stem + suffix;
     const label = [temperatureText(config), ...others.map((key) => `${key} ${config[key] ?? 'none'}`)].join(
       ', ',
     );

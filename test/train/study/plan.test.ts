@@ -143,6 +143,14 @@ test('long names of runs are cut to 200 characters, and a number makes them uniq
   );
 });
 
+test('runs have different folders on file systems that ignore the case of letters', (t) => {
+  const plan = makePlan({ axes: axes({ path: 'a/b,A/B,a/B', geometry: 'hybrid' }), seeds: [1] });
+  t.deepEqual(
+    ids(plan).map((id) => /path.*$/.exec(id)![0]),
+    ['patha_b', 'pathA_B-2', 'patha_B-3'],
+  );
+});
+
 test('rejects a control without a valid temperature', (t) => {
   for (const t_h of ['5e-324', '1e308'])
     try {
