@@ -12,6 +12,7 @@ import { differing, type RunConfig, unrelated } from '../options/options.ts';
 import { configError, parseConfig } from '../options/resolve.ts';
 import { bestName, Checkpoint, lastName } from './checkpoint.ts';
 import { type ChunkOptions, withChunk } from './chunk.ts';
+import { initialWeightsOf } from './construct.ts';
 import { areOfSameRun, outlineOf, savedOptions } from './contents.ts';
 import { runHolder } from './lock.ts';
 import { normalizeOptions } from './normalize.ts';
@@ -119,9 +120,14 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
     }
     if (await isOver(folder)) continue;
     const isSamePath = resolve(original.path) === resolve(config.path);
-    if (await hasSameData(folder, isSamePath, config)) return { config: like, folder };
-    if (isSamePath)
-      note?.(`${config.path} is not the data of ${folder}, a run with these options, so a new run starts`);
+    const isSameData = await hasSameData(folder, isSamePath, config);
+    if (isSameData && (await hasSameWeights(folder, config))) return { config: like, folder };
+    const changed = isSameData
+      ? `${config.weights} no longer has the initial weights`
+      : isSamePath
+        ? `${config.path} is not the data`
+        : null;
+    if (changed !== null) note?.(`${changed} of ${folder}, a run with these options, so a new run starts`);
   }
   return null;
 }
@@ -137,6 +143,15 @@ async function hasSameData(folder: string, isSamePath: boolean, { ds, path }: Ru
   if (!saved) return isSamePath;
   const found = await openDataset(ds, path).then(fingerprintOf, () => null); // training reports the error
   return found === saved.fingerprint;
+}
+
+/**
+ * Whether a run began with the weights that `weights` refers to now; true if that is unknown. They may have been deleted,
+ * because a resumed run does not read them.
+ */
+async function hasSameWeights(folder: string, config: RunConfig): Promise<boolean> {
+  const saved = (await outlineOf(join(folder, lastName)))?.position.weights ?? null;
+  return saved === null || (await initialWeightsOf(config).catch(() => saved)) === saved;
 }
 
 /**

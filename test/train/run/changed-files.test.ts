@@ -263,6 +263,34 @@ test.serial('auto does not resume the run of another working folder at the same 
   t.is((await run(other, 2)).at(-1), second);
 });
 
+test.serial('auto does not resume a run whose initial weights were replaced', async (t) => {
+  const runs = `${await t.context.copy()}-weights`;
+  const weights = `${runs}.safetensors`;
+  await copyFile(join(t.context.folder, 'model.safetensors'), weights);
+  const warnings: string[] = [];
+  const run = async (until: number): Promise<string | null> => {
+    const stop = new AbortController();
+    const options = { ...tinyRun, ep: 6, eval_ep: '[6]', path: t.context.images, runs, weights };
+    const { folder } = await train(options, {
+      resume: 'auto',
+      signal: stop.signal,
+      onStep: ({ step }) => step === until && stop.abort(),
+      onWarning: (text) => text.includes('a new run starts') && void warnings.push(text),
+    });
+    return folder;
+  };
+  const first = await run(1);
+  t.is(await run(2), first);
+  await copyFile(join(first!, 'model.safetensors'), weights);
+  const second = await run(1);
+  t.not(second, first);
+  t.deepEqual(warnings, [
+    `${weights} no longer has the initial weights of ${first}, a run with these options, so a new run starts`,
+  ]);
+  await rm(weights);
+  t.is(await run(3), second, 'a resumed run does not need them');
+});
+
 test.serial('a run does not resume from before a session without checkpoints', async (t) => {
   const folder = await t.context.copy();
   await train({ save_every: null }, { resume: folder });
