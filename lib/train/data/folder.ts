@@ -74,7 +74,7 @@ export async function readClasses(root: string, ignored: IgnoredFiles = new Igno
     if (folder) await visit(root, [name], found, traversal.into(link));
     else if (isImageName(name)) {
       throw layout(
-        `[data] path: expected one folder of images per class, got the image ${path.join(root, name)} outside of them. Move the images of each class into a folder of their own.`,
+        `[data] path: expected one folder of images per class, got the image ${name} directly in ${root}. Move the images of each class into a folder of their own.`,
       );
     }
   }

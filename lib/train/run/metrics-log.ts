@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { coded } from '../../errors.ts';
 import { readAll, writeAll, writeAtomically } from '../../io/atomic.ts';
+import { crcOfFile } from '../../io/checksums.ts';
 import { naming } from '../../io/file-errors.ts';
 import { checkInside, openInside } from '../../io/inside.ts';
 import { lastName } from '../../io/run-path.ts';
@@ -56,7 +56,7 @@ export async function rewindLog(path: string, position: Position | null): Promis
     // The other hard link may belong to a copy of the run, whose log must not change.
     if (nlink > 1) await replaceLog(path, file, bytes);
     else await file.truncate(bytes);
-    return { metricsBytes: bytes, metricsCrc32: await naming(path, crcOfFile(file, bytes)) };
+    return { metricsBytes: bytes, metricsCrc32: await crcOfLog(path, file, bytes) };
   } finally {
     await file.close();
   }
@@ -80,8 +80,7 @@ export async function logChange(
     const written = `when ${lastName} was written after step ${step}`;
     if (size < bytes)
       return `metrics.jsonl has ${size} bytes, but had ${bytes} ${written}, so it is incomplete or of another run.`;
-    if (file === null || crc === undefined || (await naming(path, crcOfFile(file, bytes))) === crc)
-      return null;
+    if (file === null || crc === undefined || (await crcOfLog(path, file, bytes)) === crc) return null;
     return `metrics.jsonl is not as it was ${written}, so curves and tables may be wrong.`;
   } finally {
     await file?.close();
@@ -98,23 +97,18 @@ export async function identityOf(file: OpenFile): Promise<string | null> {
 /** Replaces a log with a copy of its first `bytes` bytes. */
 async function replaceLog(path: string, file: OpenFile, bytes: number): Promise<void> {
   await writeAtomically(path, async (to) => {
-    for await (const part of partsOf(file, bytes)) await writeAll(to, part);
+    const slice = Buffer.allocUnsafe(Math.min(bytes, 1 << 22));
+    for (let at = 0; at < bytes; at += slice.length) {
+      const part = slice.subarray(0, Math.min(slice.length, bytes - at));
+      await readAll(file, part, at);
+      await writeAll(to, part);
+    }
   });
 }
 
-async function* partsOf(file: OpenFile, bytes: number): AsyncGenerator<Buffer> {
-  const slice = Buffer.allocUnsafe(Math.min(bytes, 1 << 22));
-  for (let at = 0; at < bytes; at += slice.length) {
-    const part = slice.subarray(0, Math.min(slice.length, bytes - at));
-    await readAll(file, part, at);
-    yield part;
-  }
-}
-
-async function crcOfFile(file: OpenFile, bytes: number): Promise<number> {
-  let crc = 0;
-  for await (const part of partsOf(file, bytes)) crc = crc32(part, crc);
-  return crc;
+/** Returns the CRC-32 of the first `bytes` bytes of a log. */
+async function crcOfLog(path: string, file: OpenFile, bytes: number): Promise<number> {
+  return Number.parseInt(await naming(path, crcOfFile(file, 0, bytes)), 16);
 }
 
 /** Checks that the log up to the checkpoint ends with a complete line, and that its last step is that of the checkpoint. */

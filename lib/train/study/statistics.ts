@@ -19,7 +19,7 @@ const resamples = 10_000;
 const maxEnumerated = 7;
 /**
  * Up to this number of values, means are resampled; the indices of all draws take 20 KB per value. For more values, the
- * mean is normally distributed, and resampling would take minutes in a study with thousands of seeds.
+ * mean is close to normally distributed, and resampling would take minutes in a study with thousands of seeds.
  */
 export const maxResampled = 256;
 

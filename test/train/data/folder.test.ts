@@ -209,7 +209,7 @@ test('the error for an invalid folder is one sentence', async (t) => {
     ['file.txt', 'ERR_HOROBALL_DATA_READ', /which is a file\. Pass the folder/],
     ['empty', 'ERR_HOROBALL_DATA_EMPTY', /Create one folder of images per class/],
     ['hollow', 'ERR_HOROBALL_DATA_EMPTY', /class folder .*b, got none\. Add some/],
-    ['flat', 'ERR_HOROBALL_DATA_LAYOUT', /1\.jpg outside of them\. Move/],
+    ['flat', 'ERR_HOROBALL_DATA_LAYOUT', /got the image 1\.jpg directly in .*flat\. Move/],
     ['single', 'ERR_HOROBALL_DATA_LAYOUT', /two or more class folders, .* got one in/],
   ];
   for (const [name, code, message] of cases) {
