@@ -1,5 +1,5 @@
-// Makes a package smaller before it is packed: bundles small dependencies, and removes comments, spaces, and the
-// declaration files that no entry point reaches. Names and short lines stay, because Node prints the line that threw an
+// Makes a package smaller before it is packed: bundles small dependencies, removes comments, spaces, and the declaration
+// files that no entry point reaches, and indents the other declarations with tabs. Names and short lines stay, because Node prints the line that threw an
 // uncaught error.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
@@ -58,6 +58,7 @@ export async function minify(folder: string): Promise<void> {
     }
   }
   removeDeclarations(join(folder, 'dist/lib'));
+  indentDeclarations(join(folder, 'dist/lib'));
 }
 
 function removeDeclarations(lib: string): void {
@@ -73,6 +74,17 @@ function removeDeclarations(lib: string): void {
     for (const extension of ['d.ts', 'd.cts']) visit(`${entry}.${extension}`);
   for (const file of readdirSync(lib, { recursive: true, encoding: 'utf8' }))
     if (/\.d\.c?ts$/.test(file) && !reached.has(file)) rmSync(join(lib, file));
+}
+
+/** Replaces each four spaces at the start of a line with a tab. */
+export function withTabs(declarations: string): string {
+  return declarations.replace(/^(?: {4})+/gm, (spaces) => '\t'.repeat(spaces.length / 4));
+}
+
+function indentDeclarations(lib: string): void {
+  for (const file of readdirSync(lib, { recursive: true, encoding: 'utf8' }))
+    if (/\.d\.c?ts$/.test(file))
+      writeFileSync(join(lib, file), withTabs(readFileSync(join(lib, file), 'utf8')));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))

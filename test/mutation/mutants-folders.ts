@@ -41,7 +41,7 @@ export const folderMutants: readonly Mutant[] = [
     ['    if (rows.length === 0) continue;\n', ''],
     ['Math.max(1, most)', 'most'],
     ['if (at >= 0) indices[i', 'indices[i'],
-    ['if (candidates.length !== queries)', 'if (candidates.length > queries)'],
+    ['if (length !== queries)', 'if (length > queries)'],
     ['if (!Number.isInteger(each))', 'if (false)'],
     ['{ least: -1, most: rows - 1 }', '{ least: -1, most: rows }'],
   ),
@@ -92,7 +92,7 @@ export const folderMutants: readonly Mutant[] = [
     'Math.max(scales[channel]!, Math.abs(values[i]!))',
     'Math.abs(values[i]!)',
   ]),
-  ...at('lib/onnx/checksum.ts', 'onnx/checksum', ['Math.min(part, size - length - at)', 'part']),
+  ...at('lib/io/checksums.ts', 'onnx/checksum', ['Math.min(part, end - at)', 'part']),
   ...at('lib/embed/source.ts', 'embed/embedder embed/transformers', [
     'if (!present.includes(storage)) throw',
     'if (false) throw',

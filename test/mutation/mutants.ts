@@ -114,7 +114,7 @@ export const mutants: readonly Mutant[] = [
   ...at(
     'lib/train/run/metrics-log.ts',
     'train/run/metrics-log train/run/damage',
-    ['    if (size < bytes)\n', '    if (size < 0)\n'],
+    ['    if (size < bytes)\n      throw', '    if (size < 0)\n      throw'],
     ['    else await file.truncate(bytes);\n', ''],
     ['if (Number(found) !== step)', 'if (Number(found) > step)'],
   ),

@@ -1,6 +1,6 @@
 // Published files have lines of moderate length, without a change of meaning.
 import test from 'ava';
-import { wrapLines } from '../../lib/tasks/minify.ts';
+import { withTabs, wrapLines } from '../../lib/tasks/minify.ts';
 
 test('divides lines between tokens only', (t) => {
   const text = 'a, b; {'.repeat(30);
@@ -20,4 +20,11 @@ test('divides lines between tokens only', (t) => {
 test('leaves short code and line breaks in templates', (t) => {
   const code = 'export const text=`a,\n{b;`;\n';
   t.is(wrapLines(code), code);
+});
+
+test('indents declarations with tabs', (t) => {
+  const text =
+    'interface A {\n    /**\n     * Two  spaces.\n     */\n    b: {\n        c: 1;\n    };\n  d: 2;\n}\n';
+  const wanted = 'interface A {\n\t/**\n\t * Two  spaces.\n\t */\n\tb: {\n\t\tc: 1;\n\t};\n  d: 2;\n}\n';
+  t.is(withTabs(text), wanted);
 });
