@@ -125,7 +125,6 @@ const through: Readonly<Record<string, readonly string[]>> = {
     'io/zip',
     'io/zip-reader',
   ],
-  'io/safetensors.test': ['io/checksums'],
   'onnx/export.test': [
     'model/parameters',
     'onnx/backbone',

@@ -92,7 +92,7 @@ export const folderMutants: readonly Mutant[] = [
     'Math.max(scales[channel]!, Math.abs(values[i]!))',
     'Math.abs(values[i]!)',
   ]),
-  ...at('lib/io/checksums.ts', 'onnx/checksum', ['Math.min(part, end - at)', 'part']),
+  ...at('lib/io/checksums.ts', 'io/checksums', ['Math.min(part, end - at)', 'part']),
   ...at('lib/embed/source.ts', 'embed/embedder embed/transformers', [
     'if (!present.includes(storage)) throw',
     'if (false) throw',
