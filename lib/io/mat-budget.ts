@@ -4,8 +4,14 @@ import { type Coded, coded } from '../errors.ts';
 import { damaged } from './mat-elements.ts';
 
 const inflateAsync = promisify(inflate);
-/** Maximum compressed size in bytes of data that is inflated on this thread; the result has at most about 4 MB. */
+/**
+ * Maximum compressed size in bytes of data that is inflated on this thread: for a few bytes, another thread takes longer, and
+ * a file can have thousands of such elements. The first limit bounds the result to about 4 MB, whatever the tag states.
+ */
 const maxInline = 2 ** 12;
+const maxInlineStated = 2 ** 16;
+/** Maximum size in bytes of a result that is inflated on this thread because its tag states the size. */
+const maxInlineResult = 2 ** 20;
 /** Minimum size of an output chunk in bytes. */
 const minChunk = 2 ** 12;
 /** Maximum factor by which deflated data grow. */
@@ -34,18 +40,27 @@ export class MatBudget {
   /** Inflates a compressed element whose numbers have the given byte order. */
   async inflate(bytes: Buffer, little: boolean): Promise<Buffer> {
     try {
-      const maxOutputLength = Math.min(Math.max(1, this.#inflated), maxFile);
-      const chunkSize = Math.min(chunkSizeFor(bytes, little), maxOutputLength + minChunk);
-      const options = { maxOutputLength, chunkSize };
-      // For a few bytes, another thread takes longer, and a file can have thousands of such elements.
-      const whole =
-        bytes.length <= maxInline ? inflateSync(bytes, options) : await inflateAsync(bytes, options);
+      const stated = bytes.length > maxInline ? statedLength(bytes, little) : null;
+      if (stated !== null && stated > Math.min(this.#inflated, maxFile)) throw this.#exceeded('inflate to');
+      const whole = stated === null ? this.#inflateShort(bytes) : await inflateTo(stated, bytes);
       this.#inflated -= whole.length;
       return whole;
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
-      if (code === 'ERR_BUFFER_TOO_LARGE') throw this.#exceeded('inflate to');
+      if (code === 'ERR_HOROBALL_FORMAT') throw cause;
       throw Object.assign(damaged('invalid compressed data'), { cause });
+    }
+  }
+
+  #inflateShort(bytes: Buffer): Buffer {
+    const maxOutputLength = Math.max(1, this.#inflated);
+    const chunkSize = Math.min(2 ** 20, Math.max(minChunk, 4 * bytes.length), maxOutputLength + minChunk);
+    try {
+      return inflateSync(bytes, { maxOutputLength, chunkSize });
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
+        throw this.#exceeded('inflate to');
+      throw cause;
     }
   }
 
@@ -63,15 +78,26 @@ export class MatBudget {
   }
 }
 
-/**
- * Returns the size of the output chunks. zlib's output is neither copied nor held twice if it fits into one chunk, so the
- * size is the length that the element's tag states, unless so few compressed bytes cannot inflate to it.
- */
-function chunkSizeFor(bytes: Buffer, little: boolean): number {
-  const estimate = Math.min(2 ** 20, Math.max(minChunk, 4 * bytes.length));
-  if (bytes.length <= maxInline) return estimate;
+/** Inflates to the length that a tag states, in one chunk: zlib's output is then neither copied nor held twice. */
+async function inflateTo(length: number, bytes: Buffer): Promise<Buffer> {
+  // Writers may pad an element. A chunk that is full is replaced by a new one, so it is longer than its contents.
+  const options = { maxOutputLength: length + minChunk, chunkSize: length + 2 * minChunk };
+  try {
+    return bytes.length <= maxInlineStated && length <= maxInlineResult
+      ? inflateSync(bytes, options)
+      : await inflateAsync(bytes, options);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') throw cause;
+    throw damaged(`a compressed element is longer than the ${length} bytes that its tag states`);
+  }
+}
+
+/** Returns the length in bytes, with its tag, of the element that `bytes` inflate to. */
+function statedLength(bytes: Buffer, little: boolean): number {
   const start = inflateSync(bytes.subarray(0, prefixLength), { finishFlush: constants.Z_SYNC_FLUSH });
-  if (start.length < 8) return estimate;
+  if (start.length < 8) throw damaged('a compressed element has no tag');
   const length = 8 + (little ? start.readUInt32LE(4) : start.readUInt32BE(4));
-  return length > maxRatio * bytes.length ? estimate : Math.max(estimate, length + 1); // zlib replaces a full chunk
+  if (length > maxRatio * bytes.length)
+    throw damaged(`a compressed element of ${bytes.length} bytes cannot inflate to ${length} bytes`);
+  return length;
 }

@@ -6,21 +6,26 @@ export function damaged(what: string): Coded {
   return coded('ERR_HOROBALL_FORMAT', `the MAT file is damaged: ${what}`);
 }
 
-/** The storage types of level 5 files, by their number in a tag. */
-const storage: Readonly<
-  Record<number, { readonly bytes: number; readonly make: (length: number) => TensorData }>
-> = {
-  1: { bytes: 1, make: (length) => new Int8Array(length) },
-  2: { bytes: 1, make: (length) => new Uint8Array(length) },
-  3: { bytes: 2, make: (length) => new Int16Array(length) },
-  4: { bytes: 2, make: (length) => new Uint16Array(length) },
-  5: { bytes: 4, make: (length) => new Int32Array(length) },
-  6: { bytes: 4, make: (length) => new Uint32Array(length) },
-  7: { bytes: 4, make: (length) => new Float32Array(length) },
-  9: { bytes: 8, make: (length) => new Float64Array(length) },
-  12: { bytes: 8, make: (length) => new BigInt64Array(length) },
-  13: { bytes: 8, make: (length) => new BigUint64Array(length) },
-};
+/** The array types of the storage types of level 5 files, by their number in a tag. */
+const storage = {
+  1: Int8Array,
+  2: Uint8Array,
+  3: Int16Array,
+  4: Uint16Array,
+  5: Int32Array,
+  6: Uint32Array,
+  7: Float32Array,
+  9: Float64Array,
+  12: BigInt64Array,
+  13: BigUint64Array,
+} as const;
+
+/** Memory through which short arrays are copied, and a view of it per storage type. */
+const scratchMemory = new ArrayBuffer(64);
+const scratch = Buffer.from(scratchMemory);
+const scratchViews = new Map<number, TensorData>(
+  Object.entries(storage).map(([type, Kind]) => [Number(type), new Kind(scratchMemory)]),
+);
 
 /** Maximum number of 32-bit integers in an element (dimensions, array flags, field-name length); NumPy allows 64 dimensions. */
 const maxWords = 64;
@@ -85,13 +90,18 @@ export class ElementReader {
 
   /** Returns the numbers of an element, copied. */
   numbers({ type, bytes }: Element): TensorData {
-    const kind = storage[type];
-    if (kind === undefined) throw damaged(`numbers are stored as type ${type}`);
-    if (bytes.length % kind.bytes !== 0) throw damaged('a number is truncated');
-    const out = kind.make(bytes.length / kind.bytes);
-    const memory = new Uint8Array(out.buffer);
+    const view = scratchViews.get(type);
+    if (view === undefined) throw damaged(`numbers are stored as type ${type}`);
+    const width = view.BYTES_PER_ELEMENT;
+    if (bytes.length % width !== 0) throw damaged('a number is truncated');
+    const out = new storage[type as keyof typeof storage](bytes.length / width);
+    // V8 keeps a short array on its heap until `buffer` is read, which is several times as slow.
+    const short = bytes.length <= scratch.length;
+    const memory = short ? scratch : Buffer.from(out.buffer);
     memory.set(bytes);
-    if (!this.#little) swap(Buffer.from(memory.buffer), kind.bytes);
+    if (!this.#little) swap(memory.subarray(0, bytes.length), width);
+    const numbers: Record<number, number | bigint> = out;
+    if (short) for (let i = 0; i < out.length; i++) numbers[i] = view[i]!;
     return out;
   }
 

@@ -80,7 +80,8 @@ export async function olderText({ folder, weights }: RunPath): Promise<string | 
     const [own, last] = [await metadataOf(weights), await metadataOf(join(folder, lastName))];
     const { step: saved, best } = positionIn(last);
     const step = name === finalName ? Number(own[stepKey]) : positionIn(own).step;
-    if (!(step < saved)) return null;
+    const valid = [step, saved, best?.step ?? 0].every(Number.isSafeInteger); // the texts contain no other values
+    if (!valid || step >= saved) return null;
     if (name === finalName)
       return `${finalName} is outdated: it holds the network after step ${step}, but the run was resumed, has not finished, and has saved step ${saved} in ${lastName}`;
     if (best === null || best.step === step) return null;

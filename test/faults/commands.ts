@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { zipSync } from 'fflate';
 import { readSafetensors } from '../../lib/io/index.ts';
+import { isLockName } from '../../lib/io/lock.ts';
 import { main } from '../cli/run.ts';
 import { fakeFiles } from '../setup/fake-libtorch.ts';
 import { comparableFiles } from '../train/run/comparable-files.ts';
@@ -104,10 +105,10 @@ export const commands: readonly FaultyCommand[] = [
       '--json',
       `--onnx=${join(folder, 'onnx')}`,
     ],
-    // A lock that could not be removed does no harm: the next export takes it over.
+    // A lock or its temporary file that could not be removed does no harm: the next export removes both.
     result: async (folder) => {
-      const { '/.exporting': _lock, ...files } = await contents(join(folder, 'onnx'));
-      return files;
+      const files = Object.entries(await contents(join(folder, 'onnx')));
+      return Object.fromEntries(files.filter(([name]) => !isLockName(name.slice(1), '.exporting')));
     },
   },
   {

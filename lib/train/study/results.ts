@@ -33,12 +33,15 @@ export interface Study {
   invalid?: InvalidLines;
 }
 
+/** Maximum duration of a run in seconds, about 30 years: reports add durations, which must not become infinite. */
+const maxSeconds = 1e9;
+
 /** Schema of a line of results.jsonl. */
 export const resultSchema: z.ZodType<Result> = z.looseObject({
   cell: z.string(),
   seed: z.int(),
   spaces: spacesSchema.nullable(),
-  seconds: z.nullable(z.number().min(0)).transform((seconds) => seconds ?? Number.NaN),
+  seconds: z.nullable(z.number().min(0).max(maxSeconds)).transform((seconds) => seconds ?? Number.NaN),
   error: z.string().nullable(),
   fingerprint: z.number().exactOptional(),
   weights: z.number().nullable().exactOptional(),

@@ -90,6 +90,8 @@ test.serial('a best checkpoint from before the best evaluation is reported', asy
   });
   const text = 'it holds the network after step 2, but the best evaluation of the run was after step 4';
   t.is(await older(), `best.safetensors is outdated: ${text}`);
+  await forge(folder, ({ contents }) => (contents.position.best.step = '\x1b[2J' as never));
+  t.is(await older(), null, 'no text of the file');
   await forge(folder, ({ contents }) => (contents.position.step = 1));
   t.is(await older(), null, 'the last checkpoint is the outdated one');
   await forge(folder, ({ contents }) => (contents.position.best = null));
