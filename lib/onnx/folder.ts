@@ -1,8 +1,8 @@
 // The folder layout of Hugging Face's model repositories, which transformers.js loads.
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { coded } from '../errors.ts';
-import { removeAbandoned } from '../io/atomic.ts';
+import { removeTemporaries } from '../io/atomic.ts';
 import { ensureFolder } from '../io/folder.ts';
 import { readInside } from '../io/inside.ts';
 import { parsedJson } from '../io/json.ts';
@@ -15,6 +15,12 @@ import { presentStorages } from './present.ts';
 import { servingKey } from './serving.ts';
 import { type BackboneSource, type OnnxSource, onnxOf, openSource } from './source.ts';
 import { dtypes, onnxFiles, type Storage, storages } from './storage.ts';
+
+/** Names of the files of an export, without their folders. */
+const fileNames: readonly string[] = [
+  ...['config.json', 'preprocessor_config.json', 'README.md'],
+  ...Object.values(onnxFiles).map((file) => basename(file)),
+];
 
 /** Options of {@link exportOnnxFolder}. */
 export interface ExportFolderOptions {
@@ -59,6 +65,8 @@ export async function exportOnnxFolder(
   if (earlier === null) await checkForeign(folder);
   await checkOthers(folder, opened, wanted);
   await ensureFolder(join(folder, 'onnx'));
+  // Those of killed exports, because only the holder of the lock writes these files.
+  for (const inside of ['.', 'onnx']) await removeTemporaries(join(folder, inside), fileNames);
   // Removed first and written last: transformers.js does not load a folder without it, so it ignores an interrupted export.
   await rm(join(folder, 'config.json'), { force: true });
   const files: ExportedFolder['files'] = [];
@@ -80,7 +88,6 @@ export async function exportOnnxFolder(
     'config.json': json(configOf(opened, present)),
   };
   for (const [name, text] of Object.entries(texts)) {
-    await removeAbandoned(join(folder, name));
     await writeText(join(folder, name), text);
     files.push({ name, bytes: Buffer.byteLength(text) });
   }

@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rm, rmdir, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import test from 'ava';
 import { readSafetensors, writeSafetensors } from '../../lib/io/safetensors.ts';
 import { checkOnnx, writeOnnx } from '../../lib/onnx/checksum.ts';
@@ -184,4 +184,21 @@ test('an export removes the temporary files of killed exports to the same file, 
   ];
   await writeOnnx(join(folder, 'model.onnx'), new Uint8Array(9));
   t.deepEqual(await readdir(folder), [...kept, 'model.onnx'].sort());
+});
+
+test('an export to a folder removes the temporary files of exports that were just killed, and no others', async (t) => {
+  const { path: folder, remove } = await temporary();
+  t.teardown(remove);
+  const source = backbone();
+  await exportOnnxFolder(source, folder);
+  const before = await readdir(folder, { recursive: true });
+  const leave = async (name: string): Promise<string> => {
+    const path = join(dirname(name), `.${basename(name)}.${crypto.randomUUID()}.tmp`);
+    await writeFile(join(folder, path), 'part');
+    return path;
+  };
+  for (const name of ['onnx/model.onnx', 'onnx/model_fp16.onnx', 'config.json']) await leave(name);
+  const kept = [await leave('onnx/other.onnx'), await leave('other.json')];
+  await exportOnnxFolder(source, folder);
+  t.deepEqual((await readdir(folder, { recursive: true })).sort(), [...before, ...kept].sort());
 });
