@@ -12,13 +12,13 @@ import { number } from './table.ts';
 const help = `Usage: horoball bench compare A.csv B.csv
        npm run bench:compare A.csv B.csv               in a checkout
 
-Lists operations that are slower in B than in A by more than the measured
-noise, or that take more memory, and ratios that differ by more than their
-printed spreads. Times are corrected for a change in the machine's speed, which
-is estimated from the peers. Exits with 1 if a horoball row is slower, larger
-or missing, or misses its target. If the runs are from different machines, or
-the peak arithmetic rates measured before them differ by more than 10 %,
-compares only the targets.
+Lists operations that are slower or faster in B than in A by more than the
+measured noise, or that take more memory, and ratios that differ by more than
+their printed spreads. Times are corrected for a change in the machine's speed,
+which is estimated from the peers. Exits with 1 if a horoball row is slower,
+larger or missing, or misses a target that it met in A. If the runs are from
+different machines, or the peak arithmetic rates measured before them differ by
+more than 10 %, compares only the targets.
 `;
 
 /** A row of A, compared with the same row of B. */
@@ -136,7 +136,7 @@ function named({ suite, op, side, geometry, heads, guards, pass, type }: Row): s
 function line({ row, factor, noise, verdict }: Change): string {
   const times = Number.isNaN(factor)
     ? ''
-    : `${factor.toFixed(2)} times (noise ${(100 * noise).toFixed(0)} %)`;
+    : `time x ${factor.toFixed(2)} (noise ${(100 * noise).toFixed(0)} %)`;
   return `${verdict.padEnd(8)}  ${named(row)}  ${times}`;
 }
 

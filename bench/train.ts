@@ -183,13 +183,17 @@ interface Side {
 
 /** Returns the operations whose name matches `--only`. */
 function chosen(): readonly Operation[] {
-  const names = operations.map(({ op }) => op).join(', ');
+  const names = operations.map(({ op }) => op).join('; ');
   try {
     const pattern = new RegExp(values.only);
     const found = operations.filter(({ op }) => pattern.test(op));
-    return found.length > 0 ? found : usageError(`--only ${values.only}: expected part of ${names}`);
+    return found.length > 0
+      ? found
+      : usageError(
+          `--only: expected a pattern that matches an operation, got '${values.only}'. The operations are ${names}`,
+        );
   } catch {
-    return usageError(`--only ${values.only}: expected a regular expression, got an invalid one`);
+    return usageError(`--only: expected a regular expression, got '${values.only}'`);
   }
 }
 

@@ -1,6 +1,8 @@
 import { Command } from 'commander';
 
+import { installAdvice } from '../setup/build.ts';
 import { type Diagnosis, diagnose, type Finding, healthy } from '../setup/diagnose.ts';
+import { counted } from '../train/report/run/extent.ts';
 import { addNotes, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
 
@@ -34,7 +36,7 @@ function text(diagnosis: Diagnosis): string {
   const looked = libtorch.ok ? [] : diagnosis.looked;
   const rows: [string, string][] = [
     ['horoball', `${horoball}, Node ${node}, ${platform}`],
-    ['core', describe(core, ({ level, threads }) => `${level}, ${threads} threads`)],
+    ['core', describe(core, ({ level, threads }) => `${level}, ${counted(threads, 'thread')}`)],
     ['libtorch', describe(libtorch, ({ version, origin, lib }) => `${version} (${origin}), ${lib}`)],
     ...looked.map(({ origin, reason }): [string, string] => ['', `${origin}: ${reason}`]),
     ['addon', describe(addon, addonText)],
@@ -47,8 +49,8 @@ function text(diagnosis: Diagnosis): string {
           : cuda.reason,
     ],
     ['images', imagesText(images)],
-    ['compiler', compiler ?? 'not found. Install it, for example with: apt-get install g++'],
-    ['cmake', cmake ?? 'not found. Install it, for example with: apt-get install cmake'],
+    ['compiler', compiler ?? `not found. Install it: ${installAdvice('compiler')}`],
+    ['cmake', cmake ?? `not found. Install it: ${installAdvice('cmake')}`],
   ];
   return rows.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n');
 }
@@ -68,7 +70,7 @@ function verdict(diagnosis: Diagnosis): string {
 
 function addonText({ file, version, threads, current }: Extract<Diagnosis['addon'], { ok: true }>): string {
   const age = current ? '' : '; its sources or libtorch have changed: run `npx horoball setup`';
-  return `for libtorch ${version}, ${threads} threads, ${file}${age}`;
+  return `for libtorch ${version}, ${counted(threads, 'thread')}, ${file}${age}`;
 }
 
 /** Returns the image formats that can be read; horoball itself decodes four of them. */

@@ -1,3 +1,4 @@
+import { counted } from '../train/report/run/extent.ts';
 import type { HealthRow } from '../train/run/record.ts';
 
 /** Minimum time between two reports: epochs can be short, and one line per epoch would crowd out everything else. */
@@ -41,7 +42,7 @@ function valuesText({ c, radius, atRim, saturated, scale, skippedSteps }: Health
     `${percent(atRim)}% of points at the boundary`,
     `${percent(saturated)}% of distances saturated`,
   ];
-  if (scale !== null) parts.push(`loss scale ${scale}, ${skippedSteps} steps skipped`);
+  if (scale !== null) parts.push(`loss scale ${scale}, ${counted(skippedSteps, 'step')} skipped`);
   return parts.join(', ');
 }
 

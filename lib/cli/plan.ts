@@ -10,7 +10,7 @@ import { jsonLine } from './json.ts';
 
 const notes: Notes = {
   paragraphs: [
-    'Traffic and memory are computed from sizes. The memory of the activations is computed for float32, within 10% of what was measured for ViT-S/16; other precisions need less on a GPU, which was not measured. The times are only as accurate as --rate and --bandwidth: measure the rate with one process, at the batch size of each process. The times exclude the loss of the full batch: on CPUs, each process computes a part of it; on CUDA devices, each computes all of it.',
+    'Traffic and memory are computed from sizes. The memory of the activations is computed for float32, within 10% of what was measured for ViT-S/16; other precisions should need less on a GPU, but how much has not been measured. The times are only as accurate as --rate and --bandwidth: measure the rate with one process, at the batch size of each process. The times exclude the loss of the full batch: on CPUs, each process computes a part of it; on CUDA devices, each computes all of it.',
   ],
   examples: [
     ['the memory of one process', 'horoball plan --model vit_small_patch16_224 --batch 256'],
@@ -115,7 +115,7 @@ export function planCommand(): Command {
     const activationBytes = graphRows * bytesPerImage({ model, crop });
     const cost = costOf(options);
     if (given.json) return jsonLine({ type: 'plan', ...options, precision, crop, ...cost, activationBytes });
-    const bound = precision === 'float32' ? 'float32' : `float32; ${precision} needs less on a GPU`;
+    const bound = precision === 'float32' ? 'float32' : `float32; ${precision} should need less on a GPU`;
     const lines = [
       ['parameters', cost.parameters.toLocaleString('en-US')],
       ['images per process', (options.batch / options.ranks).toPrecision(4)],

@@ -28,7 +28,7 @@ export function reportCommand(): Command {
     .description('write the report of a run or study, or compare several runs')
     .argument('[run...]', 'run folders, or the folder of one study or reproduction')
     .addOption(
-      new Option('--out <file>', 'output file, except for a study').default(
+      new Option('--out <file>', 'output file; not allowed for a study or reproduction').default(
         undefined,
         'report.html in the run folder; for several runs, comparison.html next to the first; explore.html with --explore',
       ),

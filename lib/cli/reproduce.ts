@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { coded } from '../errors.ts';
 import { type OptionName, optionNames, type RunConfig } from '../train/options/options.ts';
 import { parseConfig } from '../train/options/resolve.ts';
+import { counted } from '../train/report/run/extent.ts';
 import { reproductionReport, writeReproduction } from '../train/report/study/reproduction.ts';
 import { verdictText } from '../train/report/study/words.ts';
 import { studyReport } from '../train/report/study/write.ts';
@@ -51,7 +52,10 @@ const notes: Notes = {
   examples: [
     ['75 runs on the built-in data set', 'horoball reproduce'],
     ['a quick preview of the report, too short for conclusions', 'horoball reproduce --quick'],
-    ['real images, an estimated two hours at most', 'horoball reproduce --ds emoji --budget 120'],
+    [
+      'emoji instead of the built-in data set, an estimated two hours at most',
+      'horoball reproduce --ds emoji --budget 120',
+    ],
     ['the number of runs and the estimated duration', 'horoball reproduce --ds emoji --plan'],
   ],
 };
@@ -170,7 +174,7 @@ async function chosen(
   const fit = quick ? { grid: smallest, seeds: asked } : fitBudget(base, asked, seconds, budget);
   const runs = runsOf(planReproduction(fit.grid, base, fit.seeds));
   const minutes = Math.ceil((runs * seconds) / 60);
-  meter.say(`${runs} runs of ${Math.ceil(seconds)} s: about ${minutes} minutes.`);
+  meter.say(`${counted(runs, 'run')} of ${Math.ceil(seconds)} s: about ${counted(minutes, 'minute')}.`);
   return { ...wanted, grid: fit.grid, seeds: [...fit.seeds], command: commandLine(), machine: machine() };
 }
 

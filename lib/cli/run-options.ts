@@ -35,7 +35,7 @@ export interface RunOptionsAdded {
 }
 
 const publishedNote =
-  'The "published code" is that of HypMix and Hyp-ViT, and a "published default" is a default of its options. The published commands set other values of some options; see `horoball recipes`.';
+  'The "published code" is that of HypMix and Hyp-ViT, and a "published default" is a default of its options. The published commands set some options to other values; see `horoball recipes`.';
 
 /** Adds run options to a command; `-` and `_` in names are interchangeable, because the published code uses `_`. */
 export function addRunOptions(

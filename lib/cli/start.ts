@@ -12,7 +12,7 @@ import { runTraining } from './training.ts';
 
 const notes: Notes = {
   examples: [
-    ['three minutes on two cores', 'horoball start'],
+    ['about three minutes on two cores, after the first setup', 'horoball start'],
     ['the same with another geometry', 'horoball start --geometry euclidean'],
   ],
 };

@@ -78,7 +78,7 @@ export function sweepCommand(): Command {
     .addOption(
       new Option(
         '--preset <name>',
-        `length of the runs on shapes; short is ${shortRun.ep} epochs, at most ${secondsOfShortRun} s per run on two cores; none is the default of train`,
+        `length of the runs on shapes: 'short' takes ${shortRun.ep} epochs, at most ${secondsOfShortRun} s per run on two cores; 'none' keeps the length of horoball train`,
       )
         .choices(['short', 'none'])
         .default('short'),
@@ -151,7 +151,8 @@ function sizeText({ cells, seeds }: StudyPlan, axes: Axes = {}, added: Axes = {}
   });
   const texts = defaults.map(({ text }) => text).join(' and ');
   const examples = defaults.map(({ example }) => example).join(' ');
-  const why = defaults.length === 0 ? '' : ` (${texts}; to use a single value, pass for example ${examples})`;
+  const why =
+    defaults.length === 0 ? '' : ` (${texts}; to use a single value, pass, for example, ${examples})`;
   const runs = counted(cells.length * seeds.length, 'run');
   return `${runs}: ${[...factors, counted(seeds.length, 'seed')].join(' x ')}${why}`;
 }

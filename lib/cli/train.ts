@@ -39,7 +39,7 @@ const notes: Notes = {
 
 /** `horoball train`: performs one run. */
 export function trainCommand(): Command {
-  const command = new Command('train').description('train a network and evaluate it on unseen classes');
+  const command = new Command('train').description('train a network and evaluate it on the test classes');
   addBaseOptions(command);
   command.option('--json', 'print every step and evaluation as JSON lines on stdout');
   command.option(

@@ -130,11 +130,16 @@ export async function checkSameRun({ folder, weights }: RunPath): Promise<void> 
     (name) => Object.hasOwn(last.options, name) && !isDeepStrictEqual(own.options[name], last.options[name]),
   );
   if (other === undefined && areSameInputs(own.inputs, last.inputs)) return;
+  const name = basename(weights);
   const [got, wanted] =
     other === undefined
-      ? ['', ', trained on other data or from other initial weights']
-      : [own, last].map(({ options }) => `, written with ${other} ${describe(quoted(options[other]))}`);
-  const message = `[run] path: expected the weights of one run in ${folder}, got ${basename(weights)}${got}, and ${lastName}${wanted}. Restore both files from the same backup.`;
+      ? []
+      : [own, last].map(({ options }) => `${other} ${describe(quoted(options[other]))}`);
+  const problem =
+    got === undefined
+      ? `${name} and ${lastName}, which were trained on different data or from different initial weights`
+      : `${name}, written with ${got}, and ${lastName}, written with ${wanted}`;
+  const message = `[run] path: expected all weights in ${folder} to be from the same run, got ${problem}. Restore both files from the same backup.`;
   throw coded('ERR_HOROBALL_WEIGHTS', message);
 }
 

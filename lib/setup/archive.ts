@@ -139,7 +139,7 @@ async function unpackFrom(file: string, source: Source, to: string, onProgress: 
       if (sums.crc32 !== entry.crc32) throw damaged(file, `the CRC-32 of ${entry.fileName} is wrong`);
       const hash = hashes.get(entry.fileName);
       if (hash === undefined && entry.fileName.startsWith('torch/'))
-        throw damaged(file, `the RECORD of the wheel has no SHA-256 of ${entry.fileName}`);
+        throw damaged(file, `the wheel's RECORD has no SHA-256 for ${entry.fileName}`);
       if (hash !== undefined && hash !== sums.sha256) {
         throw damaged(file, `the SHA-256 of ${entry.fileName} is wrong`);
       }

@@ -206,22 +206,26 @@ export function compilerName(): string {
   return process.env['CXX'] || 'c++';
 }
 
+/** Returns how to install CMake or a C++ compiler on this platform. */
+export function installAdvice(tool: 'cmake' | 'compiler'): string {
+  const isCmake = tool === 'cmake';
+  if (process.platform === 'darwin') return isCmake ? '`brew install cmake`' : '`xcode-select --install`';
+  if (process.platform === 'win32')
+    return isCmake ? '`winget install Kitware.CMake`' : 'the Visual Studio Build Tools with C++';
+  return `on Debian or Ubuntu with \`apt-get install ${isCmake ? 'cmake' : 'g++'}\``;
+}
+
 /**
  * Checks that CMake and a C++ compiler are installed.
  * @param what - the component to build, for the error
  * @throws Error `ERR_HOROBALL_BUILD` that names the missing tools and how to install them
  */
 export async function requireTools(what: string): Promise<void> {
-  const tools = { cmake: 'cmake', 'a C++ compiler': compilerName() };
   const missing: string[] = [];
-  for (const [name, program] of Object.entries(tools)) {
-    if ((await versionOf(program)) === undefined) missing.push(name);
-  }
+  if ((await versionOf('cmake')) === undefined) missing.push(`CMake (${installAdvice('cmake')})`);
+  if ((await versionOf(compilerName())) === undefined)
+    missing.push(`a C++ compiler (${installAdvice('compiler')})`);
   if (missing.length === 0) return;
-  const advice =
-    process.platform === 'darwin'
-      ? 'xcode-select --install; brew install cmake'
-      : 'apt-get install cmake g++';
-  const message = `[setup] building the ${what} requires ${missing.join(' and ')}. Install with \`${advice}\`, then run \`npx horoball setup\`.`;
+  const message = `[setup] building the ${what} requires ${missing.join(' and ')}. Install ${missing.length === 1 ? 'it' : 'both'}, then run \`npx horoball setup\`.`;
   throw coded('ERR_HOROBALL_BUILD', message);
 }

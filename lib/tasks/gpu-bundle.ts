@@ -67,7 +67,9 @@ function main(): void {
   const total = sizes.reduce((sum, [, size]) => sum + size, 0);
   for (const [name, size] of sizes)
     process.stdout.write(`${(size / 1e6).toFixed(1).padStart(6)} MB  ${name}\n`);
-  process.stdout.write(`${(total / 1e6).toFixed(1).padStart(6)} MB  in .gpu; there, run bench/gpu.sh\n`);
+  process.stdout.write(
+    `${(total / 1e6).toFixed(1).padStart(6)} MB  in .gpu; on the GPU machine, run bench/gpu.sh\n`,
+  );
   if (total > maxBytes) {
     process.stderr.write(`.gpu is over ${maxBytes / 1e6} MB\n`);
     process.exitCode = 1;

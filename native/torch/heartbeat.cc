@@ -37,7 +37,7 @@ struct Report {
 
 // Returns the message for a rank that reported an error. `where`: its phase and the error.
 std::string failed_message(const std::string& name, const std::string& where) {
-  const std::string message = name + " failed in " + where;
+  const std::string message = name + " failed during " + where;
   if (where.starts_with(kStartup)) return message;
   return message + (message.ends_with('.') ? "" : ".") +
          " Correct the cause, then resume the run from its last checkpoint, if it has one.";
@@ -46,7 +46,7 @@ std::string failed_message(const std::string& name, const std::string& where) {
 // Returns the message for a rank that sends no more reports. `how`: how this was noticed.
 std::string ended_message(const std::string& name, const std::string& where, const std::string& how) {
   const char* advice = where.starts_with(kStartup) ? "Check the log of that rank." : kResumeAdvice;
-  return name + " ended or stopped responding in " + where + " (" + how + "). " + advice;
+  return name + " ended or stopped responding during " + where + " (" + how + "). " + advice;
 }
 
 Report parsed(const std::vector<std::uint8_t>& bytes) {

@@ -152,7 +152,7 @@ test('commands note that the data set of a run has changed, unless another one i
   ];
   for (const command of commands) t.is(await notesOf(command), '', command.join(' '));
   await writeImages(images, ['class-32', 'class-33'], 4); // moves the boundary between training and test classes
-  const note = `Note: ${images} is not the data that the run was trained on (train: 64 images in 16 classes, test: 64 images in 16 classes), so test images may be of training classes.`;
+  const note = `Note: ${images} is not the data that the run was trained on (train: 64 images in 16 classes, test: 64 images in 16 classes), so test images may belong to training classes.`;
   for (const command of commands) t.is(await notesOf(command), note, command.join(' '));
   t.is(await notesOf(['eval', folder!, '--path', images]), '');
   await rm(join(folder!, 'last.safetensors'));

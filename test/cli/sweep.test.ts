@@ -77,12 +77,12 @@ test('prints a plan without running it; a wrong value causes a one-sentence erro
   const wide = await horoball(['sweep', '--plan', '--geometry=hybrid', '--lr=1e-4,1e-3', '--seeds=2']);
   t.regex(
     wide.stderr,
-    /^12 runs: 2 lr x 3 t x 2 seeds \(t defaults to 0\.05,0\.1,0\.2; to use a single value, pass for example --t 0\.1\), in /m,
+    /^12 runs: 2 lr x 3 t x 2 seeds \(t defaults to 0\.05,0\.1,0\.2; to use a single value, pass, for example, --t 0\.1\), in /m,
   );
   const bare = await horoball(['sweep', '--plan']);
   t.regex(
     bare.stderr,
-    /^45 runs: 3 geometry x 3 t x 5 seeds \(geometry defaults to euclidean,hyperbolic,hybrid and t defaults to .*; to use a single value, pass for example --geometry hyperbolic --t 0\.1\)/m,
+    /^45 runs: 3 geometry x 3 t x 5 seeds \(geometry defaults to euclidean,hyperbolic,hybrid and t defaults to .*; to use a single value, pass, for example, --geometry hyperbolic --t 0\.1\)/m,
   );
   const wrong = await horoball(['sweep', '--t=0.1,banana', `--out=${join(t.context.root, 'wrong')}`]);
   t.is(wrong.code, 2);

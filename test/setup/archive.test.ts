@@ -134,7 +134,7 @@ test('the previous folder is restored if the new one cannot take its place', asy
 test('every file of a wheel must be in its RECORD', async (t) => {
   const { [library]: _, ...recorded } = fakeFiles();
   const code = 'ERR_HOROBALL_ARCHIVE';
-  const message = /RECORD of the wheel has no SHA-256 of torch\/lib\/libtorch_cpu/;
+  const message = /the wheel's RECORD has no SHA-256 for torch\/lib\/libtorch_cpu/;
   await t.throwsAsync(unpack(t, wheel(fakeFiles(), recorded)), { code, message });
   await t.throwsAsync(unpack(t, archiveOf('torch', fakeFiles())), { code, message: /no SHA-256/ });
 });

@@ -111,6 +111,6 @@ function healthSection({ rows }: LiveRun): Html {
 function imagesSection({ snapshot }: LiveRun): Html {
   if (snapshot === null)
     return html`<h2>The Poincaré disk</h2><p>Appears after the first evaluation (option eval_ep).</p>`;
-  return html`<h2>The Poincaré disk</h2><p>Images of classes not seen in training, after epoch ${snapshot.epoch}.</p>${diskFigure(snapshot)}
+  return html`<h2>The Poincaré disk</h2><p>Images of the test classes, after epoch ${snapshot.epoch}.</p>${diskFigure(snapshot)}
 <h2 class="second">Nearest neighbors</h2><p>Sample test images, each with its nearest neighbors by hyperbolic distance. Green: same class; red: different class.</p>${galleryFigure(snapshot)}`;
 }

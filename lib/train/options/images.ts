@@ -85,7 +85,7 @@ export class ImageOptions {
   );
   /** Probability that a random rectangle of a training image is erased, as in torchvision's `RandomErasing(p)`. */
   readonly random_erasing: RunOption<number> = image(from0to1, {
-    help: 'probability of replacing a random rectangle of a training image with the mean color, as RandomErasing of torchvision does',
+    help: "probability of replacing a random rectangle of a training image with the mean color, as torchvision's RandomErasing does",
     default: 0,
   });
   /** Length in pixels to which evaluation resizes the shorter side of an image before the center crop. */
@@ -134,7 +134,7 @@ export class ImageOptions {
   readonly max_pixels: RunOption<number> = image(count(1), {
     help: 'maximum number of pixels in an image; larger images count as unreadable',
     default: defaultMaxPixels,
-    defaultText: (usual) => `${usual}, the limit of Pillow`,
+    defaultText: (usual) => `${usual}, the size above which Pillow rejects images`,
     commands,
   });
   /** Stop at the first unreadable image, instead of reporting and skipping it. */

@@ -49,7 +49,7 @@ export class LossRunOptions {
   });
   /** Value of each temperature (`t_e`, `t_h`) that is not given. */
   readonly t: RunOption<number | null> = loss(orNone(positive), {
-    help: 'value of each temperature (t_e, t_h) that is not given itself',
+    help: 'default of both temperatures, t_e and t_h',
     aliases: ['temperature'],
     default: null,
     role: 'temperature',

@@ -18,7 +18,7 @@ export class OutputOptions {
   readonly eval_ep: RunOption<string> = output(
     shaped((value) => parseEpochs(value) !== null, "a list like '[50]', '[]' or 'r(10,70,20)+[200]'"),
     {
-      help: 'epochs after which to evaluate on the test classes; 0 is before training; r(a,b,c) is range(a,b,c) of Python',
+      help: "epochs after which to evaluate on the test classes; 0 is before training; r(a,b,c) is Python's range(a,b,c)",
       default: evenEpochs(100),
       datasets: { shapes: 'r(0,181,36)' },
       compat: { hypmix: lastEpoch(100) },

@@ -31,10 +31,10 @@ const position = z
     baselines: baselinesSchema,
     complete: z.boolean(),
   })
-  .refine(({ step, best }) => best === null || best.step <= step, 'the best evaluation is of a later step')
+  .refine(({ step, best }) => best === null || best.step <= step, 'the best evaluation is from a later step')
   .refine(
     ({ step, evaluated = [] }) => evaluated.every((each) => each <= step),
-    'an evaluation is of a later step',
+    'an evaluation is from a later step',
   );
 
 /** `offset` is limited by the logarithm of `learn_range`, which is below 710 for any finite float64 number. */

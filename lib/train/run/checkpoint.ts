@@ -173,7 +173,7 @@ export class Checkpoint {
     if (Object.entries(is).every(([name, value]) => was[name as keyof Machine] === value)) return null;
     const isDecoded = was.decoder === is.decoder;
     const said = ({ libtorch, threads, device, level, ranks, decoder }: Machine): string =>
-      `libtorch ${libtorch} with ${threads} threads on ${device} (${level})${ranks === 1 ? '' : ` in ${ranks} processes`}${isDecoded ? '' : ` with ${decoder}`}`;
+      `libtorch ${libtorch} with ${threads} ${threads === 1 ? 'thread' : 'threads'} on ${device} (${level})${ranks === 1 ? '' : ` in ${ranks} processes`}${isDecoded ? '' : ` with ${decoder}`}`;
     return `the run started on ${said(was)} and resumes on ${said(is)}, so results may differ in the last digits`;
   }
 

@@ -79,7 +79,7 @@ export async function logChange(
     const size = (await file?.stat())?.size ?? 0;
     const written = `when ${lastName} was written after step ${step}`;
     if (size < bytes)
-      return `metrics.jsonl has ${size} bytes, but had ${bytes} ${written}, so it is incomplete or of another run.`;
+      return `metrics.jsonl has ${size} bytes, but had ${bytes} ${written}, so it is incomplete or from another run.`;
     if (file === null || crc === undefined || (await crcOfLog(path, file, bytes)) === crc) return null;
     return `metrics.jsonl is not as it was ${written}, so curves and tables may be wrong.`;
   } finally {

@@ -210,6 +210,10 @@ async function lostBest(folder: string, { config, position }: Checkpoint): Promi
   const isForeign = found !== null && !areOfSameRun(found, { config, position });
   if (found?.position.step === best.step && !isForeign) return null;
   const got =
-    found === null ? 'missing or damaged' : isForeign ? 'of another run' : `of step ${found.position.step}`;
+    found === null
+      ? 'missing or damaged'
+      : isForeign
+        ? 'from another run'
+        : `from step ${found.position.step}`;
   return `${bestName} should be the checkpoint of the best evaluation, at step ${best.step}, but is ${got}; restore it from a backup; otherwise the next better evaluation replaces it`;
 }

@@ -182,7 +182,7 @@ export async function changedOption(path: RunPath): Promise<string | null> {
     const config = await readConfig(folder);
     const other = differing(saved, config);
     if (other === undefined) return null;
-    return `${other} is ${config[other]} in config.json and ${saved[other]} in ${basename(file)}, so config.json was changed after the training; its value is used`;
+    return `${other} is ${config[other]} in config.json and ${saved[other]} in ${basename(file)}, so config.json was changed after training; the value in config.json is used`;
   }
   return null;
 }
@@ -199,7 +199,7 @@ export async function changedData(
     const saved = (await outlineOf(file))?.position.data;
     if (!saved) continue;
     if ((await fingerprintOf(splits)) === saved.fingerprint) return null;
-    return `${root} is not the data that the run was trained on (${identityText(saved)}), so test images may be of training classes`;
+    return `${root} is not the data that the run was trained on (${identityText(saved)}), so test images may belong to training classes`;
   }
   return null;
 }
@@ -263,7 +263,7 @@ export async function checkLast(
 ): Promise<void> {
   const final = await stepWithoutCheckpoint(folder, position.step);
   if (final !== null) {
-    const message = `[train] resume: expected a checkpoint of step ${final}, the step at which ${finalName} was saved, got one of step ${position.step} in ${folder}, because the last session had --save_every None. Start a new run with --weights ${shellWord(join(folder, finalName))}, or delete ${finalName} to repeat the steps after ${position.step}.`;
+    const message = `[train] resume: expected a checkpoint of step ${final}, the step at which ${finalName} was saved, got the checkpoint from step ${position.step} in ${folder}, because the last session had --save_every None. Start a new run with --weights ${shellWord(join(folder, finalName))}, or delete ${finalName} to repeat the steps after ${position.step}.`;
     throw coded('ERR_HOROBALL_CHECKPOINT', message);
   }
   const best = await outlineOf(join(folder, bestName));
@@ -273,7 +273,6 @@ export async function checkLast(
   const evaluated = saveEvery === null ? undefined : followedRow(later, ({ type }) => type === 'evaluation');
   const step = Math.max(bestStep, evaluated?.step ?? 0);
   if (step <= position.step) return;
-  const own = `of step ${position.step}`;
   if (bestStep === position.step && position.best?.step === bestStep)
     return warn(
       `the run continues from ${bestName} (step ${bestStep}); the rows of metrics.jsonl for ${stepsText(later)} are discarded`,
@@ -282,7 +281,7 @@ export async function checkLast(
     bestStep > position.step
       ? `copy ${bestName} to ${lastName}`
       : `start a new run with --weights ${shellWord(join(folder, lastName))}`;
-  const message = `[train] resume: expected the last checkpoint of the run (${lastName}), got one ${own} in ${folder}, although the run wrote one of step ${step}. Restore it from a backup, or ${fix}.`;
+  const message = `[train] resume: expected the last checkpoint of the run (${lastName}), got the checkpoint from step ${position.step} in ${folder}, although the run wrote one at step ${step}. Restore it from a backup, or ${fix}.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 

@@ -52,7 +52,7 @@ async function mismatchesOf(path: string, config: RunConfig, last: Outline | nul
   const options =
     other === undefined
       ? null
-      : `${other} is ${config[other]} in config.json and ${saved![other]} in ${name}, so config.json was changed after the training.`;
+      : `${other} is ${config[other]} in config.json and ${saved![other]} in ${name}, so config.json was changed after training.`;
   return [log, options].filter((text) => text !== null);
 }
 

@@ -122,7 +122,7 @@ export async function fail(
 
 /** Returns a pattern for the message, which must name the rank and its step. */
 export const named = (rank: number): RegExp =>
-  new RegExp(`rank ${rank} (?:ended or stopped responding|failed) in step \\d+`);
+  new RegExp(`rank ${rank} (?:ended or stopped responding|failed) during step \\d+`);
 
 async function main(times: number, seed: number, failures: readonly Failure[]): Promise<void> {
   const next = random(seed);

@@ -111,7 +111,7 @@ test.serial('a resumed run reports a best checkpoint that is missing or of anoth
   t.true((await warned((best) => rm(best))).startsWith(`${should}missing or damaged;`));
   t.true((await warned((best) => truncate(best, 1000))).startsWith(`${should}missing or damaged;`));
   const replaced = await warned((best, folder) => copyFile(join(folder, 'last.safetensors'), best));
-  t.true(replaced.startsWith(`${should}of step 3;`));
+  t.true(replaced.startsWith(`${should}from step 3;`));
 });
 
 test.serial(
@@ -187,7 +187,7 @@ test.serial('a run does not resume from an earlier checkpoint than its last one'
   t.true(bestStep > 3);
   await rm(last); // it may be a hard link to best.safetensors
   await writeFile(last, earlier);
-  const own = `got one of step 3 in ${folder}, although the run wrote one of step `;
+  const own = `got the checkpoint from step 3 in ${folder}, although the run wrote one at step `;
   const refused = async (step: number, fix: string) => {
     const { message } = (await t.throwsAsync(resume(folder), { code: 'ERR_HOROBALL_CHECKPOINT' }))!;
     t.true(message.endsWith(`${own}${step}. Restore it from a backup, or ${fix}.`), message);
@@ -300,7 +300,7 @@ test.serial('a run does not resume from before a session without checkpoints', a
   await t.throwsAsync(train({ ep: 5, save_every: 60 }, { resume: folder }), {
     code: 'ERR_HOROBALL_CHECKPOINT',
     message:
-      /expected a checkpoint of step 4, the step at which model\.safetensors was saved, got one of step 3 in .* Start a new run with --weights \S+model\.safetensors, or delete model\.safetensors to repeat the steps after 3\.$/,
+      /expected a checkpoint of step 4, the step at which model\.safetensors was saved, got the checkpoint from step 3 in .* Start a new run with --weights \S+model\.safetensors, or delete model\.safetensors to repeat the steps after 3\.$/,
   });
   t.is(await readFile(join(folder, 'metrics.jsonl'), 'utf8'), log);
   const runs = dirname(folder);

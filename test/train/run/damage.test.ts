@@ -164,7 +164,7 @@ test.serial('weights of another run are rejected', async (t) => {
   }
   const warnings: string[] = [];
   await train({}, { resume: folder, onWarning: (warning) => void warnings.push(warning) });
-  t.regex(warnings.join('\n'), /^best\.safetensors should be .*, at step 2, but is of another run;/);
+  t.regex(warnings.join('\n'), /^best\.safetensors should be .*, at step 2, but is from another run;/);
 });
 
 test.serial('weights of a run with the same options on other data are rejected', async (t) => {
@@ -178,7 +178,7 @@ test.serial('weights of a run with the same options on other data are rejected',
     const own = await readFile(path);
     (await Embedder.load(path)).dispose();
     await copyFile(join(other.folder!, `${name}.safetensors`), path);
-    const message = `got ${name}\\.safetensors, and last\\.safetensors, trained on other data or from`;
+    const message = `got ${name}\\.safetensors and last\\.safetensors, which were trained on different data or from`;
     const refused = { code: 'ERR_HOROBALL_WEIGHTS', message: new RegExp(message) };
     await t.throwsAsync(Embedder.load(path), refused);
     await t.throwsAsync(exportOnnx(path, join(folder, 'model.onnx')), refused);
@@ -188,7 +188,7 @@ test.serial('weights of a run with the same options on other data are rejected',
   await copyFile(join(other.folder!, 'best.safetensors'), join(folder, 'best.safetensors'));
   const warnings: string[] = [];
   await train({}, { resume: folder, onWarning: (warning) => void warnings.push(warning) });
-  t.regex(warnings.join('\n'), /^best\.safetensors should be .*, at step 2, but is of another run;/);
+  t.regex(warnings.join('\n'), /^best\.safetensors should be .*, at step 2, but is from another run;/);
 });
 
 test.serial('an export and Embedder.load warn if config.json was changed', async (t) => {

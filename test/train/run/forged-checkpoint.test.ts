@@ -146,10 +146,10 @@ test.serial(
       ],
       [
         set('position.best', { step: 4, epoch: 4, recall: 1 }),
-        /the best evaluation is of a later step/,
+        /the best evaluation is from a later step/,
         'ERR_HOROBALL_FORMAT',
       ],
-      [set('position.evaluated', [2, 4, 6]), /an evaluation is of a later step/, 'ERR_HOROBALL_FORMAT'],
+      [set('position.evaluated', [2, 4, 6]), /an evaluation is from a later step/, 'ERR_HOROBALL_FORMAT'],
       [set('config.seed', 43), /got a different seed \(43 instead of \d+\)\. Restore/],
     ]);
   },

@@ -81,7 +81,7 @@ function recallSection(records: readonly RunRecord[]): Html {
   const missing = without.map(
     ({ name }): RecallLine => ({ name: `Not evaluated: ${name}`, recall: { at: {}, strict: [] } }),
   );
-  return html`<section><h2>Recall on unseen classes</h2>${
+  return html`<section><h2>Recall on the test classes</h2>${
     lines.length > 0 ? recallTable([...lines, ...missing]) : html`<p>None of the runs was evaluated.</p>`
   }</section>`;
 }

@@ -19,7 +19,7 @@ export function negativesSection(
   return html`<section><h2>Weight of the negatives</h2>
 <p>${negativesUse}</p>
 <p>The loss pushes every image away from its negatives, the images of other classes, and gives some of them more weight than
-others. This section shows the distribution of that weight in a batch of ${classes} unseen classes with ${views} images each: for the
+others. This section shows the distribution of that weight in a batch of ${classes} test classes with ${views} images each: for the
 geometry of this run (<b>${trained}</b>) with the loss 'views', and for the other geometries at the same temperatures, on the same
 embeddings. Hard negatives are those with a high cosine similarity to the anchor.${otherLossText(loss, beta)}</p>
 ${profileTable(profiles.map((profile) => ({ name: profile.geometry, profile, lead: profile.geometry === trained })))}

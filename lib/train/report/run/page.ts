@@ -38,7 +38,7 @@ ${
   snapshot === null
     ? null
     : html`<section><h2>The Poincaré disk</h2>
-<p>Test images of classes not seen in training: their tangent vectors at the origin, projected onto the two directions of
+<p>Images of the test classes: their tangent vectors at the origin, projected onto the two directions of
 largest variance and mapped back to the ball. Hover over a point to see its class.</p>${diskFigure(snapshot)}${depthTable(snapshot.depth ?? [])}${hierarchyTable(snapshot.hierarchy)}</section>
 <section><h2>Nearest neighbors</h2>
 <p>Sample test images, each with its nearest neighbors by hyperbolic distance. Green: same class; red: different class.</p>
@@ -101,7 +101,7 @@ function keyFigures({ config, rows }: RunRecord): Part {
   if (last)
     figures.push([
       percent(last.spaces[space].at['1']),
-      `Recall@1 on unseen classes ${evaluationTimeText(last)}, %`,
+      `Recall@1 on the test classes ${evaluationTimeText(last)}, %`,
     ]);
   if (untrained && untrained !== last) {
     figures.push([percent(untrained.spaces[space].at['1']), 'before training, %']);
@@ -137,7 +137,7 @@ function recallSection(record: RunRecord): Part {
   }
   for (const baseline of snapshot?.baselines ?? []) beside.push(baseline);
   const strict = last.spaces.body.strict.length;
-  return html`<section><h2>Recall on unseen classes ${evaluationTimeText(last)}</h2>
+  return html`<section><h2>Recall on the test classes ${evaluationTimeText(last)}</h2>
 <p>Percentage of test images with an image of the same class among their k nearest neighbors.${
     strict > 0 ? ` Columns on the right: ${strictMeanings(strict, snapshot?.levels).join('; ')}.` : null
   }</p>

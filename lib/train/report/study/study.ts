@@ -42,7 +42,9 @@ ${methodSection(study)}`,
 
 function lede({ plan, results }: Study): string {
   const total = plan.cells.length * plan.seeds.length;
-  const { ds, model, ep, bs } = plan.cells[0]!.config;
+  const [ds, model, ep, bs] = (['ds', 'model', 'ep', 'bs'] as const).map((name) =>
+    [...new Set(plan.cells.map(({ config }) => config[name]))].join(' or '),
+  );
   const took = results.reduce((sum, { seconds }) => sum + orZero(seconds), 0);
   const arms = [...new Set(plan.cells.map(({ arm }) => arm))];
   const controls = controlsAmong(arms).length;
@@ -50,7 +52,7 @@ function lede({ plan, results }: Study): string {
   const compared = controls === 0 ? geometries : `${geometries} and ${counted(controls, 'control')}`;
   const runsText =
     results.length === total ? counted(total, 'run') : `${results.length} of ${counted(total, 'run')} so far`;
-  return `${compared}, ${counted(plan.cells.length, 'setting')}, ${counted(plan.seeds.length, 'paired seed')}: ${runsText} of ${model} on ${ds}, ${counted(ep, 'epoch')}, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
+  return `${compared}, ${counted(plan.cells.length, 'setting')}, ${counted(plan.seeds.length, 'paired seed')}: ${runsText} of ${model} on ${ds}, ${ep} ${ep === '1' ? 'epoch' : 'epochs'}, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
 }
 
 /** Returns the heading of a column of arms. */
@@ -63,7 +65,7 @@ const armColor = (arms: readonly ArmSummary[], arm: string): string =>
 
 export function temperatureSection({ arms, contrasts }: Analysis): Html {
   const chart = lineChart({
-    title: 'Recall@1 on unseen classes',
+    title: 'Recall@1 on the test classes',
     xLabel: 'temperature',
     series: arms.flatMap((arm) => curve(arm, arms, temperatureOf)),
     percent: true,
@@ -79,7 +81,7 @@ export function temperatureSection({ arms, contrasts }: Analysis): Html {
   return html`<section><h2>Recall against temperature</h2>
 <p>Points are means over seeds with ${finishedSeeds(arms) < fewestSeeds ? 'the range over seeds (lowest to highest)' : '95% confidence intervals'}; if other options vary too, the best setting is shown.
 Temperatures of different geometries are not comparable: compare the maxima of the curves, not points at the same
-temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot(`Differences at the best settings of each ${armName(arms).toLowerCase()}`, rows)}</div></section>`;
+temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot(`Differences, with settings chosen on the remaining seeds`, rows)}</div></section>`;
 }
 
 function curve(arm: ArmSummary, arms: readonly ArmSummary[], xOf: (cell: Cell) => number | string): Series[] {
@@ -115,7 +117,7 @@ export function bestSection({ arms }: Analysis): Html {
 export function contrastSection({ arms, contrasts }: Analysis): Part {
   if (contrasts.length === 0) return null;
   return html`<section><h2>Significance</h2>
-<p>Paired differences in percentage points, each side at the setting that was best on the <em>other</em> seeds, because a
+<p>Paired differences in percentage points, with the setting for each seed chosen on the <em>remaining</em> seeds, because a
 setting looks better than it is on the seeds that selected it. A difference is significant if p, corrected for multiple
 comparisons, is below 0.05.</p>
 <div class="scroll"><table><thead><tr><th scope="col">Comparison</th><th scope="col">difference</th><th scope="col">${intervalName(finishedSeeds(arms))}</th><th scope="col">p</th><th scope="col" class="words">verdict</th></tr></thead><tbody>${contrasts.map(
@@ -137,13 +139,14 @@ function controlSection({ arms, survival }: Analysis): Part {
       'a Euclidean run that weights negatives explicitly by hardness (strength beta, Robinson et al. 2021): the remainder is not due to a preference for hard negatives',
     [slopeMatched]: `a Euclidean run whose logit has the same slope at a cosine of ${matchedAt}: the remainder is due to the shape of the distance, not its temperature`,
   };
-  return html`<section><h2>Curvature or temperature?</h2><p>The share of the advantage of hyperbolic over euclidean that remains under each control.</p>
+  return html`<section><h2>Curvature or temperature?</h2><p>How much of the advantage of hyperbolic over euclidean remains under each control.</p>
 <ul>${survival.map(({ control, effect, left }) => {
     const share =
       effect.verdict === 'difference' && effect.estimate.mean > 0
-        ? ` (${Math.round((100 * left.estimate.mean) / effect.estimate.mean)}% of it)`
+        ? `${Math.round((100 * left.estimate.mean) / effect.estimate.mean)}% of the advantage over euclidean; `
         : '';
-    return html`<li><b>${control}</b>, ${meaning[control] ?? ''}. Of ${points(effect.estimate.mean)} points, ${points(left.estimate.mean)} remain${share}, ${intervalName(finishedSeeds(arms))} ${interval(left.estimate)}; ${left.verdict === 'difference' ? 'the remainder is significant' : 'the remainder is not significant'}.</li>`;
+    const significance = left.verdict === 'difference' ? 'significant' : 'not significant';
+    return html`<li><b>${control}</b>, ${meaning[control] ?? ''}. Recall@1 of hyperbolic is ${points(effect.estimate.mean)} points relative to euclidean; relative to this control, ${points(left.estimate.mean)} points remain (${share}${intervalName(finishedSeeds(arms))} ${interval(left.estimate)}); the remainder is ${significance}.</li>`;
   })}</ul></section>`;
 }
 

@@ -1,5 +1,6 @@
 import type { Analysis, ArmSummary, CellSummary } from '../../study/analyze.ts';
 import { type Estimate, fewestSeeds } from '../../study/statistics.ts';
+import { counted } from '../run/extent.ts';
 import { percent } from '../tables.ts';
 
 /** Formats a difference of shares in percentage points, with its sign. */
@@ -43,7 +44,7 @@ function leadText(first: ArmSummary, done: readonly ArmSummary[], alone: boolean
   const tied = done.filter(({ best }) => same(best!.estimate.mean, estimate.mean)).map(({ arm }) => arm);
   if (tied.length > 1) return `${tied.slice(0, -1).join(', ')} and ${tied.at(-1)} tie at ${share}.`;
   const more = highest(first.cells) - 1;
-  const others = more === 0 ? '' : `, tied with ${more} more of its settings`;
+  const others = more === 0 ? '' : `, tied with ${counted(more, `other ${first.arm} setting`)}`;
   const at = `${share} at ${cell.label}${others}`;
   return alone ? `${first.arm} reaches ${at}.` : `Highest: ${first.arm}, ${at}.`;
 }
@@ -86,5 +87,5 @@ export function verdictText(
   const rest = found.length - said.length;
   const others =
     rest === 0 ? '' : ` ${rest} more ${rest === 1 ? 'difference is' : 'differences are'} listed ${where}.`;
-  return `${lead} At their best settings, ${claims.join(', ')}.${others}`;
+  return `${lead} With the setting for each seed chosen on the remaining seeds, ${claims.join(', ')}.${others}`;
 }

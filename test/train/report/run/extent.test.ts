@@ -8,14 +8,14 @@ test('the report of a stopped run says that it was stopped, and at which step it
   const whole = runPage(full);
   t.regex(whole, /on shapes, 4 steps with batch size 128/);
   t.notRegex(whole, /\d of \d+ steps|training continued/);
-  t.regex(whole, /<span>Recall@1 on unseen classes after epoch 4, %/);
+  t.regex(whole, /<span>Recall@1 on the test classes after epoch 4, %/);
   const rows = [...full.rows.slice(0, 3), evaluationRow(2, 0.6), ...full.rows.slice(3, 4)];
   const stopped = runPage({ ...full, rows });
   t.regex(stopped, /on shapes, 3 of 4 steps with batch size 128/);
-  t.regex(stopped, /<span>Recall@1 on unseen classes after epoch 2, %/);
-  t.regex(stopped, /<h2>Recall on unseen classes after epoch 2</);
+  t.regex(stopped, /<span>Recall@1 on the test classes after epoch 2, %/);
+  t.regex(stopped, /<h2>Recall on the test classes after epoch 2</);
   t.regex(stopped, /These results are from step 2; training continued to step 3\./);
-  t.regex(runPage({ ...full, rows: rows.slice(0, 2) }), /<h2>Recall on unseen classes before training</);
+  t.regex(runPage({ ...full, rows: rows.slice(0, 2) }), /<h2>Recall on the test classes before training</);
 });
 
 test('a report states the best of several evaluations if it is not the last', (t) => {

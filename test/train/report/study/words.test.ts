@@ -22,7 +22,7 @@ test('describes a tie as a tie', (t) => {
   );
   t.regex(
     verdict(({ arm }) => (arm === 'hyperbolic' ? 0.8 : 0.7)),
-    /^Highest: hyperbolic, 80\.0% at t_h 0\.05, tied with 2 more of its settings\./,
+    /^Highest: hyperbolic, 80\.0% at t_h 0\.05, tied with 2 other hyperbolic settings\./,
   );
 });
 
