@@ -16,7 +16,7 @@ import { fileNotes } from '../train/run/warnings.ts';
 import { analyze } from '../train/study/analyze.ts';
 import { readStudy } from '../train/study/folder.ts';
 import { readStudies } from '../train/study/reproduction-folder.ts';
-import type { Study } from '../train/study/results.ts';
+import { resultNotes, type Study } from '../train/study/results.ts';
 import { addNotes, type Notes } from './help.ts';
 import { jsonLine } from './json.ts';
 import { checkOutput } from './output.ts';
@@ -117,24 +117,27 @@ async function reportsStudy(path: string, options: ReportOptions): Promise<boole
 /** Writes the report of a study. With `json`, prints the same JSON lines as `horoball sweep`. */
 async function study(path: string, { json }: ReportOptions): Promise<string> {
   const file = await writeStudyReport(path);
-  if (json) end(path, await readStudy(path));
+  end(path, { '': await readStudy(path) }, json);
   return file;
 }
 
 /** Writes the report of a reproduction. With `json`, prints the same JSON lines as `horoball reproduce`. */
 async function reproduction(path: string, { json }: ReportOptions): Promise<string> {
   const file = await writeReproduction(path);
-  if (json) {
-    const studies = await readStudies(path);
-    end(path, studies.temperature, Object.values(studies));
-  }
+  end(path, await readStudies(path), json);
   return file!; // the caller has found reproduction.json
 }
 
-function end(folder: string, found: Study, all: readonly Study[] = [found]): void {
+/** Prints notes about the results of studies, and with `json` the results; the first study answers the question. */
+function end(folder: string, studies: Readonly<Record<string, Study>>, json = false): void {
+  const notes = resultNotes(studies);
+  for (const note of notes) process.stderr.write(`Note: ${printable(`${folder}: ${note}`)}\n`);
+  if (!json) return;
+  const all = Object.values(studies);
   for (const { results } of all) for (const result of results) jsonLine({ type: 'result', ...result });
   const complete = all.every(({ plan, results }) => results.length === plan.cells.length * plan.seeds.length);
-  jsonLine({ type: 'end', folder, complete, contrasts: analyze(found).contrasts });
+  const { contrasts } = analyze(all[0]!);
+  jsonLine({ type: 'end', folder, complete, contrasts, ...(notes.length > 0 && { notes }) });
 }
 
 async function drawn(paths: readonly string[], records: readonly RunRecord[], out?: string): Promise<string> {

@@ -1,7 +1,7 @@
 import { printable } from '../errors.ts';
 import { largest } from '../integers.ts';
 import type { Recall } from '../train/measure/types.ts';
-import { strictColumns, strictMeanings } from '../train/report/tables.ts';
+import { ksOf, strictColumns, strictMeanings } from '../train/report/tables.ts';
 
 /**
  * Returns the rows of cells as aligned text: the first column left-aligned, the others right-aligned. Control characters
@@ -41,7 +41,7 @@ export function recallText(
   lines: readonly { name: string; recall: Recall }[],
   levels: readonly string[] = [],
 ): string {
-  const ks = Object.keys(lines[0]?.recall.at ?? {});
+  const ks = ksOf(lines);
   const depth = largest(
     lines.map(({ recall }) => recall.strict.length),
     0,

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ava, { type TestFn } from 'ava';
 import { lockRun } from '../../lib/train/run/lock.ts';
@@ -67,6 +67,12 @@ test('the same command resumes a killed study and repeats no run', async (t) => 
   t.is(drawn.rows().filter(({ type }) => type === 'result').length, 8);
   t.deepEqual(drawn.rows().at(-1), end, 'unchanged since the sweep ended');
   t.regex(await readFile(join(out, 'report.html'), 'utf8'), /8 runs of vit_nano/);
+
+  await appendFile(join(out, 'results.jsonl'), '{}\n');
+  const noted = await horoball(['report', out, '--json']);
+  const note = /1 line of results\.jsonl is invalid and was skipped \(.*\)\./;
+  t.regex(noted.stderr, note);
+  t.regex((noted.rows().at(-1)!['notes'] as string[])[0]!, note);
 });
 
 test('prints a plan without running it; a wrong value causes a one-sentence error and exit code 2', async (t) => {

@@ -21,6 +21,22 @@ test('the columns of strict recall have the names of the levels of the class tre
   ]);
 });
 
+test('rows with different values of k have the columns of all', (t) => {
+  const other = { at: { 1: 0.5, 10: 0.75 }, strict: [] };
+  const lines = recallText([
+    { name: 'a', recall: { at: { 1: 0.25, 100: 1 }, strict: [] } },
+    { name: 'b', recall: other },
+  ]).split('\n');
+  t.deepEqual(
+    lines.map((line) => line.split(/ {2,}/)),
+    [
+      ['Values in %', 'Recall@1', 'Recall@10', 'Recall@100'],
+      ['a', '25.0', '-', '100.0'],
+      ['b', '50.0', '75.0', '-'],
+    ],
+  );
+});
+
 test('levels without names are numbered', (t) => {
   const [head] = recallText([{ name: 'Head', recall }]).split('\n');
   t.regex(head!, / {2}1 level up {2}2 levels up$/);

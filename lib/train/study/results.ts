@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { geometryTerms } from '../../card-names.ts';
 import type { Evaluation, Recall } from '../measure/types.ts';
@@ -6,6 +7,7 @@ import { type OptionName, optionOf, optionsWhere, type RunConfig } from '../opti
 import { storedConfig } from '../options/resolve.ts';
 import type { InvalidLines } from '../run/record.ts';
 import { spacesSchema } from '../run/run-schema.ts';
+import { invalidLinesText } from '../run/warnings.ts';
 import { axisNames } from './axes.ts';
 import { type Cell, maxCells, maxRuns, type StudyPlan } from './plan.ts';
 
@@ -109,6 +111,13 @@ function tableTextOf({ cells, seeds, varied }: StudyPlan): number {
   const lengthOf = ({ config }: Cell): number =>
     columns.reduce((sum, name) => sum + String(config[name] ?? '').length, 0);
   return seeds.length * cells.reduce((sum, cell) => sum + lengthOf(cell), 0);
+}
+
+/** Returns notes about invalid lines in the results of studies. The keys are paths of the studies' folders. */
+export function resultNotes(studies: Readonly<Record<string, Study>>): string[] {
+  return Object.entries(studies).flatMap(
+    ([folder, study]) => invalidLinesText(study, join(folder, 'results.jsonl')) ?? [],
+  );
 }
 
 /** Returns recall in the space that a cell trains: cosine, hyperbolic distance, or the fused score for hybrid. */

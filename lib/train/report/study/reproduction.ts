@@ -23,7 +23,7 @@ import { counted } from '../run/extent.ts';
 import { profileTable } from '../run/negatives.ts';
 import { duration, page } from '../run/page.ts';
 import { fixed, orZero, percent } from '../tables.ts';
-import { bestSection, contrastSection, temperatureSection } from './study.ts';
+import { bestSection, contrastSection, resultNotesOf, temperatureSection } from './study.ts';
 import { finishedSeeds, interval, intervalName, verdictText } from './words.ts';
 
 /** A reproduction read from its folder: its studies, and the runs that the page shows in detail. */
@@ -97,7 +97,7 @@ export function reproductionPage({ record, studies, best, heads }: ReadReproduct
     `Reproduction on ${record.ds} · horoball`,
     html`<header><p class="brand">horoball reproduce</p><h1>Geometry or temperature?</h1>
 <p class="lede">${lede(record, studies)}</p>
-<p class="verdict">${verdictText(temperature)}</p>${record.quick ? html`<p class="note">These runs are only a preview: they are too short for conclusions.</p>` : null}${notesOf([...best, ...heads])}</header>
+<p class="verdict">${verdictText(temperature)}</p>${record.quick ? html`<p class="note">These runs are only a preview: they are too short for conclusions.</p>` : null}${resultNotesOf(studies)}${notesOf([...best, ...heads])}</header>
 ${nothing ? null : html`${temperatureSection(temperature)}${bestSection(temperature)}${contrastSection(temperature)}`}
 ${lambdaSection(analyze(studies['lambda-c']).arms)}
 ${stripSection(best)}

@@ -1,5 +1,4 @@
 import { isTemperature, temperaturesOf } from '../../options/options.ts';
-import { invalidLinesText } from '../../run/warnings.ts';
 import {
   type Analysis,
   type ArmSummary,
@@ -12,7 +11,7 @@ import {
   temperatureOf,
 } from '../../study/analyze.ts';
 import { type Cell, hardNegatives, matchedAt, slopeMatched } from '../../study/plan.ts';
-import { runName, type Study } from '../../study/results.ts';
+import { resultNotes, runName, type Study } from '../../study/results.ts';
 import { fewestSeeds, maxResampled } from '../../study/statistics.ts';
 import { lineChart, type Series } from '../charts/chart.ts';
 import { colorsOf } from '../charts/color.ts';
@@ -27,17 +26,21 @@ import { finishedSeeds, interval, intervalName, points, verdictText } from './wo
 /** Renders a complete or partial study as a self-contained page that links to the reports of its runs. */
 export function studyPage(study: Study): string {
   const analysis = analyze(study);
-  const invalid = invalidLinesText(study, 'results.jsonl');
   const nothing = analysis.arms.every(({ best }) => best === null);
   return page(
     `${study.name} · horoball`,
     html`<header><p class="brand">horoball study</p><h1>${study.name}</h1>
 <p class="lede">${lede(study)}</p>
-<p class="verdict">${verdictText(analysis)}</p>${invalid === null ? null : html`<p class="note">${invalid}</p>`}</header>
+<p class="verdict">${verdictText(analysis)}</p>${resultNotesOf({ '': study })}</header>
 ${nothing ? null : html`${temperatureSection(analysis)}${bestSection(analysis)}${contrastSection(analysis)}${controlSection(analysis)}${heatSection(analysis)}${ablationSection(study, analysis)}`}
 ${cellsSection(study, analysis)}
 ${methodSection(study)}`,
   );
+}
+
+/** Renders notes about invalid lines in the results of studies; see {@link resultNotes}. */
+export function resultNotesOf(studies: Readonly<Record<string, Study>>): Html[] {
+  return resultNotes(studies).map((note) => html`<p class="note">${note}</p>`);
 }
 
 function lede({ plan, results }: Study): string {

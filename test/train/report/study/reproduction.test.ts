@@ -134,3 +134,12 @@ test('names the runs whose files are damaged or do not agree', (t) => {
   const page = reproductionPage({ ...read, best: [{ ...first!, mismatches: ['a mismatch.'] }, ...others] });
   t.true(page.includes(`<p class="note">${first!.name}: a mismatch.</p>`));
 });
+
+test('the page reports invalid lines of results, with the folder of their study', (t) => {
+  const { studies, ...rest } = made(() => 0.5);
+  const head = { ...studies.head, invalid: { count: 2, first: 'line 3: not JSON' } };
+  t.regex(
+    reproductionPage({ ...rest, studies: { ...studies, head } }),
+    /<p class="note">2 lines of head\/results\.jsonl are invalid and were skipped \(line 3: not JSON\)\.<\/p>/,
+  );
+});
