@@ -9,7 +9,7 @@ import { shapeText } from '../../io/elements.ts';
 import { PickleOpaque } from '../../io/pickle-values.ts';
 import { PthFile } from '../../io/pth.ts';
 import { reading } from '../../io/regular.ts';
-import { networkKey } from '../../io/run-path.ts';
+import { networkKey, olderText, runPathOf } from '../../io/run-path.ts';
 import { type SafeTensor, SafetensorsFile } from '../../io/safetensors.ts';
 import { shellWord } from '../../io/shell.ts';
 import { isReals } from '../../matrix.ts';
@@ -105,6 +105,8 @@ export async function loadWeights(
     const unexpected = rest.filter((name) => !zeros.has(name));
     if (!partial) checkWhole(path, parameters, recipes, [...unexpected, ...dropped]);
     const notices = [...file.notices];
+    const older = await olderText(await runPathOf(path));
+    if (older !== null) notices.push(`${older}.`);
     if (stripped.length > 0)
       notices.push(
         `Prefixes removed from the parameter names: ${stripped.map((each) => `'${each}'`).join(', ')}.`,

@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
 import ava, { type TestFn } from 'ava';
 import { olderText, runPathOf } from '../../../lib/io/run-path.ts';
 import { shellWord } from '../../../lib/io/shell.ts';
-import { type TrainHooks, type TrainResult, train } from '../../../lib/train/index.ts';
+import { Embedder, loadWeights, type TrainHooks, type TrainResult, train } from '../../../lib/train/index.ts';
 import { planRun } from '../../../lib/train/run/plan.ts';
 import { tinyRun } from '../tiny-data.ts';
 import { forge, resume, type StoppedRun, stoppedRun } from './stopped-run.ts';
@@ -74,6 +74,9 @@ test.serial('a final network from before the run was resumed is reported', async
   const text =
     /^model\.safetensors is outdated: it holds the network after step 3, .* has saved step 4 in last\.safetensors$/;
   t.regex((await olderText(await runPathOf(folder)))!, text);
+  const embedder = await Embedder.load(folder);
+  t.regex((await loadWeights(model, embedder)).notices[0]!, /^model\.safetensors is outdated: .*\.$/);
+  embedder.dispose();
   t.is(await olderText(await runPathOf(last)), null);
   await rm(last);
   t.is(await olderText(await runPathOf(folder)), null);
