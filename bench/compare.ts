@@ -18,7 +18,7 @@ their printed spreads. Times are corrected for a change in the machine's speed,
 which is estimated from the peers. Exits with 1 if a horoball row is slower,
 larger or missing, or misses a target that it met in A. If the runs are from
 different machines, or the peak arithmetic rates measured before them differ by
-more than 10 %, compares only the targets.
+more than 10 %, compares only targets and ratios.
 `;
 
 /** A row of A, compared with the same row of B. */
@@ -28,7 +28,7 @@ export interface Change {
   readonly factor: number;
   /** How far a factor may deviate from 1 by chance. */
   readonly noise: number;
-  readonly verdict: 'slower' | 'faster' | 'bigger' | 'same' | 'target missed' | 'missing';
+  readonly verdict: 'slower' | 'faster' | 'larger' | 'same' | 'target missed' | 'missing';
 }
 
 /** The minimum relative noise of a time, even if both spreads are smaller. */
@@ -51,7 +51,7 @@ export function compare(a: Results, b: Results): Change[] {
     if (now?.status !== 'measured') return isJudged ? [missing(before)] : [];
     const isMissed = before.verdict === 'pass' && now.verdict === 'fail';
     if (!isMissed && !isJudged) return [];
-    return [judge(before, now, speed, isMissed), ...(isJudged ? bigger(before, now) : [])];
+    return [judge(before, now, speed, isMissed), ...(isJudged ? larger(before, now) : [])];
   });
 }
 
@@ -60,10 +60,10 @@ function isOwn({ side }: Row): boolean {
   return side.startsWith('horoball');
 }
 
-function bigger(before: Row, now: Row): Change[] {
+function larger(before: Row, now: Row): Change[] {
   const most = Math.max(before.peakMB * (1 + memoryNoise), before.peakMB + memoryNoiseMB);
   if (!(now.peakMB > most)) return [];
-  return [{ row: now, factor: now.peakMB / before.peakMB, noise: memoryNoise, verdict: 'bigger' }];
+  return [{ row: now, factor: now.peakMB / before.peakMB, noise: memoryNoise, verdict: 'larger' }];
 }
 
 function missing(row: Row): Change {
@@ -134,10 +134,11 @@ function named({ suite, op, side, geometry, heads, guards, pass, type }: Row): s
 }
 
 function line({ row, factor, noise, verdict }: Change): string {
-  const times = Number.isNaN(factor)
+  const what = verdict === 'larger' ? 'memory' : row.ms > 0 ? 'time' : 'value';
+  const change = Number.isNaN(factor)
     ? ''
-    : `time x ${factor.toFixed(2)} (noise ${(100 * noise).toFixed(0)} %)`;
-  return `${verdict.padEnd(8)}  ${named(row)}  ${times}`;
+    : `${what} x ${factor.toFixed(2)} (noise ${(100 * noise).toFixed(0)} %)`;
+  return `${verdict.padEnd(8)}  ${named(row)}  ${change}`;
 }
 
 /** Reads a table of results; exits with code 2 if it is unreadable. */
@@ -167,7 +168,7 @@ async function main(): Promise<void> {
   const [before, now] = await Promise.all([a, b].map(read));
   if (!isOneMachine(before!, now!)) {
     process.stderr.write(
-      'The two runs are from different machines, or from one machine running at different speeds: only their targets can be compared.\n',
+      'The two runs are from different machines, or from one machine running at different speeds: only targets and ratios are compared, not times and memory.\n',
     );
   }
   const changes = compare(before!, now!);
@@ -180,7 +181,7 @@ async function main(): Promise<void> {
   const count = changes.filter(isRegression).length;
   const agreeing = pairs.length - mismatches.length;
   process.stdout.write(`${agreeing} of ${pairs.length} ratios agree within their spreads.\n`);
-  process.stdout.write(`${changes.length} rows compared, ${count} worse.\n`);
+  process.stdout.write(`Other comparisons: ${changes.length}, of which ${count} worse.\n`);
   if (count > 0) process.exitCode = 1;
 }
 

@@ -171,7 +171,7 @@ test('more memory is a regression; on another machine, only a missed target is',
   const before = results(result({ ms: 10, spread: 0.01, peakMB: 20 }));
   const verdicts = (now: ReturnType<typeof results>) => compare(before, now).map(({ verdict }) => verdict);
   t.deepEqual(verdicts(results(result({ ms: 10, spread: 0.01, peakMB: 21 }))), ['same']);
-  t.deepEqual(verdicts(results(result({ ms: 10, spread: 0.01, peakMB: 23 }))), ['same', 'bigger']);
+  t.deepEqual(verdicts(results(result({ ms: 10, spread: 0.01, peakMB: 23 }))), ['same', 'larger']);
   t.true(isRegression(compare(before, results(result({ ms: 10, spread: 0.01, peakMB: 23 })))[1]!));
   t.deepEqual(
     verdicts({ about: { machine: 'n' }, rows: [result({ ms: 99, spread: 0.01, peakMB: 99 })] }),

@@ -152,7 +152,7 @@ async function featuresOf(
 function refuseOthers(others: Readonly<Record<string, unknown>>, why: string, operation = 'delta'): void {
   const [name, value] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name === undefined) return;
-  const message = `[${operation}] ${name}: expected no value because ${why}, got ${value}. Omit the option.`;
+  const message = `[${operation}] ${name}: ${value === true ? `not allowed because ${why}` : `expected no value because ${why}, got ${value}`}. Omit the option.`;
   throw coded('ERR_HOROBALL_OPTION', message, RangeError);
 }
 

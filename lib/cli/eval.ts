@@ -105,7 +105,7 @@ function checkBackbone(given: Given, { fuse }: Options): void {
     throw usage(`[eval] fuse: expected no value without a run, got ${fuse}. Pass a run folder.`);
   if (saved !== undefined)
     throw usage(
-      '[eval] save_emb: expected no value without a run. Use npx horoball embed to write features.',
+      '[eval] save_emb: expected a run with this option, got none. Pass a run folder, or write features with npx horoball embed.',
     );
 }
 

@@ -1,7 +1,8 @@
 import { printable } from '../errors.ts';
 import { largest } from '../integers.ts';
+import { ksOf } from '../train/measure/recall.ts';
 import type { Recall } from '../train/measure/types.ts';
-import { ksOf, strictColumns, strictMeanings } from '../train/report/tables.ts';
+import { strictColumns, strictMeanings } from '../train/report/tables.ts';
 
 /**
  * Returns the rows of cells as aligned text: the first column left-aligned, the others right-aligned. Control characters
@@ -41,7 +42,7 @@ export function recallText(
   lines: readonly { name: string; recall: Recall }[],
   levels: readonly string[] = [],
 ): string {
-  const ks = ksOf(lines);
+  const ks = ksOf(lines.map(({ recall }) => recall));
   const depth = largest(
     lines.map(({ recall }) => recall.strict.length),
     0,

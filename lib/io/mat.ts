@@ -122,7 +122,7 @@ function checkHeader(bytes: Buffer): boolean {
   if (start.startsWith('MATLAB 7.3') || version === hdf5 || bytes.toString('latin1', 1, 4) === 'HDF') {
     throw coded(
       'ERR_HOROBALL_FORMAT',
-      "MATLAB 7.3 files (HDF5) are not supported. Save it again in MATLAB with save('name.mat', '-v7').",
+      "MATLAB 7.3 files (HDF5) are not supported. Save the file again in MATLAB with save('name.mat', '-v7').",
     );
   }
   if (bytes.length < headerLength || (order !== 'IM' && order !== 'MI')) {

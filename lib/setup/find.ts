@@ -90,7 +90,7 @@ async function check({ origin, inspect: look }: Candidate, { loads }: SearchInpu
 }
 
 function inspectSystem({ include, libs }: SearchInputs['system']): Inspection {
-  let answer: Inspection = { reason: 'libtorch-dev is not installed' };
+  let answer: Inspection = { reason: 'no libtorch in the library folders of the system' };
   for (const lib of libs) {
     const inspection = inspect('system', lib, include);
     if ('libtorch' in inspection) return inspection;

@@ -15,7 +15,7 @@ c10::Device device_from(const std::string& name) {
   const std::string why = count == 0
                               ? "libtorch was built without CUDA, or the GPU or its driver is missing. "
                                 "Use device 'cpu' or 'auto'. To use a GPU, install torch with CUDA and run "
-                                "`npx horoball setup`."
+                                "`LIBTORCH_USE_PYTORCH=1 npx horoball setup`."
                               : "devices are numbered from 0 to " + std::to_string(count - 1);
   throw CodedError("ERR_HOROBALL_DEVICE", "CUDA device " + std::to_string(index) + " not found: " + why);
 }

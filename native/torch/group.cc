@@ -82,7 +82,8 @@ BackendPtr nccl_group([[maybe_unused]] const GroupConfig& config, [[maybe_unused
   throw CodedError(
       "ERR_HOROBALL_NO_GROUP",
       "expected a training addon with NCCL to train with several processes on CUDA devices, got one without. "
-      "Install torch with CUDA and the header nccl.h, then run `npx horoball setup --force`");
+      "Install torch with CUDA and the header nccl.h, then run `LIBTORCH_USE_PYTORCH=1 npx "
+      "horoball setup --force`");
 #endif
 }
 

@@ -7,7 +7,7 @@ namespace {
   throw CodedError(
       "ERR_HOROBALL_NO_GROUP",
       "expected an addon built with libtorch 2.13 or later and Gloo to train with more than one process, got "
-      "one built without. Install torch 2.13 and run `npx horoball setup`");
+      "one built without. Install torch 2.13 and run `LIBTORCH_USE_PYTORCH=1 npx horoball setup`");
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ const refused: [args: string[], code: number, sentence: RegExp][] = [
     2,
     /\[delta\] --tensor: expected no value because x\.npy contains a single array/,
   ],
-  [['delta', '--distances'], 2, /\[delta\] --distances: expected no value because the features are computed/],
+  [['delta', '--distances'], 2, /\[delta\] --distances: not allowed because the features are computed/],
   [['plan'], 2, /\[plan\] --batch: expected the total batch size, got none\. Pass --batch/],
   [['plan', '--bs', '8', '--batch', '8'], 2, /\[plan\] --batch: expected one value, got both/],
   [['plan', '--bs', '8', '--emb', '1.5'], 2, /\[plan\] --emb: expected an integer of at least 1, got '1\.5'/],
@@ -144,7 +144,10 @@ test('plan estimates the memory of one process without a measured rate', async (
   const model = ['plan', '--model', 'vit_small_patch16_224'];
   const half = await horoball([...model, '--bs', '256', '--precision', 'bfloat16']);
   t.is(half.code, 0, half.stderr);
-  t.regex(half.stdout, /activations of 256 images in float32; bfloat16 needs less on a GPU +14\.6 GB$/m);
+  t.regex(
+    half.stdout,
+    /activations of 256 images in float32; bfloat16 should need less on a GPU +14\.6 GB$/m,
+  );
   t.regex(half.stdout, /in total +14\.9 GB$/m);
   t.notRegex(half.stdout, /NaN|throughput|sent per process/);
   const [row] = (await horoball([...model, '--batch', '900', '--chunk', '20', '--json'])).rows();

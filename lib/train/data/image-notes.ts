@@ -5,9 +5,9 @@ import type { ImageLoader } from './loader.ts';
 
 /** What each value of the option `background` does to alpha, as the end of a sentence. */
 export const alphaTreatment: Readonly<Record<Background, string>> = {
-  white: 'blended with white (background white)',
-  black: 'blended with black (background black)',
-  drop: 'ignored, so transparent pixels keep their stored color (background drop)',
+  white: 'transparent pixels are blended with white (background white)',
+  black: 'transparent pixels are blended with black (background black)',
+  drop: 'it is ignored, so transparent pixels keep their stored color (background drop)',
 };
 
 /** Returns a sentence about images with alpha and one about large images, each only if there are such images. */
@@ -16,8 +16,8 @@ export function notesOf(found: { alpha: number; large: number }, background?: Ba
   if (found.alpha > 0) {
     const what =
       background === undefined
-        ? '; train --background selects the color that it is blended with'
-        : `, which is ${alphaTreatment[background]}`;
+        ? '; train --background selects the color that transparent pixels are blended with'
+        : `; ${alphaTreatment[background]}`;
     notes.push(`${images(found.alpha)} an alpha channel${what}`);
   }
   if (found.large > 0)

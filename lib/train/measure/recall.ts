@@ -19,6 +19,15 @@ export interface Protocol {
   queries?: number | undefined;
 }
 
+/** Maximum number of values of k in a table, a limit for damaged files; data sets have ten or fewer. */
+const maxKs = 64;
+
+/** Returns the values of k in Recall@k of any of the given recalls, ascending. */
+export function ksOf(recalls: readonly { readonly at: object }[]): string[] {
+  const ks = new Set(recalls.flatMap(({ at }) => Object.keys(at)));
+  return [...ks].sort((a, b) => Number(a) - Number(b)).slice(0, maxKs);
+}
+
 /**
  * Returns the protocol with `queries` reduced to the number of readable query images.
  *

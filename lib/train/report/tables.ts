@@ -1,4 +1,5 @@
 import { largest } from '../../integers.ts';
+import { ksOf } from '../measure/recall.ts';
 import type { Evaluation, Recall, Space } from '../measure/types.ts';
 import { type Html, html, type Part } from './html.ts';
 
@@ -50,21 +51,12 @@ export function strictMeanings(depth: number, levels: readonly string[] = []): s
   });
 }
 
-/** Maximum number of columns of Recall@k, a limit for damaged files; data sets have ten or fewer values of k. */
-export const maxKs = 64;
-
-/** Returns the values of k of a table of Recall@k, ascending. */
-export function ksOf(lines: readonly Pick<RecallLine, 'recall'>[]): string[] {
-  const ks = new Set(lines.flatMap(({ recall }) => Object.keys(recall.at)));
-  return [...ks].sort((a, b) => Number(a) - Number(b)).slice(0, maxKs);
-}
-
 /**
  * Renders a table of Recall@k, with columns of strict recall if any row has them.
  * @param levels - names of the class tree's levels, nearest first
  */
 export function recallTable(lines: readonly RecallLine[], levels: readonly string[] = []): Html {
-  const ks = ksOf(lines);
+  const ks = ksOf(lines.map(({ recall }) => recall));
   const depth = largest(
     lines.map((line) => line.recall.strict.length),
     0,

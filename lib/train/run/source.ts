@@ -104,9 +104,7 @@ async function alphaWarnings({ train, test }: Dataset, { background }: RunConfig
   const { alpha, read } = await alphaIn([...train.samples, ...test.samples]);
   return alpha === 0
     ? []
-    : [
-        `${alpha} of ${read} images that were checked have an alpha channel, which is ${alphaTreatment[background]}`,
-      ];
+    : [`${alpha} of ${read} images that were checked have an alpha channel; ${alphaTreatment[background]}`];
 }
 
 /** Returns the augmentation options of a run. */

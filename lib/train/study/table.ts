@@ -1,13 +1,11 @@
+import { ksOf } from '../measure/recall.ts';
 import { columnsOf, recallOfCell, type Study } from './results.ts';
-
-/** Maximum number of values of k; real results have ten or fewer, and every row has a field for each. */
-const maxKs = 64;
 
 /** Formats a study as CSV (RFC 4180): one row per run with its settings, recall as in {@link recallOfCell}, and duration. */
 export function studyCsv({ plan, results }: Study): string {
   const columns = columnsOf(plan);
-  const measured = results.find(({ spaces }) => spaces !== null)?.spaces?.cosine.at ?? { 1: 0 };
-  const ks = Object.keys(measured).slice(0, maxKs);
+  const measured = ksOf(results.flatMap(({ spaces }) => spaces?.cosine ?? []));
+  const ks = measured.length === 0 ? ['1'] : measured;
   const head = ['arm', ...columns, 'seed', ...ks.map((k) => `recall_at_${k}`), 'seconds', 'error'];
   const cells = new Map(plan.cells.map((cell) => [cell.id, cell]));
   const rows = results.flatMap((result) => {

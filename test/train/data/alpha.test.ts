@@ -39,7 +39,7 @@ test('transparent pixels become white, black or their hidden color, depending on
     }
     t.is(loader.withAlpha, 2);
     t.deepEqual(imageNotes([loader], { background: 'white' }), [
-      '2 images have an alpha channel, which is blended with white (background white)',
+      '2 images have an alpha channel; transparent pixels are blended with white (background white)',
     ]);
   }
 });

@@ -4,8 +4,12 @@ import { imageNotes, notesOf } from '../../../lib/train/data/image-notes.ts';
 for (const [found, background, notes] of [
   [{ alpha: 0, large: 0 }, 'white', []],
   [{ alpha: 1, large: 0 }, undefined, [/^1 image has an alpha channel; train --background selects/]],
-  [{ alpha: 2, large: 0 }, 'black', [/^2 images have an alpha channel, which is blended with black/]],
-  [{ alpha: 1, large: 3 }, 'drop', [/which is ignored/, /^3 images have more than 89478485 pixels/]],
+  [
+    { alpha: 2, large: 0 },
+    'black',
+    [/^2 images have an alpha channel; transparent pixels are blended with black/],
+  ],
+  [{ alpha: 1, large: 3 }, 'drop', [/; it is ignored/, /^3 images have more than 89478485 pixels/]],
 ] as const) {
   test(`${JSON.stringify(found)} on ${background}`, (t) => {
     const got = notesOf(found, background);

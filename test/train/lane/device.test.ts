@@ -8,7 +8,7 @@ const device = torchInfo().cuda ? 'cuda:99' : 'cuda';
 const missing = {
   code: 'ERR_HOROBALL_DEVICE',
   message:
-    /CUDA device (99 not found: devices are numbered from 0|0 not found: .* Use device 'cpu' or 'auto'\. To use a GPU, .* `npx horoball setup`\.$)/,
+    /CUDA device (99 not found: devices are numbered from 0|0 not found: .* Use device 'cpu' or 'auto'\. To use a GPU, .* `LIBTORCH_USE_PYTORCH=1 npx horoball setup`\.$)/,
 };
 
 test.afterEach('the lane still works', async (t) => {

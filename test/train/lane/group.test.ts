@@ -105,7 +105,7 @@ for (const [rank, signal] of [
         t.is(code, 1, stderr);
         const { code: name, message } = last(stdout);
         t.is(name, 'ERR_HOROBALL_RANK', String(message));
-        const pattern = `rank ${rank} ended or stopped responding in step \\d+ \\(.*\\)\\. Resume the run from`;
+        const pattern = `rank ${rank} ended or stopped responding during step \\d+ \\(.*\\)\\. Resume the run from`;
         t.regex(String(message), new RegExp(pattern));
       }
     },
@@ -121,7 +121,7 @@ test.serial('the other ranks report the message of the failed rank', async (t) =
   for (const i of [0, 2])
     t.regex(
       String(last(ends[i]!.stdout)['message']),
-      /rank 1 failed in step 7: out of memory\. Correct the cause, then resume the run from its last checkpoint, if it has one\.$/,
+      /rank 1 failed during step 7: out of memory\. Correct the cause, then resume the run from its last checkpoint, if it has one\.$/,
     );
 });
 
@@ -130,7 +130,7 @@ test.serial('an error during startup has no advice on resuming, and keeps its pu
   const [first] = await Promise.all(ranks.map(({ end }) => end));
   t.regex(
     String(last(first!.stdout)['message']),
-    /rank 1 failed in the startup phase: no images found\. Check the path\.$/,
+    /rank 1 failed during the startup phase: no images found\. Check the path\.$/,
   );
 });
 

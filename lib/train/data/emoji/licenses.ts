@@ -25,7 +25,7 @@ export async function licenses(from: string, sets: readonly (Pinned & { id: stri
   const { folder, version } = await locatePackage(from, unicodeData);
   const text = await readText(path.join(folder, 'LICENSE'), maxBytes).catch(() => 'MIT License');
   parts.push(
-    `## Names, groups and subgroups\n\nFrom the npm package ${unicodeData.name} ${version}, which takes them from the data files of Unicode\n(https://www.unicode.org/license.txt):\n\n${text.trim().replace(/^/gm, '    ').trimEnd()}`,
+    `## Names, groups and subgroups\n\nFrom the npm package ${unicodeData.name} ${version}, which takes them from Unicode's data files\n(license: https://www.unicode.org/license.txt). License of the package:\n\n${text.trim().replace(/^/gm, '    ').trimEnd()}`,
   );
   return `${parts.join('\n\n')}\n`;
 }

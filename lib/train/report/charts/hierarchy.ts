@@ -1,14 +1,15 @@
+import { ksOf } from '../../measure/recall.ts';
 import type { Hierarchy } from '../../measure/types.ts';
 import { html, type Part } from '../html.ts';
 import { shownName } from '../run/names.ts';
-import { fixed, maxKs, percent, spaceNames } from '../tables.ts';
+import { fixed, percent, spaceNames } from '../tables.ts';
 
 /** Returns a table of how well each space reflects the class tree; empty without a tree. */
 export function hierarchyTable(hierarchy: Hierarchy | null | undefined): Part {
   if (!hierarchy) return null;
   const { spaces, depthRadius } = hierarchy;
   const levels = hierarchy.levels.map(shownName);
-  const ks = Object.keys(spaces.cosine.recall).slice(0, maxKs);
+  const ks = ksOf([{ at: spaces.cosine.recall }]);
   return html`<h3>Neighbors in the class tree</h3>
 <p class="note">Recall@k by level: a neighbor with the same ancestor at that level is a hit. Height: mean height of the lowest common
 ancestor (LCA) with the nearest neighbor, 0 for the same class. nDCG: 1 if neighbors are ranked by their number of common ancestors.

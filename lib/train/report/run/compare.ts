@@ -153,8 +153,8 @@ function negativesComparison(records: readonly RunRecord[]): Part {
     return trained ? [{ name, profile: trained }] : [];
   });
   if (rows.length === 0) return null;
-  return html`<section><h2>Weight of the negatives</h2><p>${negativesUse}</p><p>How the loss 'views', with the geometry
-and the temperatures of each run, distributes its weight over the negatives in a batch of test images. The report of each run has
+  return html`<section><h2>Weight of the negatives</h2><p>${negativesUse}</p><p>The table shows how the loss 'views', with the geometry
+and temperatures of each run, distributes its weight over the negatives in a batch of test images. The report of each run has
 more details.</p>${profileTable(rows)}</section>`;
 }
 

@@ -1,4 +1,4 @@
-import { isTemperature, temperaturesOf } from '../../options/options.ts';
+import { isTemperature, type RunConfig, temperaturesOf } from '../../options/options.ts';
 import {
   type Analysis,
   type ArmSummary,
@@ -45,9 +45,9 @@ export function resultNotesOf(studies: Readonly<Record<string, Study>>): Html[] 
 
 function lede({ plan, results }: Study): string {
   const total = plan.cells.length * plan.seeds.length;
-  const [ds, model, ep, bs] = (['ds', 'model', 'ep', 'bs'] as const).map((name) =>
-    [...new Set(plan.cells.map(({ config }) => config[name]))].join(' or '),
-  );
+  const values = (optionIn: (config: RunConfig) => unknown): string =>
+    [...new Set(plan.cells.map(({ config }) => optionIn(config)))].join(' or ');
+  const epochs = values(({ ep }) => ep);
   const took = results.reduce((sum, { seconds }) => sum + orZero(seconds), 0);
   const arms = [...new Set(plan.cells.map(({ arm }) => arm))];
   const controls = controlsAmong(arms).length;
@@ -55,7 +55,7 @@ function lede({ plan, results }: Study): string {
   const compared = controls === 0 ? geometries : `${geometries} and ${counted(controls, 'control')}`;
   const runsText =
     results.length === total ? counted(total, 'run') : `${results.length} of ${counted(total, 'run')} so far`;
-  return `${compared}, ${counted(plan.cells.length, 'setting')}, ${counted(plan.seeds.length, 'paired seed')}: ${runsText} of ${model} on ${ds}, ${ep} ${ep === '1' ? 'epoch' : 'epochs'}, batch size ${bs}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
+  return `${compared}, ${counted(plan.cells.length, 'setting')}, ${counted(plan.seeds.length, 'paired seed')}: ${runsText} of ${values(({ model }) => model)} on ${values(({ ds }) => ds)}, ${epochs} ${epochs === '1' ? 'epoch' : 'epochs'}, batch size ${values(({ bs }) => bs)}${took > 0 ? `, ${duration(took)} in total` : ''}.`;
 }
 
 /** Returns the heading of a column of arms. */
@@ -84,7 +84,7 @@ export function temperatureSection({ arms, contrasts }: Analysis): Html {
   return html`<section><h2>Recall against temperature</h2>
 <p>Points are means over seeds with ${finishedSeeds(arms) < fewestSeeds ? 'the range over seeds (lowest to highest)' : '95% confidence intervals'}; if other options vary too, the best setting is shown.
 Temperatures of different geometries are not comparable: compare the maxima of the curves, not points at the same
-temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot(`Differences, with settings chosen on the remaining seeds`, rows)}</div></section>`;
+temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot(finishedSeeds(arms) > 1 ? 'Differences, with settings chosen on the remaining seeds' : 'Differences between the best settings', rows)}</div></section>`;
 }
 
 function curve(arm: ArmSummary, arms: readonly ArmSummary[], xOf: (cell: Cell) => number | string): Series[] {
@@ -120,8 +120,12 @@ export function bestSection({ arms }: Analysis): Html {
 export function contrastSection({ arms, contrasts }: Analysis): Part {
   if (contrasts.length === 0) return null;
   return html`<section><h2>Significance</h2>
-<p>Paired differences in percentage points, with the setting for each seed chosen on the <em>remaining</em> seeds, because a
-setting looks better than it is on the seeds that selected it. A difference is significant if p, corrected for multiple
+<p>${
+    finishedSeeds(arms) > 1
+      ? html`Paired differences in percentage points, with the setting for each seed chosen on the <em>remaining</em> seeds, because a
+setting looks better than it is on the seeds that selected it.`
+      : 'Differences in percentage points between the best settings. A single seed both selected and measured them, so they look better than they are.'
+  } A difference is significant if p, corrected for multiple
 comparisons, is below 0.05.</p>
 <div class="scroll"><table><thead><tr><th scope="col">Comparison</th><th scope="col">difference</th><th scope="col">${intervalName(finishedSeeds(arms))}</th><th scope="col">p</th><th scope="col" class="words">verdict</th></tr></thead><tbody>${contrasts.map(
     (each) =>
