@@ -61,3 +61,22 @@ test('the page is a single file without external resources, with relative links 
   t.is(links.length, 45);
   t.true(links.every((link) => /^runs\/[\w.-]+\/report\.html$/.test(link)));
 });
+
+test('the first sentence names all values of an option that a study varies', (t) => {
+  const study = syntheticStudy(3);
+  const cells = study.plan.cells.map((cell, i) => ({
+    ...cell,
+    config: { ...cell.config, bs: 32 * (1 + (i % 2)) },
+  }));
+  const page = studyPage({ ...study, plan: { ...study.plan, cells } });
+  t.regex(page, /, batch size 32 or 64/);
+});
+
+test('a study of one seed does not claim that its settings were selected on other seeds', (t) => {
+  const study = syntheticStudy(3);
+  const one = { ...study.plan, seeds: [1] };
+  const page = studyPage({ ...study, plan: one, results: study.results.filter(({ seed }) => seed === 1) });
+  t.regex(page, /A single seed both selected and measured them/);
+  t.notRegex(page, /remaining/);
+  t.regex(studyPage(study), /chosen on the <em>remaining<\/em> seeds/);
+});
