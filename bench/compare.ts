@@ -181,7 +181,9 @@ async function main(): Promise<void> {
   const count = changes.filter(isRegression).length;
   const agreeing = pairs.length - mismatches.length;
   process.stdout.write(`${agreeing} of ${pairs.length} ratios agree within their spreads.\n`);
-  process.stdout.write(`Other comparisons: ${changes.length}, of which ${count} worse.\n`);
+  process.stdout.write(
+    `Other comparisons: ${changes.length}, of which ${count} ${count === 1 ? 'is' : 'are'} worse.\n`,
+  );
   if (count > 0) process.exitCode = 1;
 }
 

@@ -11,7 +11,7 @@ export const defaultMaxPixels: number = 2 * manyPixels;
  */
 export function checkSize(width: number, height: number, maxPixels: number): void {
   if (width * height > maxPixels) {
-    throw unreadable(`${width} x ${height} pixels are more than max_pixels (${maxPixels})`);
+    throw unreadable(`${width} x ${height} pixels are more than the maximum of ${maxPixels}`);
   }
   if (!(width > 0 && height > 0)) throw unreadable('the image has no pixels');
 }

@@ -19,7 +19,9 @@ export function readImageFile(path: string, maxPixels: number): Promise<Buffer> 
   return withImageFile(path, async (file, size) => {
     const most = maxPixels * bytesPerPixel + metadataBytes;
     if (size > most)
-      throw unreadable(`the file has ${size} bytes, more than an image of max_pixels (${maxPixels}) needs`);
+      throw unreadable(
+        `the file has ${size} bytes, more than an image of the maximum of ${maxPixels} pixels needs`,
+      );
     return await readStart(file, size);
   });
 }

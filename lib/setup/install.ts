@@ -70,7 +70,7 @@ export async function takeLibTorch(path: string, ui: Ui, sha256?: string): Promi
   const folder = await takeFolder(path);
   if (folder !== undefined) return folder;
   if (sha256 !== undefined) await checkSha256(path, sha256);
-  return fromArchive(path, ui);
+  return fromArchive(path, ui, `[setup] --libtorch ${path}`);
 }
 
 /**
@@ -187,12 +187,13 @@ export async function recoverLibTorch(): Promise<void> {
     if (/^download-\w{6}$/.test(name)) await rm(join(cacheFolder(), name), { recursive: true, force: true });
 }
 
-async function fromArchive(file: string, ui: Ui): Promise<LibTorch> {
+/** Unpacks and checks libtorch. `what`: the subject of errors; by default, a name precedes them. */
+async function fromArchive(file: string, ui: Ui, what = 'it'): Promise<LibTorch> {
   const root = installedFolder();
   await ensureFolder(dirname(root));
-  const accept = (folder: string): Promise<LibTorch> => usable(inspectRoot('', folder));
+  const accept = (folder: string): Promise<LibTorch> => usable(inspectRoot('', folder), what);
   await unpackLibTorch(file, root, accept, inMegabytes(ui, 'unpacking libtorch'));
-  return usable(inspectRoot('installed by setup', root));
+  return usable(inspectRoot('installed by setup', root), what);
 }
 
 /** Reports progress in whole megabytes, each value once. */

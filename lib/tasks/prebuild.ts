@@ -102,7 +102,7 @@ function checkGlibc(file: string): void {
   if (major > oldestGlibc[0] || minor > oldestGlibc[1]) {
     fail(`${file} needs ${text}, newer than ${oldestGlibc.join('.')}: add it to native/node/glibc.cc`);
   }
-  process.stderr.write(`The newest symbol that it needs is ${text}\n`);
+  process.stderr.write(`${file}: the newest symbol that it needs is ${text}\n`);
 }
 
 function run(program: string, args: readonly string[]): string {

@@ -74,6 +74,6 @@ function quoted(names: readonly string[]): string {
 }
 
 function unknownLayout(root: string, splits: readonly string[]): Error {
-  const message = `[data] path: expected the folders train and test, got ${splits.join(', ')} in ${root}. Rename them, or pass the folder that contains the class folders.`;
+  const message = `[data] path: expected the folders train and test, got ${splits.join(', ')} in ${root}. Add the missing folder or rename the existing ones, or pass the folder that contains the class folders.`;
   return coded('ERR_HOROBALL_DATA_LAYOUT', message);
 }

@@ -1,5 +1,6 @@
 /** Evaluations, baselines and health checks during a run. */
 
+import { reasonOf } from '../../io/file-errors.ts';
 import { searchDevice } from '../lane/native.ts';
 import { baselineFeatures } from '../measure/baselines.ts';
 import {
@@ -22,7 +23,7 @@ import type { StepOutcome } from './learner.ts';
 import type { Run } from './open.ts';
 import type { EvaluationRow, HealthRow } from './record.ts';
 import { addEvaluation, epochOf, secondsOf } from './state.ts';
-import { reportFailureText, warnOfSkipped } from './warnings.ts';
+import { warnOfSkipped } from './warnings.ts';
 
 /** Evaluates the untrained baselines on the test classes. */
 export async function measureBaselines({ config, source, state, listeners, stop }: Run): Promise<void> {
@@ -111,7 +112,9 @@ async function storedSnapshot(
     await store.snapshot(snapshot);
     return snapshot;
   } catch (error) {
-    listeners.warn(reportFailureText(error, store.folder));
+    listeners.warn(
+      `the disk, neighbors and negatives of this evaluation could not be stored (${reasonOf(error)}), so the report shows those of an earlier one or none`,
+    );
     return null;
   }
 }

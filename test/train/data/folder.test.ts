@@ -133,7 +133,7 @@ test('folders named like splits in an unknown layout are rejected', async (t) =>
     await writeTree(root, Object.fromEntries(folders.map((folder) => [`${folder}/1.jpg`, ''])));
     await t.throwsAsync(imageFolder(root), {
       code: 'ERR_HOROBALL_DATA_LAYOUT',
-      message: /expected the folders train and test, got .* Rename them/,
+      message: /expected the folders train and test, got .* Add the missing folder or rename/,
     });
   }
 });

@@ -401,7 +401,7 @@ test.serial('a run whose report cannot be written succeeds, and says how to make
         onStep: () => mkdirSync(join(runs, name, file, 'in the way'), { recursive: true }),
       },
     );
-    return { result, drawn: warnings.filter((text) => /could not be generated/.test(text)) };
+    return { result, drawn: warnings.filter((text) => /could not be (generated|stored)/.test(text)) };
   };
   const page = await blocked('no-page', 'report.html');
   t.is(page.result.report, null);

@@ -32,6 +32,11 @@ const caveat =
 
 const same = (one: number, other: number): boolean => Math.abs(one - other) < 1e-9;
 
+/** Joins words or clauses: `a, b and c`. */
+function listOf(parts: readonly string[]): string {
+  return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
+}
+
 /** States the highest recall and any ties, which are common with small test sets. */
 function leadText(first: ArmSummary, done: readonly ArmSummary[], alone: boolean): string {
   const { cell, estimate } = first.best!;
@@ -42,7 +47,7 @@ function leadText(first: ArmSummary, done: readonly ArmSummary[], alone: boolean
   if (settings.length > 1 && highest(settings) === settings.length)
     return `All ${settings.length} settings tie at ${share}.`;
   const tied = done.filter(({ best }) => same(best!.estimate.mean, estimate.mean)).map(({ arm }) => arm);
-  if (tied.length > 1) return `${tied.slice(0, -1).join(', ')} and ${tied.at(-1)} tie at ${share}.`;
+  if (tied.length > 1) return `${listOf(tied)} tie at ${share}.`;
   const more = highest(first.cells) - 1;
   const others = more === 0 ? '' : `, tied with ${counted(more, `other ${first.arm} setting`)}`;
   const at = `${share} at ${cell.label}${others}`;
@@ -87,5 +92,5 @@ export function verdictText(
   const rest = found.length - said.length;
   const others =
     rest === 0 ? '' : ` ${rest} more ${rest === 1 ? 'difference is' : 'differences are'} listed ${where}.`;
-  return `${lead} With the setting for each seed chosen on the remaining seeds, ${claims.join(', ')}.${others}`;
+  return `${lead} With the setting for each seed chosen on the remaining seeds, ${listOf(claims)}.${others}`;
 }
