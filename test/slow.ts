@@ -13,7 +13,7 @@ const parts: Readonly<Record<string, readonly string[]>> = {
   tsan: ['dist/test/sanitize.js', 'tsan'],
   faults: ['dist/test/faults/run.js', '1'],
   kills: ['dist/test/train/run/kill.js', '10'],
-  soak: ['dist/test/soak/run.js', '0.1'],
+  soak: ['dist/test/soak/run.js', '1'],
 };
 
 /** Builds that use both cores by themselves, so they come before the parts. A part whose build fails repeats it and fails. */
