@@ -170,6 +170,13 @@ function grid(axes: Readonly<Partial<Record<string, Axis>>>): Setting[] {
   return settings;
 }
 
+/** Returns the number, to three digits, whose position between `low` and `high` on a logarithmic scale is `share`, in [0, 1). */
+function logUniform(low: number, high: number, share: number): number {
+  const half = Math.sqrt(high) / Math.sqrt(low); // unlike high / low, never infinite
+  const rounded = Number((low * half ** share * half ** share).toPrecision(3));
+  return Math.min(Math.max(rounded, low), high);
+}
+
 /** Samples settings: log-uniformly from ranges, uniformly from lists; without repetition if all axes are lists. */
 function sampled(axes: Readonly<Partial<Record<string, Axis>>>, draws: number, next: Random): Setting[] {
   if (Object.values(axes).every((axis) => 'values' in axis!))
@@ -177,7 +184,7 @@ function sampled(axes: Readonly<Partial<Record<string, Axis>>>, draws: number, n
   const value = (axis: Axis): string | number =>
     'values' in axis
       ? axis.values[integer(next, axis.values.length)]!
-      : Number((axis.low * (axis.high / axis.low) ** next()).toPrecision(3));
+      : logUniform(axis.low, axis.high, next());
   return Array.from({ length: draws }, () =>
     Object.fromEntries(Object.entries(axes).map(([name, axis]) => [name, value(axis!)])),
   );

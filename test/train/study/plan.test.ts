@@ -45,6 +45,10 @@ test('a random search stays within its ranges, is reproducible, and never repeat
   t.true(drawn.every((value) => value >= 0.05 && value <= 0.4));
   const below = drawn.filter((value) => value < Math.sqrt(0.05 * 0.4)).length;
   t.true(below > 3 && below < 17); // uniform on a logarithmic scale
+  const narrow = makePlan({ ...options, axes: axes({ geometry: 'hyperbolic', t_h: '0.05001:0.05004' }) });
+  t.true(narrow.cells.every(({ config }) => config.t_h >= 0.05001 && config.t_h <= 0.05004));
+  const wide = makePlan({ ...options, axes: axes({ geometry: 'hyperbolic', t_h: '1e-300:1e300' }) });
+  t.true(wide.cells.some(({ config }) => config.t_h < 1) && wide.cells.some(({ config }) => config.t_h > 1));
   const lists = makePlan({
     axes: axes({ geometry: 'hyperbolic', t_h: '0.1,0.2,0.3' }),
     seeds: [1],
