@@ -1,4 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import { finished } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { livePage, script } from './live-page.ts';
 import { defaultPort, headers, LocalServer, sendPage } from './local-server.ts';
 import { section, topics } from './sections.ts';
@@ -8,6 +10,9 @@ import type { LiveState, Topic } from './state.ts';
 const pauseMs = 500;
 /** Minimum time relative to the duration of the last update, which blocks the thread of the training loop. */
 const pauseFactor = 10;
+
+/** Maximum time to send the last updates when a run ends. */
+const longestSendMs = 1000;
 
 /** Serves the live page of a run on 127.0.0.1: the page at `/`, and its updates at `/events`. */
 export class Dashboard implements AsyncDisposable {
@@ -41,10 +46,16 @@ export class Dashboard implements AsyncDisposable {
     return this.#server.url;
   }
 
-  /** Sends pending updates, notifies the pages that the run has ended, and stops serving. */
+  /** Sends pending updates, to slow pages too, notifies the pages that the run has ended, and stops serving. */
   async close(): Promise<void> {
     this.#send();
-    for (const client of this.#clients.keys()) client.end('event: end\ndata: {}\n\n');
+    const event = this.#events();
+    const ended = [...this.#clients].map(async ([client, pending]) => {
+      client.end(`${[...pending].map(event).join('')}event: end\ndata: {}\n\n`);
+      await finished(client).catch(() => {}); // the page was closed
+    });
+    // Closing the server destroys connections whose data has not been sent.
+    await Promise.race([Promise.all(ended), sleep(longestSendMs, undefined, { ref: false })]);
     await this.#server.close();
   }
 

@@ -63,22 +63,41 @@ test('the error for a port in use is one sentence', async (t) => {
   });
 });
 
+/** Sets a snapshot whose image has `size` times the digit. */
+function draw(state: LiveState, digit: number, size: number): void {
+  const snapshot = fakeSnapshot();
+  const thumbnail = `data:image/png;base64,${String(digit).repeat(size)}`;
+  const query = { ...snapshot.gallery[0]!.query, thumbnail };
+  state.onSnapshot({ ...snapshot, gallery: [{ query, nearest: [] }] });
+}
+
+test('a page that is still reading an update when the run ends gets the last one too', async (t) => {
+  const state = live();
+  const dashboard = await Dashboard.open(state, 0);
+  draw(state, 1, 2e7);
+  const socket = connect(Number(new URL(dashboard.url).port), '127.0.0.1').pause();
+  socket.write('GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+  await sleep(900); // more than the pause between two updates
+  state.onWarning('the last warning');
+  const closed = dashboard.close();
+  const parts: Buffer[] = [];
+  for await (const part of socket) parts.push(part);
+  await closed;
+  const text = Buffer.concat(parts);
+  t.true(text.includes('the last warning'));
+  t.true(text.includes('event: end'));
+});
+
 test('a page that stops reading gets only the latest state of each part once it continues', async (t) => {
   const state = live();
   await using dashboard = await Dashboard.open(state, 0);
-  const snapshot = fakeSnapshot();
   const size = 4e6;
-  const drawn = (epoch: number): void => {
-    const thumbnail = `data:image/png;base64,${String(epoch % 10).repeat(size)}`;
-    const query = { ...snapshot.gallery[0]!.query, thumbnail };
-    state.onSnapshot({ ...snapshot, gallery: [{ query, nearest: [] }] });
-  };
   const socket = connect(Number(new URL(dashboard.url).port), '127.0.0.1');
   t.teardown(() => socket.destroy());
   socket.pause();
   socket.write('GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
   for (let epoch = 1; epoch <= 8; epoch++) {
-    drawn(epoch);
+    draw(state, epoch, size);
     await sleep(600); // slightly more than the pause between two updates
   }
   let bytes = 0;
