@@ -32,7 +32,7 @@ export async function isFolder(source: string, { operation, argument, expected }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
-    const message = `[${operation}] ${argument}: expected ${expected}, got ${source}, but ${resolve(source)} does not exist. Check the path.`;
+    const message = `[${operation}] ${argument}: expected ${expected}, got ${resolve(source)}, which does not exist. Check the path.`;
     throw Object.assign(coded('ERR_HOROBALL_RUN', message), { cause: error });
   }
 }

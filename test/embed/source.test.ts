@@ -117,12 +117,9 @@ test('a source without a network is an error that says what was expected and whe
     return error!.message;
   };
   const missing = relative(process.cwd(), join(root, 'typo'));
-  t.is(
-    await message(missing),
-    `${expected}${missing}, but ${resolve(missing)} does not exist. Check the path.`,
-  );
+  t.is(await message(missing), `${expected}${resolve(missing)}, which does not exist. Check the path.`);
   const below = join(image, 'run'); // a part of this path is a file
-  t.is(await message(below), `${expected}${below}, but ${below} does not exist. Check the path.`);
+  t.is(await message(below), `${expected}${below}, which does not exist. Check the path.`);
   const files = 'onnx/model.onnx, onnx/model_fp16.onnx, onnx/model_quantized.onnx, model.safetensors';
   t.is(
     await message(images),

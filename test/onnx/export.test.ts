@@ -215,7 +215,7 @@ test('a backbone without a head outputs its feature and the feature as a unit ve
   await t.throwsAsync(exportOnnx('typo', file), {
     code: 'ERR_HOROBALL_RUN',
     message:
-      /^\[export\] run: expected a run folder or a checkpoint in it, got typo, but \S+typo does not exist\./,
+      /^\[export\] run: expected a run folder or a checkpoint in it, got \S+typo, which does not exist\./,
   });
   const error = await t.throwsAsync<Error & { code: string }>(
     exportOnnx({ ...source, weights: new Map() }, join(path, 'none.onnx')),
