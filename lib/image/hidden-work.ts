@@ -1,18 +1,18 @@
 /**
  * Work that a file can cause outside of its pixels, and that is limited neither by the number of pixels nor by sharp's time
- * limit: the decoders read text, frames and pages that horoball does not use.
+ * limit: the decoders read text, color profiles, frames and pages that horoball does not use.
  */
 import { unreadable } from './fault.ts';
 import type { ImageFormat } from './formats.ts';
 import { checkDirectories } from './tiff.ts';
 
 /**
- * Returns the bytes to decode, without text that takes long to inflate.
+ * Returns the bytes to decode, without text and color profiles that take long to inflate; profiles are ignored anyway.
  *
  * @throws `ERR_HOROBALL_PICTURE` for a file in which decoders would read much more than it contains
  */
 export function withoutHiddenWork(bytes: Buffer, format: ImageFormat): Buffer {
-  if (format === 'png') return withoutLongText(bytes);
+  if (format === 'png') return withoutLongMetadata(bytes);
   if (format === 'webp') checkCount(webpFrames(bytes));
   if (format === 'gif') checkCount(gifFrames(bytes));
   if (format === 'tiff') checkDirectories(bytes);
@@ -20,28 +20,28 @@ export function withoutHiddenWork(bytes: Buffer, format: ImageFormat): Buffer {
 }
 
 /**
- * If a PNG file has more bytes of compressed text than this, the text is removed. Inflated, it is up to a thousand times
- * larger.
+ * If a PNG file has more bytes of compressed text and color profiles than this, they are removed. Inflated, they are up to a
+ * thousand times larger.
  */
-const maxCompressedText = 2 ** 16;
+const maxCompressedMetadata = 2 ** 16;
 const pngSignatureBytes = 8;
-/** The types zTXt and iTXt. */
-const pngText: readonly number[] = [0x7a545874, 0x69545874];
+/** The types zTXt, iTXt and iCCP. */
+const pngMetadata: readonly number[] = [0x7a545874, 0x69545874, 0x69434350];
 
-/** Removes the compressed text of a PNG file if there is much of it. */
-function withoutLongText(bytes: Buffer): Buffer {
+/** Removes the compressed metadata of a PNG file if there is much of it. */
+function withoutLongMetadata(bytes: Buffer): Buffer {
   const kept: Buffer[] = [];
   let [keptFrom, removed] = [0, 0];
   for (let at = pngSignatureBytes; at + 8 <= bytes.length; ) {
     const end = at + 12 + bytes.readUInt32BE(at);
-    if (pngText.includes(bytes.readUInt32BE(at + 4)) && end <= bytes.length) {
+    if (pngMetadata.includes(bytes.readUInt32BE(at + 4)) && end <= bytes.length) {
       if (at > keptFrom) kept.push(bytes.subarray(keptFrom, at));
       removed += end - at;
       keptFrom = end;
     }
     at = end;
   }
-  return removed > maxCompressedText ? Buffer.concat([...kept, bytes.subarray(keptFrom)]) : bytes;
+  return removed > maxCompressedMetadata ? Buffer.concat([...kept, bytes.subarray(keptFrom)]) : bytes;
 }
 
 /**

@@ -36,6 +36,19 @@ test('compressed text of a PNG file is not inflated if there is much of it', asy
   t.is(withoutHiddenWork(cut, 'png'), cut);
 });
 
+test('the color profile of a PNG file is not inflated if it is long', async (t) => {
+  const png = await picture.clone().png().toBuffer();
+  const displayP3 = await picture.clone().withIccProfile('p3').png().toBuffer();
+  const begin = displayP3.indexOf('iCCP') - 4;
+  const chunk = displayP3.subarray(begin, begin + 12 + displayP3.readUInt32BE(begin));
+  const withProfile = (part: Buffer): Buffer => Buffer.concat([png.subarray(0, 33), part, png.subarray(33)]);
+  t.deepEqual(await decode(withProfile(chunk)), await decode(png)); // profiles are ignored, as Pillow ignores them
+  const zeros = deflateSync(Buffer.alloc(2 ** 27));
+  const long = withProfile(pngChunk('iCCP', Buffer.concat([Buffer.from('a\0\0'), zeros])));
+  t.deepEqual(withoutHiddenWork(long, 'png'), png);
+  t.deepEqual(await decode(long), await decode(png));
+});
+
 function riffChunk(type: string, data: Buffer): Buffer {
   const header = Buffer.alloc(8);
   header.write(type, 'latin1');
