@@ -49,7 +49,7 @@ export function setupCommand(): Command {
       );
       const { libtorch, addon, changed } = result;
       meter.say(
-        `${changed ? 'Ready' : 'Nothing to do'}: libtorch ${libtorch.version} (${libtorch.origin}, ${libtorch.lib})`,
+        `${changed ? 'Ready' : 'The training addon is up to date'}: libtorch ${libtorch.version} (${libtorch.origin}, ${libtorch.lib})`,
       );
       if (changed) meter.say(`Training addon: ${addon.file}`);
       if (options.json) jsonLine(result);

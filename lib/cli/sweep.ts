@@ -41,8 +41,8 @@ const defaults: Readonly<Partial<Record<AxisName, string>>> = {
   t_e: `the values of t, or ${publishedDefaults.t_e} without t`,
   t_h: `the values of t, or ${publishedDefaults.t_h} without t`,
   beta: `${publishedDefaults.beta}; 1 in the controls`,
-  ep: `${shortRun.ep} with --ds shapes, otherwise ${publishedDefaults.ep}; ${shapesDefaults.ep} with --ds shapes --preset none`,
-  eval_ep: `the last epoch; ${shapesDefaults.eval_ep} with --ds shapes --preset none`,
+  ep: `${shortRun.ep} with --ds shapes; ${shapesDefaults.ep} if also with --preset none, --config or --recipe; otherwise ${publishedDefaults.ep}`,
+  eval_ep: `the last epoch; ${shapesDefaults.eval_ep} with --ds shapes and --preset none, --config or --recipe`,
 };
 
 const notes: Notes = {
@@ -78,7 +78,7 @@ export function sweepCommand(): Command {
     .addOption(
       new Option(
         '--preset <name>',
-        `length of the runs on shapes: 'short' takes ${shortRun.ep} epochs, at most ${secondsOfShortRun} s per run on two cores; 'none' keeps the length of horoball train`,
+        `length of the runs on shapes: 'short' takes ${shortRun.ep} epochs, at most ${secondsOfShortRun} s per run on two cores; 'none' keeps the length of horoball train, as --config and --recipe do`,
       )
         .choices(['short', 'none'])
         .default('short'),

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -5,6 +6,7 @@ import { coded, describe, quoted } from '../errors.ts';
 import { checkInside } from './inside.ts';
 import { maxOptionValues, parsedJson } from './json.ts';
 import { readSafetensors } from './safetensors.ts';
+import { shellWord } from './shell.ts';
 
 /** Names in a run folder: the final network, the last checkpoint, and that of the best evaluation. */
 export const finalName = 'model.safetensors';
@@ -171,4 +173,12 @@ async function isFile(path: string): Promise<boolean> {
     (entry) => entry.isFile(),
     () => false,
   );
+}
+
+/** Describes a run folder without final weights in an error, and what to do. */
+export function withoutWeightsText(folder: string): string {
+  const checkpoint = [lastName, bestName].map((name) => join(folder, name)).find((file) => existsSync(file));
+  const pass =
+    checkpoint === undefined ? 'Resume it' : `Pass its checkpoint ${checkpoint}, or resume the run`;
+  return `${folder} without ${finalName}: the run is not finished, or it diverged. ${pass} with: npx horoball train --resume ${shellWord(folder)}`;
 }

@@ -22,9 +22,9 @@ import {
   optionsKey,
   type RunPath,
   runPathOf,
+  withoutWeightsText,
 } from '../io/run-path.ts';
 import { readSafetensors, type SafeTensor, SafetensorsFile } from '../io/safetensors.ts';
-import { shellWord } from '../io/shell.ts';
 import { isReals, type Reals } from '../matrix.ts';
 import { leastC, leastFloat } from '../model/limits.ts';
 import { backboneParameters } from '../model/parameters.ts';
@@ -140,7 +140,7 @@ async function runSource(path: RunPath, opening: Opening): Promise<OnnxSource> {
   const { resize, geometry, background, max_pixels: maxPixels } = options;
   await checkInside(weights);
   if (!(await exists(weights))) {
-    const message = `${at}: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(folder)}`;
+    const message = `${at}: expected a run with final weights, got ${withoutWeightsText(folder)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   await checkSameRun(path);

@@ -134,7 +134,10 @@ test('a source without a network is an error that says what was expected and whe
   );
   await writeRun(partial);
   await rm(join(partial, 'model.safetensors'));
-  t.regex(await message(partial), /^\[loadEmbedder\] source: expected a run whose training has finished, /);
+  t.regex(
+    await message(partial),
+    /^\[loadEmbedder\] source: expected a run with final weights, got .* without model\.safetensors/,
+  );
 });
 
 test('rejects metadata and weights that do not fit the network', async (t) => {

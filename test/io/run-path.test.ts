@@ -1,7 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { checkpointKey, finalName, isInRun, networkKey, runPathOf } from '../../lib/io/run-path.ts';
+import {
+  checkpointKey,
+  finalName,
+  isInRun,
+  networkKey,
+  runPathOf,
+  withoutWeightsText,
+} from '../../lib/io/run-path.ts';
 import { writeSafetensors } from '../../lib/io/safetensors.ts';
 import { temporary } from '../train/tiny-data.ts';
 
@@ -21,6 +28,14 @@ test('a run folder selects its final network, and a checkpoint in it selects its
   t.deepEqual(await runPathOf(final), { folder, weights: final });
   t.deepEqual(await runPathOf(best), { folder, weights: best });
   t.deepEqual(await runPathOf('none'), { folder: 'none', weights: join('none', finalName) });
+});
+
+test('the text about a run without final weights names a checkpoint only if there is one', async (t) => {
+  const { path: folder, remove } = await temporary();
+  t.teardown(remove);
+  t.regex(withoutWeightsText(folder), /diverged\. Resume it with: npx horoball train --resume /);
+  await write(join(folder, 'best.safetensors'), checkpointKey);
+  t.regex(withoutWeightsText(folder), /Pass its checkpoint \S+best\.safetensors, or resume the run with: /);
 });
 
 test('weights of another program, and weights without a config.json next to them, are not in a run', async (t) => {

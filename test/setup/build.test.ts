@@ -32,9 +32,9 @@ fi`;
   // The compiler inherits the lock file, so the lock is held while it runs, even if setup is killed.
   if (process.platform === 'linux') t.regex(await readFile(inherited, 'utf8'), /3 -> .*setup\.lock/);
   t.regex(await setup(), /^Ready: /m);
-  t.regex(await setup(), /^Nothing to do: /m);
+  t.regex(await setup(), /^The training addon is up to date: /m);
   await setup('/bin/rm "$2/out/train.node"', '--force');
-  t.regex(await setup(), /^Nothing to do: /m, 'a failed build keeps the earlier addon');
+  t.regex(await setup(), /^The training addon is up to date: /m, 'a failed build keeps the earlier addon');
   // `npm ci` removes everything in node_modules, so the addons are in the cache, in one folder per libtorch and ABI.
   const [addons] = await readdir(join(here.project, '.cache/horoball/addons'));
   const built = await readdir(join(here.project, '.cache/horoball/addons', addons!));
@@ -75,14 +75,14 @@ if [ "$1" = --build ]; then /bin/mkdir -p "$2/out" && /bin/cp ${file} "$2/out/tr
     return (await bareNode(here, [program(here), 'setup'], options)).stderr;
   };
   t.regex(await setup({ LIBTORCH: at('libtorch') }), /^Ready: /m);
-  t.regex(await setup(), /^Nothing to do: /m);
+  t.regex(await setup(), /^The training addon is up to date: /m);
   const lock = at('.cache', 'horoball', 'setup.lock');
   await writeFile(lock, JSON.stringify({ pid: process.pid, host: hostname() }));
   t.regex(await setup(), /process \d+ is already running setup/);
   await writeFile(lock, JSON.stringify({ pid: 999_999_999, host: hostname() })); // of a killed setup
   const download = at('.cache', 'horoball', 'download-aBc123');
   await mkdir(download);
-  t.regex(await setup(), /^Nothing to do: /m);
+  t.regex(await setup(), /^The training addon is up to date: /m);
   t.deepEqual(
     [existsSync(lock), existsSync(download)],
     [false, false],

@@ -97,8 +97,8 @@ function samplesByClass(labels: Int32Array): number[][] {
 
 function noStep(classes: number, views: number, batchSize: number): Error {
   const rows = classes * views;
-  const fix = rows === 0 ? 'Add samples.' : `Use ${rows} or less, a multiple of ${views}.`;
-  const message = `expected at most the ${rows} images of an epoch (${classes} classes x ${views} images), got ${batchSize}. ${fix}`;
+  const fix = classes < 2 ? 'Add classes.' : `Use ${rows} or less, a multiple of ${views}.`;
+  const message = `expected at most the ${rows} images of an epoch (${classes} class${classes === 1 ? '' : 'es'} x ${views} images), got ${batchSize}. ${fix}`;
   return coded('ERR_HOROBALL_NO_STEP', `[ClassBalancedSampler] batchSize: ${message}`, RangeError);
 }
 

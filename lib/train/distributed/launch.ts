@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { lastName } from '../../io/run-path.ts';
 
 /** A message from a rank to the launcher. */
 export type RankMessage = { type: 'run'; folder: string };
@@ -44,7 +45,8 @@ export async function launch({ size, command, maxRestarts = 0, say }: LaunchOpti
       const code = await launcher.run(command(restarts === 0 ? null : launcher.resumable()));
       if (code === 0 || launcher.isStopping || restarts >= maxRestarts) return code;
       const folder = launcher.resumable();
-      const from = folder === null ? 'from the start' : `from the last checkpoint in ${folder}`;
+      const saved = folder !== null && existsSync(join(folder, lastName));
+      const from = saved ? `from the last checkpoint in ${folder}` : 'from the start';
       say(`Restarting ${size} ranks ${from} (${restarts + 1} of ${maxRestarts}).`);
     }
   } finally {

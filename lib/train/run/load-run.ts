@@ -3,9 +3,8 @@ import { filePath, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { elementCount } from '../../io/elements.ts';
 import { checkInside } from '../../io/inside.ts';
-import { olderText, runPathOf } from '../../io/run-path.ts';
+import { olderText, runPathOf, withoutWeightsText } from '../../io/run-path.ts';
 import { SafetensorsFile } from '../../io/safetensors.ts';
-import { shellWord } from '../../io/shell.ts';
 import { backboneParameters, type ParameterShape } from '../../model/parameters.ts';
 import { resolveViT } from '../../model/vit.ts';
 import { type Embedder, type LoadRunOptions, setRunLoader } from '../lane/embedder.ts';
@@ -27,7 +26,7 @@ export async function restoredEmbedder(run: string, config: RunConfig): Promise<
   const { folder, weights: file } = await runPathOf(run);
   await checkInside(file);
   if (!existsSync(file)) {
-    const message = `[run] path: expected a run whose training has finished, got ${folder} without model.safetensors. Resume it with: npx horoball train --resume ${shellWord(folder)}`;
+    const message = `[run] path: expected a run with final weights, got ${withoutWeightsText(folder)}`;
     throw coded('ERR_HOROBALL_RUN', message);
   }
   await checkSize(file, config);

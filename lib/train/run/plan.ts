@@ -243,7 +243,7 @@ export async function readLastCheckpoint(folder: string): Promise<Checkpoint | n
     await checkUnwritten(folder);
     return null;
   }
-  const message = `[train] resume: expected a checkpoint (${lastName}), got ${folder} with weights only. Start a new run without --save_every None.`;
+  const message = `[train] resume: expected a checkpoint (${lastName}), got ${folder}, which has weights but no ${lastName}: it ran with --save_every None, failed before its first checkpoint, or lost it. Start a new run; --weights ${shellWord(folder)} begins with these weights.`;
   throw coded('ERR_HOROBALL_CHECKPOINT', message);
 }
 

@@ -9,9 +9,8 @@ import { shapeText } from '../../io/elements.ts';
 import { PickleOpaque } from '../../io/pickle-values.ts';
 import { PthFile } from '../../io/pth.ts';
 import { reading } from '../../io/regular.ts';
-import { networkKey, olderText, runPathOf } from '../../io/run-path.ts';
+import { networkKey, olderText, runPathOf, withoutWeightsText } from '../../io/run-path.ts';
 import { type SafeTensor, SafetensorsFile } from '../../io/safetensors.ts';
-import { shellWord } from '../../io/shell.ts';
 import { isReals } from '../../matrix.ts';
 import { gridOf, prefixTokens } from '../../model/vit.ts';
 import type { LoadReport } from '../lane/embedder.ts';
@@ -269,7 +268,7 @@ export async function weightsFile(
   const inRun = join(source, 'model.safetensors');
   if (existsSync(inRun)) return inRun;
   if (existsSync(join(source, 'config.json'))) {
-    const message = `${at}: expected a run that has finished, got ${source}, which has no model.safetensors. Resume it with: npx horoball train --resume ${shellWord(source)}`;
+    const message = `${at}: expected a run with final weights, got ${withoutWeightsText(source)}`;
     throw coded('ERR_HOROBALL_WEIGHTS', message);
   }
   if (existsSync(source)) return source;

@@ -82,6 +82,11 @@ test('Cars-196 is too small for the published batch size, and the error names a 
   t.is(make(882).steps, 1);
 });
 
+test('the error for a single class does not name a batch size, because training needs two classes', (t) => {
+  const make = () => new ClassBalancedSampler(labelsOf([40]), { samplesPerClass: 2, batchSize: 8, seed: 1 });
+  t.throws(make, { message: /2 images of an epoch \(1 class x 2 images\), got 8\. Add classes\.$/ });
+});
+
 test('invalid options are rejected by name', (t) => {
   const make = (options: Record<string, unknown>) => () =>
     new ClassBalancedSampler(Int32Array.of(0, 0), { samplesPerClass: 2, batchSize: 2, seed: 1, ...options });

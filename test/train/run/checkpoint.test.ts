@@ -377,7 +377,7 @@ test.serial('every reason why a run cannot be resumed is reported in one sentenc
   await refused(
     without.folder!,
     'ERR_HOROBALL_CHECKPOINT',
-    /expected a checkpoint \(last\.safetensors\), got .* with weights only/,
+    /expected a checkpoint \(last\.safetensors\), got .*, which has weights but no last\.safetensors/,
   );
 
   const stopped = await train({ ...short, path, runs }, stopAfter(1));

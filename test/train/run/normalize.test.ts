@@ -46,7 +46,7 @@ test('weights may be a run, whose backbone must be that of the options', async (
   await rm(join(run, 'model.safetensors'));
   await t.throwsAsync(findWeights(run), {
     code: 'ERR_HOROBALL_WEIGHTS',
-    message: /expected a run that has finished, .*horoball train --resume /,
+    message: /expected a run with final weights, .*horoball train --resume /,
   });
 });
 

@@ -61,7 +61,10 @@ export function notEvaluatedText(record: RunRecord): string | null {
   const { config, rows } = record;
   if (evaluationsOf(rows).length > 0) return null;
   const last = stepsOf(rows).at(-1);
-  const due = (parseEpochs(config.eval_ep) ?? []).filter((epoch) => epoch > 0 && epoch <= config.ep);
+  const epochs = parseEpochs(config.eval_ep) ?? [];
+  if (last === undefined && epochs.includes(0))
+    return 'Not evaluated yet: the first evaluation is before training.';
+  const due = epochs.filter((epoch) => epoch > 0 && epoch <= config.ep);
   if (due.length === 0) return `Not evaluated: eval_ep is ${config.eval_ep}.`;
   const first = due.reduce((a, b) => Math.min(a, b));
   const passed = last !== undefined && (last.epoch > first || last.step === plannedSteps(record));

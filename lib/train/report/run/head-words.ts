@@ -3,6 +3,7 @@ import { distanceWeight } from '../../../cards.ts';
 import { chordFit, hasClosedForm } from '../../measure/closed-forms.ts';
 import type { Ranks } from '../../measure/types.ts';
 import type { RunConfig } from '../../options/options.ts';
+import { learnableNames } from '../../options/resolve.ts';
 import { fixed } from '../tables.ts';
 
 /** Explains head `hypmix`, whose two outputs are functions of the same unit vector; null for the other head. */
@@ -20,12 +21,13 @@ export function rankingText(ranks: Ranks | null | undefined): string | null {
 
 /**
  * Describes how much curvature contributes to the run's logits; null if the head is not `hypmix`, if the geometry has no
- * hyperbolic distance, or if the contribution is not finite.
+ * hyperbolic distance, if the contribution is not finite, or if training changes c or the temperature.
  */
 export function curvatureText(config: RunConfig): string | null {
   const { geometry, hyp_c: c, clip_r: clip } = config;
   const terms = geometryTerms[geometry];
   if (config.head !== 'hypmix' || !terms.curved || !hasClosedForm(geometry)) return null;
+  if (learnableNames(config).some((name) => name !== 't_e')) return null;
   const { slope, offset, error } = chordFit({ c, clip });
   const scale = distanceWeight(terms, { lambda: config.lam, tauH: config.t_h });
   const digits = (value: number): string => String(Number(value.toPrecision(2)));

@@ -82,9 +82,14 @@ export function temperatureSection({ arms, contrasts }: Analysis): Html {
     significant: verdict === 'difference',
   }));
   return html`<section><h2>Recall against temperature</h2>
-<p>Points are means over seeds with ${finishedSeeds(arms) < fewestSeeds ? 'the range over seeds (lowest to highest)' : '95% confidence intervals'}; if other options vary too, the best setting is shown.
+<p>${pointsText(finishedSeeds(arms))}; if other options vary too, the best setting is shown.
 Temperatures of different geometries are not comparable: compare the maxima of the curves, not points at the same
 temperature.</p><div class="charts">${chart}${rows.length === 0 ? null : forestPlot(finishedSeeds(arms) > 1 ? 'Differences, with settings chosen on the remaining seeds' : 'Differences between the best settings', rows)}</div></section>`;
+}
+
+function pointsText(seeds: number): string {
+  if (seeds < 2) return 'Points are values of a single seed';
+  return `Points are means over seeds with ${seeds < fewestSeeds ? 'the range over seeds (lowest to highest)' : '95% confidence intervals'}`;
 }
 
 function curve(arm: ArmSummary, arms: readonly ArmSummary[], xOf: (cell: Cell) => number | string): Series[] {
@@ -282,7 +287,7 @@ function methodSection({ plan }: Study): Html {
 crops, so two runs with the same seed differ only in their settings, and differences are computed per seed.</p>
 ${
   length < fewestSeeds
-    ? html`<p>With fewer than three seeds, the report shows the lowest and highest values instead of intervals, and tests nothing.</p>`
+    ? html`<p>${length === 1 ? 'With a single seed, the report shows values without intervals, and tests nothing.' : 'With fewer than three seeds, the report shows the lowest and highest values instead of intervals, and tests nothing.'}</p>`
     : html`<p>Intervals are bootstrap intervals over the seeds (expanded percentile intervals${coverageText(length)}). p-values are from Student's
 paired t-test with Holm's correction for all comparisons on this page: if there are no true differences, the
 probability of any false positive is at most 5%. “None found” does not mean that there is no difference; more seeds detect smaller ones.</p>`

@@ -38,8 +38,9 @@ test('the report of a run without an evaluation says so, and when the first one 
   const yet = 'Not evaluated yet: the first evaluation is after epoch 4.';
   t.is(words([stepRow(1)]), yet);
   t.is(words([stepRow(1), stepRow(2)]), yet);
-  t.is(words([]), yet);
-  t.is(words([], { eval_ep: '[50,30,7,0]' }), yet.replace('4', '7'));
+  t.is(words([]), yet.replace('after epoch 4', 'before training'));
+  t.is(words([], { eval_ep: '[50,30,7]' }), yet.replace('4', '7'));
+  t.is(words([stepRow(1)], { eval_ep: '[50,30,7,0]' }), yet.replace('4', '7'));
   t.is(words([stepRow(1)], { eval_ep: '[]' }), 'Not evaluated: eval_ep is [].');
   t.is(words([1, 2, 3, 4].map(stepRow), { ep: 4 }), 'Not evaluated.');
   t.is(words([stepRow(1), evaluationRow(1, 0.5)]), undefined);

@@ -19,6 +19,7 @@ test('states the effect of curvature only for a tied head whose loss has a hyper
     curvatureText(parseConfig({ head: 'hypmix', ...options }));
   t.is(words({ geometry: 'euclidean' }), null);
   t.is(words({ geometry: 'chordal' }), null);
+  for (const learn of ['t_h', 'hyp_c']) t.is(words({ geometry: 'hybrid', learn }), null, 'its values change');
   t.is(words({ geometry: 'hyperbolic', head: 'hyp-vit' }), null);
   t.regex(
     words({ geometry: 'hyperbolic', hyp_c: 0.1 })!,

@@ -29,6 +29,10 @@ test('with fewer than three seeds, a study shows ranges and no intervals', (t) =
     const page = studyPage(some(count));
     t.notRegex(page, /95%|bootstrap|p-values/);
     t.regex(page, /<th scope="col">range over seeds<\/th>/);
+    t.regex(
+      page,
+      count === 1 ? /Points are values of a single seed;/ : /Points are means over seeds with the range/,
+    );
   }
   t.regex(studyPage(some(3)), /<th scope="col">95% interval<\/th>/);
   const best = analyze(some(2)).arms[0]!.best!;
