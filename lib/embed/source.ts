@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { filePath } from '../check.ts';
 import { type Coded, coded, typeError } from '../errors.ts';
 import { finalName, isInRun } from '../io/run-path.ts';
+import { shellWord } from '../io/shell.ts';
 import { checkOnnx } from '../onnx/checksum.ts';
 import { readOnnxMetadata } from '../onnx/metadata.ts';
 import { isFolder, noNetwork, type Opening, presentStorages } from '../onnx/present.ts';
@@ -57,7 +58,7 @@ const opening: Opening = {
 
 function notInRun(file: string): Coded {
   const { operation, argument, expected } = opening;
-  const message = `[${operation}] ${argument}: expected ${expected}, got ${file}, which is not a checkpoint next to the config.json of its run. Export it with exportOnnx.`;
+  const message = `[${operation}] ${argument}: expected ${expected}, got ${file}, which is not a checkpoint next to the config.json of its run. Export it with exportOnnx if saveWeights wrote it, otherwise with: npx horoball export --model NAME --weights ${shellWord(file)}`;
   return coded('ERR_HOROBALL_RUN', message);
 }
 

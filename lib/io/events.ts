@@ -109,7 +109,7 @@ export class EventWriter {
    */
   static async open(folder: string, options: EventWriterOptions = {}): Promise<EventWriter> {
     const { purgeStep } = readOptions('EventWriter.open', options, ['purgeStep']);
-    if (purgeStep !== undefined) checkStep('open', purgeStep);
+    if (purgeStep !== undefined) checkStep('open', purgeStep, 'purgeStep');
     await ensureFolder(filePath('EventWriter.open', 'folder', folder));
     const { path, file } = await createFile(folder);
     const writer = new EventWriter(path, file);
@@ -292,9 +292,9 @@ function checkedValues(values: ArrayLike<number>): Float64Array {
   });
 }
 
-function checkStep(operation: string, step: number): void {
+function checkStep(operation: string, step: number, argument = 'step'): void {
   if (!Number.isSafeInteger(step) || step < 0)
-    throw rangeError(`EventWriter.${operation}`, 'step', 'an integer of at least 0', step);
+    throw rangeError(`EventWriter.${operation}`, argument, 'an integer of at least 0', step);
 }
 
 /** Frames an event as a TFRecord: length, masked CRC of the length, data, masked CRC of the data. */

@@ -10,8 +10,11 @@ const storageTexts: Readonly<Record<Storage, string>> = {
 /** Words in each model card, by which the card of an earlier export is recognized. */
 export const cardMark = 'exported by [horoball](https://www.npmjs.com/package/horoball)';
 
-/** Returns the README.md of an exported folder, a model card in Hugging Face's format. */
-export function modelCard(source: OnnxSource, present: readonly Storage[]): string {
+/**
+ * Returns the README.md of an exported folder, a model card in Hugging Face's format.
+ * @param folder - name of the folder, by which transformers.js finds it
+ */
+export function modelCard(source: OnnxSource, present: readonly Storage[], folder: string): string {
   const { name, network, serving } = source;
   const { size, resize, background, dim, c } = serving;
   const [mean, std] = [serving.mean, serving.std].map((values) => `[${values.join(', ')}]`);
@@ -85,8 +88,8 @@ session = ort.InferenceSession("${onnxFiles[present[0] ?? 'fp32']}", providers=[
 \`\`\`js
 import { env, pipeline } from '@huggingface/transformers';
 
-env.localModelPath = '.'; // run this in the folder that contains ${name}
-const extract = await pipeline('image-feature-extraction', '${name}', { dtype: '${dtypes[present[0] ?? 'fp32']}', local_files_only: true });
+env.localModelPath = '.'; // run this in the folder that contains ${folder}
+const extract = await pipeline('image-feature-extraction', ${JSON.stringify(folder)}, { dtype: '${dtypes[present[0] ?? 'fp32']}', local_files_only: true });
 const embeds = await extract('1.jpg'); // image_embeds; with { pool: true } pooler_output
 \`\`\`
 

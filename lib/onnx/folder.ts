@@ -1,6 +1,6 @@
 // The folder layout of Hugging Face's model repositories, which transformers.js loads.
 import { rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { coded } from '../errors.ts';
 import { removeTemporaries } from '../io/atomic.ts';
 import { ensureFolder } from '../io/folder.ts';
@@ -84,7 +84,7 @@ export async function exportOnnxFolder(
   const present = await presentStorages(folder);
   const texts = {
     'preprocessor_config.json': json(preprocessorOf(opened)),
-    'README.md': modelCard(opened, present),
+    'README.md': modelCard(opened, present, basename(resolve(folder))),
     'config.json': json(configOf(opened, present)),
   };
   for (const [name, text] of Object.entries(texts)) {

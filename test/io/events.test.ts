@@ -185,6 +185,9 @@ test("TensorBoard's reader reads the events", async (t) => {
   writer.endSession('success');
   await writer.close();
   // A resumed run, at a step that needs more than 32 bits.
+  await t.throwsAsync(EventWriter.open(run, { purgeStep: -1 }), {
+    message: /^\[EventWriter\.open\] purgeStep: /,
+  });
   const resumed = await EventWriter.open(run, { purgeStep: 2 ** 33 });
   resumed.scalar('late', -1, 2 ** 33);
   await resumed.close();

@@ -28,8 +28,8 @@ export interface ShownRun extends ListedRun {
   readonly training: boolean;
 }
 
-/** Depth of the search, enough for `<folder>/<study>/runs/<run>`. */
-const depth = 3;
+/** Depth of the search, enough for `<folder>/<reproduction>/<study>/runs/<run>`. */
+const depth = 4;
 
 /**
  * Minimum time between two reads of a run, per byte of its log above a megabyte: ten times the duration of a read, which

@@ -115,7 +115,7 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
     if (differing(original, like, unrelated)) continue;
     const other = await runHolder(folder);
     if (other !== null) {
-      note?.(`${other.holder} is already using ${folder}, a run with these options, so a new run starts`);
+      note?.(`${other.holder} is already using ${folder}, a run with these options, so it is not resumed`);
       continue;
     }
     if (await isOver(folder)) continue;
@@ -127,7 +127,7 @@ async function planAuto(config: RunConfig, note?: (text: string) => void): Promi
       : isSamePath
         ? `${config.path} is not the data`
         : null;
-    if (changed !== null) note?.(`${changed} of ${folder}, a run with these options, so a new run starts`);
+    if (changed !== null) note?.(`${changed} of ${folder}, a run with these options, so it is not resumed`);
   }
   return null;
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { lstat, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -175,9 +175,8 @@ function nearestText(source: string): string {
 
 /** Returns the error for a source that cannot be downloaded; see {@link unknownSource}. */
 function notPullable(source: string, at: string): Error {
-  const fix = isPathLike(source)
-    ? 'A file needs no download: pass its path as the weights.'
-    : nearestText(source);
+  const isFile = isPathLike(source) && existsSync(source);
+  const fix = isFile ? 'A file needs no download: pass its path as the weights.' : nearestText(source);
   const message = `${at}: expected an http(s) URL or the name of published weights, got ${quoted(source)}. ${fix}`;
   return coded('ERR_HOROBALL_OPTION', message, RangeError);
 }

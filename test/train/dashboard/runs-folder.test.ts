@@ -6,11 +6,11 @@ import { lockRun } from '../../../lib/train/run/lock.ts';
 import { temporary, writeTree } from '../data/support.ts';
 import { runFiles } from '../fake-run.ts';
 
-test('lists runs by their last change, including those without a log and those of studies', async (t) => {
+test('lists runs by their last change, including those without a log and those of studies and reproductions', async (t) => {
   const root = await temporary(t);
   const old = new Date(1e12);
   await writeTree(root, { 'note.txt': '', 'empty/note.txt': '' });
-  for (const path of ['b', 'a', 'study/runs/c']) {
+  for (const path of ['b', 'a', 'study/runs/c', 'reproduction/temperature/runs/d']) {
     await writeTree(join(root, path), runFiles(2));
     await utimes(join(root, path, 'metrics.jsonl'), old, old);
   }
@@ -19,7 +19,7 @@ test('lists runs by their last change, including those without a log and those o
   const found = await folder.list();
   t.deepEqual(
     found.map(({ path }) => path),
-    ['new', 'a', 'b', 'study/runs/c'],
+    ['new', 'a', 'b', 'reproduction/temperature/runs/d', 'study/runs/c'],
   );
   t.deepEqual([found[0]!.size, found[1]!.changed], [0, 1e12]);
 });

@@ -135,12 +135,12 @@ test.serial(
       [{ threads: 17 }, 'with 17 threads on cpu'],
       [{ device: 'cuda:1' }, 'on cuda:1 ('],
       [{ level: 'neon' }, 'on cpu (neon)'],
-      [{ ranks: 2 }, ' in 2 processes and resumes'],
-      [{ decoder: 'sharp-0.1.0+vips-8.1.0' }, 'with sharp-0.1.0+vips-8.1.0 and resumes on'],
+      [{ ranks: 2 }, ' in 2 processes and the run resumes'],
+      [{ decoder: 'sharp-0.1.0+vips-8.1.0' }, 'with sharp-0.1.0+vips-8.1.0 and the run resumes on'],
     ] as const) {
       const warning = await warned(changed);
-      t.true(warning.startsWith('the run started on ') && warning.includes(text), warning);
-      t.regex(warning, / and resumes on .*, so results may differ in the last digits$/);
+      t.true(warning.startsWith('the last checkpoint was written on ') && warning.includes(text), warning);
+      t.regex(warning, / and the run resumes on .*, so results may differ in the last digits$/);
     }
     const earlier = await t.context.copy();
     await forge(earlier, ({ contents: { machine } }) => {
@@ -252,14 +252,14 @@ test.serial('auto does not resume the run of another working folder at the same 
     const code = `const { train } = await import('${new URL('../../../lib/train/index.js', import.meta.url).href}');
       const stop = new AbortController();
       const onStep = ({ step }) => step === ${until} && stop.abort();
-      const onWarning = (text) => text.includes('a new run starts') && console.log(text);
+      const onWarning = (text) => text.includes('it is not resumed') && console.log(text);
       const hooks = { resume: 'auto', signal: stop.signal, onStep, onWarning };
       console.log((await train(${JSON.stringify(options)}, hooks)).folder);`;
     const child = promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], { cwd });
     return (await child).stdout.trim().split('\n');
   };
   const note = (folder: string): string =>
-    `images is not the data of ${folder}, a run with these options, so a new run starts`;
+    `images is not the data of ${folder}, a run with these options, so it is not resumed`;
   const first = (await run(one, 1)).at(-1)!;
   const [said, second] = await run(other, 1);
   t.is(said, note(first));
@@ -280,7 +280,7 @@ test.serial('auto does not resume a run whose initial weights were replaced', as
       resume: 'auto',
       signal: stop.signal,
       onStep: ({ step }) => step === until && stop.abort(),
-      onWarning: (text) => text.includes('a new run starts') && void warnings.push(text),
+      onWarning: (text) => text.includes('it is not resumed') && void warnings.push(text),
     });
     return folder;
   };
@@ -290,7 +290,7 @@ test.serial('auto does not resume a run whose initial weights were replaced', as
   const second = await run(1);
   t.not(second, first);
   t.deepEqual(warnings, [
-    `${weights} no longer has the initial weights of ${first}, a run with these options, so a new run starts`,
+    `${weights} no longer has the initial weights of ${first}, a run with these options, so it is not resumed`,
   ]);
   await rm(weights);
   t.is(await run(3), second, 'a resumed run does not need them');

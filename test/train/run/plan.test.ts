@@ -53,7 +53,7 @@ test('skips a run in use, with a note', async (t) => {
     (await planRun({ ...given, runs }, { resume: 'auto', note: (text) => notes.push(text) })).folder,
     null,
   );
-  t.regex(notes.join('\n'), /already using .*so a new run starts/);
+  t.regex(notes.join('\n'), /already using .*so it is not resumed/);
 });
 
 test('a run that took steps without checkpoints cannot be resumed', async (t) => {

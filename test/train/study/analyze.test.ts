@@ -88,6 +88,9 @@ test('the controls show how much of the effect remains', (t) => {
   t.regex(page, /<th scope="col">Geometry or control<\/th>/);
   t.regex(page, /chordal<\/b>.*the remainder is not significant/s);
   t.regex(page, /slope-matched<\/b>.*the remainder is significant/s);
+  const few = studyPage({ ...study, results: study.results.filter(({ seed }) => seed <= 2) });
+  t.regex(few, /chordal<\/b>.*there are too few seeds to test the remainder/s);
+  t.notRegex(few, /the remainder is (not )?significant/);
 });
 
 test('a study of many seeds is analyzed in time proportional to its runs', (t) => {

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import ava from 'ava';
@@ -233,10 +234,13 @@ test('the error for an unknown name suggests similar ones', async (t) => {
     code: 'ERR_HOROBALL_OPTION',
     message: /name of published weights, got 'resnet50'\. The nearest names are dino_vits16, /,
   });
-  await t.throwsAsync(pullWeights('folder/a.pth', { cache: tmpdir() }), {
+  await t.throwsAsync(pullWeights(fileURLToPath(import.meta.url), { cache: tmpdir() }), {
     code: 'ERR_HOROBALL_OPTION',
-    message:
-      /source: expected an http\(s\) URL or the name of .*, got 'folder\/a\.pth'\. A file needs no download/,
+    message: /source: expected an http\(s\) URL or the name of .*, got '.*'\. A file needs no download/,
+  });
+  await t.throwsAsync(pullWeights('timm/vit_small_patch16_224', { cache: tmpdir() }), {
+    code: 'ERR_HOROBALL_OPTION',
+    message: /got 'timm\/vit_small_patch16_224'\. The nearest names are /,
   });
   await t.throwsAsync(pullWeights('ftp://host/a.pth', { cache: tmpdir() }), { code: 'ERR_HOROBALL_OPTION' });
 });

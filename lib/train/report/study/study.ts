@@ -157,8 +157,11 @@ function controlSection({ arms, survival }: Analysis): Part {
       effect.verdict === 'difference' && effect.estimate.mean > 0
         ? `${Math.round((100 * left.estimate.mean) / effect.estimate.mean)}% of the advantage over euclidean; `
         : '';
-    const significance = left.verdict === 'difference' ? 'significant' : 'not significant';
-    return html`<li><b>${control}</b>, ${meaning[control] ?? ''}. Recall@1 of hyperbolic is ${points(effect.estimate.mean)} points relative to euclidean; relative to this control, ${points(left.estimate.mean)} points remain (${share}${intervalName(finishedSeeds(arms))} ${interval(left.estimate)}); the remainder is ${significance}.</li>`;
+    const significance =
+      left.verdict === 'too few seeds'
+        ? 'there are too few seeds to test the remainder'
+        : `the remainder is ${left.verdict === 'difference' ? 'significant' : 'not significant'}`;
+    return html`<li><b>${control}</b>, ${meaning[control] ?? ''}. Recall@1 of hyperbolic is ${points(effect.estimate.mean)} points relative to euclidean; relative to this control, ${points(left.estimate.mean)} points remain (${share}${intervalName(finishedSeeds(arms))} ${interval(left.estimate)}); ${significance}.</li>`;
   })}</ul></section>`;
 }
 
