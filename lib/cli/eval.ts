@@ -18,6 +18,7 @@ import type { Recall, Space } from '../train/measure/types.ts';
 import type { RunConfig } from '../train/options/options.ts';
 import { evaluationLines, spaceNames } from '../train/report/tables.ts';
 import { evaluationOf } from '../train/run/construct.ts';
+import { checkWeights } from '../train/run/load-run.ts';
 import { checkHeld, lockRun } from '../train/run/lock.ts';
 import { readConfig } from '../train/run/read.ts';
 import { replacedWeights, trainedTemperatures } from '../train/run/trained-weights.ts';
@@ -178,7 +179,9 @@ async function evaluateRun(
   const config = await configOf('eval', run, { ...given }, note);
   // Training in this folder would write the same embedding files, hence the lock, and could replace the weights while
   // they are read, which `replacedWeights` reports.
-  const { folder, weights } = await runPathOf(run);
+  const path = await runPathOf(run);
+  await checkWeights(path);
+  const { folder, weights } = path;
   const argument = '[eval] save_emb';
   await using lock = given.save_emb ? await lockRun(folder, argument) : null;
   const onDataset = (dataset: Dataset): Promise<void> => noteChangedData(run, given, dataset, note);

@@ -41,8 +41,8 @@ const defaults: Readonly<Partial<Record<AxisName, string>>> = {
   t_e: `the values of t, or ${publishedDefaults.t_e} without t`,
   t_h: `the values of t, or ${publishedDefaults.t_h} without t`,
   beta: `${publishedDefaults.beta}; 1 in the controls`,
-  ep: `${shortRun.ep} with --ds shapes; ${shapesDefaults.ep} if also with --preset none, --config or --recipe; otherwise ${publishedDefaults.ep}`,
-  eval_ep: `the last epoch; ${shapesDefaults.eval_ep} with --ds shapes and --preset none, --config or --recipe`,
+  ep: `${shortRun.ep} with --ds shapes, or ${shapesDefaults.ep} with --preset none, --config or --recipe; otherwise ${publishedDefaults.ep}`,
+  eval_ep: `the last epoch; ${shapesDefaults.eval_ep} for the ${shapesDefaults.ep} epochs of --ds shapes`,
 };
 
 const notes: Notes = {

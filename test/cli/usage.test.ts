@@ -188,6 +188,26 @@ test("an error about a run's missing data path names the run", async (t) => {
   t.notRegex(other.stderr, /of the run/);
 });
 
+test('a run without weights is an error that says how to continue', async (t) => {
+  const { root } = t.context;
+  const run = join(root, 'unfinished');
+  await mkdir(join(root, 'images'));
+  await mkdir(run);
+  const config = { ds: 'folder', path: join(root, 'images'), weights: null };
+  await writeFile(join(run, 'config.json'), JSON.stringify(config));
+  for (const args of [
+    ['eval', run],
+    ['embed', run, '--out', join(root, 'x.npy')],
+  ]) {
+    const { code, stderr } = await horoball(args);
+    t.is(code, 1);
+    t.regex(
+      stderr,
+      /expected a run with final weights, got \S+unfinished without model\.safetensors: .*--resume/,
+    );
+  }
+});
+
 test('--out is rejected for the report of a study', async (t) => {
   const { root } = t.context;
   await writeFile(join(root, 'sweep.json'), '{}');

@@ -40,6 +40,7 @@ test('an exported folder contains files of one network', async (t) => {
       ['config.json', 'README.md', 'onnx/model.onnx'].map((name) => readFile(join(folder, name))),
     );
   const before = await read();
+  t.true(before[1]!.includes(`'image-feature-extraction', ${JSON.stringify(basename(folder))}`)); // as transformers.js finds it
   const message =
     /expected .* earlier export of the same network, got .*, whose onnx\/model\.onnx differs\. .*\(--fp32\)/;
   for (const network of [other, { ...own, resize: 20 }])

@@ -174,7 +174,7 @@ export class Checkpoint {
     const isDecoded = was.decoder === is.decoder;
     const said = ({ libtorch, threads, device, level, ranks, decoder }: Machine): string =>
       `libtorch ${libtorch} with ${threads} ${threads === 1 ? 'thread' : 'threads'} on ${device} (${level})${ranks === 1 ? '' : ` in ${ranks} processes`}${isDecoded ? '' : ` with ${decoder}`}`;
-    return `the last checkpoint was written on ${said(was)} and the run resumes on ${said(is)}, so results may differ in the last digits`;
+    return `the last checkpoint was written on ${said(was)}, and the run resumes on ${said(is)}, so results may differ in the last digits`;
   }
 
   #part(part: Part): Map<string, AnyTensor> {

@@ -3,7 +3,7 @@ import { filePath, readOptions } from '../../check.ts';
 import { coded } from '../../errors.ts';
 import { elementCount } from '../../io/elements.ts';
 import { checkInside } from '../../io/inside.ts';
-import { olderText, runPathOf, withoutWeightsText } from '../../io/run-path.ts';
+import { olderText, type RunPath, runPathOf, withoutWeightsText } from '../../io/run-path.ts';
 import { SafetensorsFile } from '../../io/safetensors.ts';
 import { backboneParameters, type ParameterShape } from '../../model/parameters.ts';
 import { resolveViT } from '../../model/vit.ts';
@@ -23,12 +23,9 @@ import { loadTrained } from './trained-weights.ts';
  * @throws `ERR_HOROBALL_RUN` if the run has no weights yet; `ERR_HOROBALL_WEIGHTS` if they do not match its configuration
  */
 export async function restoredEmbedder(run: string, config: RunConfig): Promise<Embedder> {
-  const { folder, weights: file } = await runPathOf(run);
-  await checkInside(file);
-  if (!existsSync(file)) {
-    const message = `[run] path: expected a run with final weights, got ${withoutWeightsText(folder)}`;
-    throw coded('ERR_HOROBALL_RUN', message);
-  }
+  const path = await runPathOf(run);
+  await checkWeights(path);
+  const file = path.weights;
   await checkSize(file, config);
   const embedder = await newEmbedder(config);
   try {
@@ -38,6 +35,14 @@ export async function restoredEmbedder(run: string, config: RunConfig): Promise<
     embedder.dispose();
     throw error;
   }
+}
+
+/** Throws `ERR_HOROBALL_RUN` if a run has no weights yet. */
+export async function checkWeights({ folder, weights }: RunPath): Promise<void> {
+  await checkInside(weights);
+  if (existsSync(weights)) return;
+  const message = `[run] path: expected a run with final weights, got ${withoutWeightsText(folder)}`;
+  throw coded('ERR_HOROBALL_RUN', message);
 }
 
 /** A network may have twice as many weights as its file, plus this number: a larger crop has more position embeddings. */

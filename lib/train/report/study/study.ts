@@ -290,7 +290,7 @@ function methodSection({ plan }: Study): Html {
 crops, so two runs with the same seed differ only in their settings, and differences are computed per seed.</p>
 ${
   length < fewestSeeds
-    ? html`<p>${length === 1 ? 'With a single seed, the report shows values without intervals, and tests nothing.' : 'With fewer than three seeds, the report shows the lowest and highest values instead of intervals, and tests nothing.'}</p>`
+    ? html`<p>${length === 1 ? 'With a single seed, the report shows values without intervals' : 'With fewer than three seeds, the report shows the lowest and highest values instead of intervals'}, and tests nothing.</p>`
     : html`<p>Intervals are bootstrap intervals over the seeds (expanded percentile intervals${coverageText(length)}). p-values are from Student's
 paired t-test with Holm's correction for all comparisons on this page: if there are no true differences, the
 probability of any false positive is at most 5%. “None found” does not mean that there is no difference; more seeds detect smaller ones.</p>`
